@@ -1,0 +1,62 @@
+/* Heap wrappers with a usage counter and a countdown fault for tests. */
+#include "engine/base/alloc.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic int64_t fail_in = -1;
+
+static bool must_fail(void)
+{
+	/* The common case is one relaxed load: no shared line is written on the hot path. */
+	if (atomic_load_explicit(&fail_in, memory_order_relaxed) < 0) {
+		return false;
+	}
+	return atomic_fetch_sub(&fail_in, 1) == 0;
+}
+
+void *mem_alloc(size_t size)
+{
+	return must_fail() ? NULL : malloc(size == 0 ? 1 : size);
+}
+
+void *mem_calloc(size_t count, size_t size)
+{
+	return must_fail() ? NULL : calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
+}
+
+void *mem_realloc(void *ptr, size_t size)
+{
+	return must_fail() ? NULL : realloc(ptr, size == 0 ? 1 : size);
+}
+
+void mem_free(void *ptr)
+{
+	free(ptr);
+}
+
+char *mem_strdup(const char *text)
+{
+	size_t len = strlen(text) + 1;
+	char *copy = mem_alloc(len);
+
+	if (copy != NULL) {
+		memcpy(copy, text, len);
+	}
+	return copy;
+}
+
+size_t mem_used(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+void mem_fail_nth(int64_t n)
+{
+	atomic_store(&fail_in, n);
+}

@@ -1,0 +1,24 @@
+/* The only door to the heap: counts what is in use and lets a test fail the n-th allocation. */
+#ifndef CAIRN_ENGINE_BASE_ALLOC_H
+#define CAIRN_ENGINE_BASE_ALLOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Like malloc, calloc, realloc, free; NULL on failure. Any thread. */
+void *mem_alloc(size_t size);
+void *mem_calloc(size_t count, size_t size);
+void *mem_realloc(void *ptr, size_t size);
+void mem_free(void *ptr);
+
+/* A copy of a C string, or NULL. Freed by mem_free. */
+char *mem_strdup(const char *text);
+
+/* Bytes that the allocator holds for us now (usable sizes). Any thread; approximate while others
+ * allocate. */
+size_t mem_used(void);
+
+/* Test hook: the n-th allocation from now (0 = the next) fails once; a negative n disarms. */
+void mem_fail_nth(int64_t n);
+
+#endif

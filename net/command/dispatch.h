@@ -1,0 +1,57 @@
+/* From a parsed request to its reply: lookup, arity, auth, MULTI, the batch around a command,
+ * statistics, and the LSN that gates the reply. */
+#ifndef CAIRN_NET_COMMAND_DISPATCH_H
+#define CAIRN_NET_COMMAND_DISPATCH_H
+
+#include "net/command/command.h"
+#include "net/command/command_host.h"
+#include "net/command/session.h"
+
+struct dispatch;
+
+struct dispatch_options {
+	struct engine *engine;
+	struct command_host *host;
+};
+
+MUST_CHECK enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out);
+void dispatch_destroy(struct dispatch *d);
+
+/* To be given to engine_options.touched, with the dispatch as its argument: breaks WATCHes. */
+void dispatch_touched(void *dispatch, const struct store_key *key);
+
+enum dispatch_result {
+	DISPATCH_DONE,	/* replied (the reply may leave when session->gate_lsn is acknowledged) */
+	DISPATCH_COLD,	/* not run: keys have to be prefetched first; see dispatch_cold_keys */
+	DISPATCH_LATER, /* not run: memtables are full, or counts are being resolved: give the same
+			   request again next turn */
+};
+
+/* Runs one request. out is where the reply is appended. may_wait: DISPATCH_COLD and DISPATCH_LATER
+ * are allowed; without it the command runs whatever it costs. */
+enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
+				      const struct slice *argv, size_t argc, struct buf *out,
+				      uint64_t now_ms, bool may_wait);
+
+/* After DISPATCH_COLD: store keys to touch, and how many elements behind each, valid until the next
+ * request. */
+struct cold_key {
+	struct store_key key;
+	uint32_t elements_max; /* 0: the record alone */
+};
+const struct cold_key *dispatch_cold_keys(const struct dispatch *d, size_t *count);
+
+/* The table joined from all cmd_*.c. Name lookup ignores case. */
+const struct command *dispatch_lookup(const struct dispatch *d, struct slice name);
+
+/* Calls, time and failures of a command (full name "client|list"), and counts of error codes, for
+ * INFO. */
+void dispatch_each_command_stat(const struct dispatch *d,
+				void (*each)(void *arg, const char *name,
+					     const struct command_stat *stat),
+				void *arg);
+void dispatch_each_error_stat(const struct dispatch *d,
+			      void (*each)(void *arg, const char *code, uint64_t count), void *arg);
+void dispatch_stats_reset(struct dispatch *d);
+
+#endif

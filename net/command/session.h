@@ -1,0 +1,40 @@
+/* A client's values that commands may see and change: no socket, no buffers. */
+#ifndef CAIRN_NET_COMMAND_SESSION_H
+#define CAIRN_NET_COMMAND_SESSION_H
+
+#include "engine/base/buf.h"
+#include "engine/base/slice.h"
+
+#include <stdbool.h>
+
+struct watched_key;
+struct queued_command;
+
+enum session_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+struct session {
+	uint64_t id;
+	int proto;	    /* RESP version: 2 or 3 */
+	bool authenticated; /* or no password is asked for */
+	bool close_after_reply;
+	bool no_evict;
+	enum session_reply_mode reply_mode;
+	char *name, *lib_name, *lib_ver; /* owned; NULL when not set */
+	char addr[64], laddr[64];	 /* "ip:port" or path, as CLIENT LIST prints */
+	uint64_t created_ms, last_ms;	 /* wall clock: connection, last command */
+	const char *last_cmd; /* static text, "get" or "client|list"; "NULL" before the first */
+	uint64_t gate_lsn;    /* replies written so far may leave when this is acknowledged */
+	uint64_t commands;
+
+	/* MULTI */
+	bool in_multi, multi_failed, watch_broken;
+	struct queued_command *queue; /* owned array */
+	size_t queue_len, queue_cap, queue_bytes;
+	struct watched_key *watches; /* list of this client's */
+};
+
+void session_init(struct session *s, uint64_t id, uint64_t now_ms);
+/* Frees what it owns and forgets its watches. */
+void session_deinit(struct session *s);
+
+#endif
