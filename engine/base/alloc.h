@@ -14,6 +14,11 @@ void mem_free(void *ptr);
 /* A copy of a C string, or NULL. Freed by mem_free. */
 char *mem_strdup(const char *text);
 
+/* Reserves size bytes of zeroed address space in one piece, backed by memory as it is touched, in
+ * huge pages where the system has them. NULL on failure. Freed by mem_unmap with the same size. */
+void *mem_map(size_t size);
+void mem_unmap(void *ptr, size_t size);
+
 /* Bytes that the allocator holds for us now (usable sizes). Any thread; approximate while others
  * allocate. */
 size_t mem_used(void);

@@ -1,0 +1,54 @@
+/* The inside of a memtable, shared by memtable.c (hash, groups) and memtable_scan.c (order, heap).
+ */
+#ifndef CAIRN_ENGINE_MEMTABLE_IMPL_H
+#define CAIRN_ENGINE_MEMTABLE_IMPL_H
+
+#include "engine/arena.h"
+#include "engine/base/buf.h"
+#include "engine/memtable.h"
+
+struct mt_run {
+	struct mt_entry **entries; /* in key order */
+	size_t count;
+};
+
+/* Sorted runs over a group's entries from sorted_head on; made by its first scan. Run sizes fall at
+ * least by half from one to the next, so that keeping them costs O(log n) per entry. Executor only,
+ * also in a frozen table. */
+struct mt_runs {
+	struct mt_runs *next; /* all of the table's */
+	struct mt_group *group;
+	struct mt_entry *sorted_head;
+	uint32_t count;
+	struct mt_run items[MT_RUNS_MAX];
+};
+
+/* Entries that share a slot and space, and for elements a collection. */
+struct mt_group {
+	struct mt_group *next; /* all groups of the table */
+	struct mt_entry *head; /* newest first */
+	struct mt_runs *runs;
+	uint64_t id;
+	uint32_t count;
+	uint16_t slot;
+	uint8_t space;
+};
+
+struct memtable {
+	uint64_t *cells; /* tag (16 high bits of the hash) and pointer; 0: free */
+	size_t mask, cells_used;
+	uint64_t seed;
+	struct arena arena;
+	struct mt_group **key_groups; /* [SLOTS] */
+	struct mt_group *groups, *last_group;
+	struct mt_runs *runs; /* of all groups that were scanned */
+	size_t groups_count, entries;
+	int32_t *slot_keys; /* [SLOTS] */
+	struct mt_counts counts;
+	struct buf unresolved; /* struct mt_entry * */
+	struct buf timers;     /* struct mt_timer, a binary heap */
+	size_t cleared;	       /* bytes of cells cleared by a reset under way */
+	bool flushed;
+};
+
+#endif
