@@ -53,6 +53,7 @@ struct checkpoint_stats {
 	enum status last_error; /* of the last attempt; ST_OK when it went through */
 };
 
+/* Starts the thread, idle. ST_NO_MEMORY. */
 MUST_CHECK enum status checkpoint_start(const struct checkpoint_options *opts,
 					struct checkpoint **out);
 
@@ -71,6 +72,7 @@ enum checkpoint_phase checkpoint_phase(const struct checkpoint *c);
 void checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **changes, uint32_t *count,
 		     uint64_t *release_lsn);
 
+/* A copy of the counters. Any thread. */
 void checkpoint_stats(struct checkpoint *c, struct checkpoint_stats *out);
 
 /* Waits for a running drain (unless it is stuck retrying: then gives it up), ends the thread. NULL

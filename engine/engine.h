@@ -67,6 +67,7 @@ uint64_t engine_commit(struct engine *e);
 /* Undoes every write since engine_begin. */
 void engine_rollback(struct engine *e);
 
+/* The now_ms that engine_begin was given. */
 uint64_t engine_now_ms(const struct engine *e);
 
 /* Number of operations in the open batch so far. */
@@ -139,6 +140,7 @@ struct engine_stats {
 };
 void engine_stats(struct engine *e, struct engine_stats *out);
 
+/* Settings that change while running; each holds from the next frame or freeze on. */
 void engine_set_fsync(struct engine *e, enum wal_fsync fsync);
 void engine_set_wal(struct engine *e, int compression_level, uint64_t keep_size, uint64_t keep_ms);
 void engine_set_memtable_max(struct engine *e, uint64_t bytes);

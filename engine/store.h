@@ -70,6 +70,7 @@ void store_reader_close(struct store_reader *r);
  * ST_NOT_FOUND; ST_CORRUPT: the checksum does not match; ST_IO. */
 MUST_CHECK enum status store_get(struct store_reader *r, struct slice key, struct slice *out);
 
+/* A cursor of the reader; close it before the reader. ST_NO_MEMORY, ST_IO. */
 MUST_CHECK enum status store_cursor_open(struct store_reader *r, struct store_cursor **out);
 void store_cursor_close(struct store_cursor *c);
 /* First entry at or after key; last entry before key. ST_NOT_FOUND at the end. key and value borrow
@@ -99,6 +100,7 @@ struct store_info {
 	uint64_t map_size, file_bytes, pages_used, pages_free, page_size, entries, depth, readers,
 	    last_txn;
 };
+/* Figures of the data file as of the newest commit. ST_IO. */
 MUST_CHECK enum status store_info(struct store *s, struct store_info *out);
 
 /* True when every page of the data file is in the page cache, as far as one look can tell. Any

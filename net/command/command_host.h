@@ -40,6 +40,8 @@ enum shutdown_flags {
 	SHUTDOWN_FORCE = 8
 };
 
+struct command_host;
+
 struct command_host_ops {
 	/* Calls each for every connected client, oldest first. The list may not change meanwhile.
 	 */

@@ -14,6 +14,7 @@ struct dispatch_options {
 	struct command_host *host;
 };
 
+/* The executor's; engine and host are borrowed until destroyed. ST_NO_MEMORY. */
 MUST_CHECK enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out);
 void dispatch_destroy(struct dispatch *d);
 

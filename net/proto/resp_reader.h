@@ -37,6 +37,7 @@ struct resp_reader {
 	char error[128];
 };
 
+/* Caller's memory; nothing is allocated before the first request needs it. */
 void resp_reader_init(struct resp_reader *r);
 void resp_reader_deinit(struct resp_reader *r);
 
