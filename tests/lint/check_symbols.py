@@ -55,10 +55,11 @@ def main():
     options.add_argument("--root", default=".")
     options.add_argument("--build", required=True)
     options.add_argument("--unoptimised", action="store_true")
+    options.add_argument("--absent", default="", help="layers that have no source yet")
     args = options.parse_args()
     libs, deny, allow = rules(source.read(args.root, "tests/lint/symbols.txt"), args.unoptimised)
     problems, checked = [], 0
-    for lib in libs:
+    for lib in [lib for lib in libs if lib not in args.absent.split(",")]:
         path = os.path.join(args.build, "libcairn_%s.a" % lib)
         if not os.path.exists(path):
             problems.append("%s is not there: build before linting" % path)
