@@ -116,8 +116,9 @@ void engine_touch(struct store_reader *r, struct slice key, uint32_t elements_ma
 
 /* --- counters --- */
 
-/* Exact number of keys and of keys with an expiry needs every blind write resolved; this resolves
- * at most budget of them and returns how many are left. */
+/* Exact numbers need every blind write resolved; this resolves at most budget of them and returns
+ * how many are left. Those of a memtable that is being checkpointed are resolved by the checkpoint,
+ * so 0 may need some turns to come; until then engine_keys and engine_expires are upper bounds. */
 uint64_t engine_count_resolve(struct engine *e, uint32_t budget);
 uint64_t engine_keys(const struct engine *e);	 /* exact when engine_count_resolve returned 0 */
 uint64_t engine_expires(const struct engine *e); /* likewise */

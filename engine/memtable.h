@@ -24,7 +24,12 @@ enum mt_flags {
 };
 
 /* What is below this table; kept for key records alone. */
-enum mt_base { MT_BASE_UNKNOWN, MT_BASE_ABSENT, MT_BASE_PRESENT };
+enum mt_base {
+	MT_BASE_UNKNOWN,
+	MT_BASE_ABSENT,
+	MT_BASE_PRESENT,
+	MT_BASE_EXPIRES = 4, /* with PRESENT: and it has an expiry */
+};
 
 struct mt_entry {
 	struct mt_entry *next; /* in its group, newest first */

@@ -54,27 +54,43 @@ enum status buf_append(struct buf *b, const void *data, size_t len)
 	return ST_OK;
 }
 
-enum status buf_printf(struct buf *b, const char *fmt, ...)
+static enum status append_formatted(struct buf *b, const char *fmt, va_list ap)
 {
-	va_list ap;
+	va_list again;
 	int need;
 	enum status st;
 
-	va_start(ap, fmt);
+	va_copy(again, ap);
 	need = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (need < 0) {
-		return ST_INVALID;
+	st = need < 0 ? ST_INVALID : buf_reserve(b, (size_t)need + 1);
+	if (st == ST_OK) {
+		(void)vsnprintf((char *)b->data + b->len, (size_t)need + 1, fmt, again);
+		b->len += (size_t)need;
 	}
-	st = buf_reserve(b, (size_t)need + 1);
-	if (st != ST_OK) {
-		return st;
-	}
+	va_end(again);
+	return st;
+}
+
+enum status buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	enum status st;
+
 	va_start(ap, fmt);
-	(void)vsnprintf((char *)b->data + b->len, (size_t)need + 1, fmt, ap);
+	st = append_formatted(b, fmt, ap);
 	va_end(ap);
-	b->len += (size_t)need;
-	return ST_OK;
+	return st;
+}
+
+void buf_note(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	enum status st;
+
+	va_start(ap, fmt);
+	st = append_formatted(b, fmt, ap);
+	va_end(ap);
+	(void)st;
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -26,6 +26,9 @@ MUST_CHECK enum status buf_append(struct buf *b, const void *data, size_t len);
 MUST_CHECK enum status buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Likewise for texts that are a courtesy, such as error details: out of memory loses the text. */
+void buf_note(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Drops the first n bytes (n at most len), moving the rest down. */
 void buf_consume(struct buf *b, size_t n);
 

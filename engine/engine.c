@@ -1,0 +1,589 @@
+/* The engine's life: open and close, and what happens between two turns of the event loop. */
+#include "engine/engine.h"
+
+#include "engine/base/alloc.h"
+#include "engine/base/invariant.h"
+#include "engine/base/logger.h"
+#include "engine/engine_impl.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum {
+	CHUNK_BYTES = 64 << 20, /* dirty pages per checkpoint transaction */
+	RECLAIM_MAX = 20000,	/* elements of dead collections per transaction */
+	CHECKPOINT_RETRY_MS = 500,
+	RESOLVE_AT_FREEZE =
+	    2000, /* blind writes looked up when a table freezes: a millisecond or two */
+	BACKPRESSURE_US_MAX = 2000,
+	PATH_LEN_MAX = 4096,
+};
+
+static char *join_path(const char *dir, const char *name)
+{
+	char path[PATH_LEN_MAX];
+	int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+
+	return n < 0 || (size_t)n >= sizeof path ? NULL : mem_strdup(path);
+}
+
+/* --- callbacks from the WAL and checkpoint threads --- */
+
+static void on_progress(void *arg)
+{
+	struct engine *e = arg;
+
+	if (e->opts.wakeup != NULL) {
+		e->opts.wakeup(e->opts.wakeup_arg);
+	}
+}
+
+static enum status on_wal_sync(void *arg, uint64_t lsn)
+{
+	struct engine *e = arg;
+
+	return wal_writer_sync(e->wal, lsn);
+}
+
+/* --- open --- */
+
+static void say(struct buf *error, const char *what, const char *path, enum status st)
+{
+	buf_note(error, "%s %s: %s", what, path, status_text(st));
+}
+
+static enum status lock_dir(struct engine *e, struct buf *error)
+{
+	const struct io *io = e->opts.io;
+	char *path = join_path(e->dir, "cairn.lock");
+	int pid = 0;
+	enum status st;
+
+	if (path == NULL) {
+		return ST_NO_MEMORY;
+	}
+	st = io->ops->open(io->ctx, path, IO_READ | IO_WRITE | IO_CREATE, &e->lock);
+	if (st != ST_OK) {
+		say(error, "cannot open the lock file", path, st);
+		goto out;
+	}
+	st = io->ops->lock(io->ctx, e->lock, &pid);
+	if (st == ST_LOCKED) {
+		buf_note(error,
+			 "data directory %s is in use by process %d: stop that node, or give this "
+			 "one another dir",
+			 e->dir, pid);
+	} else if (st != ST_OK) {
+		say(error, "cannot lock", path, st);
+	}
+out:
+	mem_free(path);
+	return st;
+}
+
+static enum status make_dirs(struct engine *e, struct buf *error)
+{
+	const struct io *io = e->opts.io;
+	const char *dirs[] = {e->dir, e->wal_dir, e->archive_dir};
+
+	for (size_t i = 0; i < 3; i++) {
+		enum status st = dirs[i] == NULL ? ST_OK : io->ops->mkdir(io->ctx, dirs[i]);
+
+		if (st != ST_OK) {
+			say(error, "cannot create directory", dirs[i], st);
+			return st;
+		}
+	}
+	return io->ops->sync_dir(io->ctx, e->dir);
+}
+
+static enum status open_store(struct engine *e, struct store_state *state, struct buf *error)
+{
+	char *path = join_path(e->dir, "keyspace.mdb");
+	struct store_options opts = {
+	    .path = path, .io = e->opts.io, .map_size_max = e->opts.map_size_max};
+	enum status st;
+
+	if (path == NULL) {
+		return ST_NO_MEMORY;
+	}
+	st = store_open(&opts, &e->store, error);
+	if (st == ST_OK) {
+		st = store_reader_open(e->store, &e->reader);
+	}
+	if (st == ST_OK) {
+		st = store_reader_state(e->reader, state);
+	}
+	if (st == ST_OK) {
+		st = counts_load(e);
+	}
+	if (st != ST_OK && error->len == 0) {
+		say(error, "cannot read", path, st);
+	}
+	mem_free(path);
+	return st;
+}
+
+static uint64_t random_id(struct engine *e)
+{
+	uint64_t id;
+
+	do {
+		id = rng_next(&e->rng);
+	} while (id == 0);
+	return id;
+}
+
+/* New records get a new timeline in a new store and after an unclean stop: what a lost tail held
+ * may never be taken for what follows now. */
+static void begin_timeline(struct engine *e, bool clean)
+{
+	struct wal_history *h = &e->history;
+
+	if (h->shard_id == 0) {
+		h->shard_id = random_id(e);
+	}
+	if (h->count > 0 && clean) {
+		return;
+	}
+	if (h->count == WAL_HISTORY_MAX) {
+		memmove(h->items, h->items + 1, (WAL_HISTORY_MAX - 1) * sizeof h->items[0]);
+		h->count--;
+	}
+	h->items[h->count] = (struct wal_timeline){
+	    .id = random_id(e),
+	    .epoch = h->count > 0 ? h->items[h->count - 1].epoch : 0,
+	    .first_lsn = e->next_lsn,
+	};
+	h->count++;
+}
+
+static enum status open_wal(struct engine *e, const struct wal_position *at, struct buf *error)
+{
+	struct wal_writer_options opts = {
+	    .io = e->opts.io,
+	    .clock = e->opts.clock,
+	    .dir = e->wal_dir,
+	    .archive_dir = e->archive_dir,
+	    .segment_size = e->opts.wal_segment_size,
+	    .keep_size = e->opts.wal_keep_size,
+	    .keep_ms = e->opts.wal_keep_ms,
+	    .compression_level = e->opts.wal_compression_level,
+	    .dictionary = e->opts.wal_dictionary,
+	    .fsync = e->opts.fsync,
+	    .history = e->history,
+	    .at = *at,
+	    .notify = on_progress,
+	    .notify_arg = e,
+	};
+	enum status st = wal_writer_open(&opts, &e->wal);
+
+	if (st != ST_OK) {
+		say(error, "cannot start the write-ahead log in", e->wal_dir, st);
+	}
+	return st;
+}
+
+static enum status open_checkpoint(struct engine *e)
+{
+	struct checkpoint_options opts = {
+	    .store = e->store,
+	    .clock = e->opts.clock,
+	    .chunk_bytes = CHUNK_BYTES,
+	    .reclaim_max = RECLAIM_MAX,
+	    .wal_sync = on_wal_sync,
+	    .notify = on_progress,
+	    .arg = e,
+	    .retry_ms = CHECKPOINT_RETRY_MS,
+	};
+
+	return checkpoint_start(&opts, &e->checkpoint);
+}
+
+static enum status alloc_parts(struct engine *e, const struct engine_options *opts)
+{
+	e->opts = *opts;
+	e->memtable_max = opts->memtable_max;
+	rng_seed(&e->rng, opts->seed);
+	e->hash_seed = rng_next(&e->rng);
+	e->next_lsn = 1;
+	e->next_id = 1;
+	e->dir = mem_strdup(opts->dir);
+	e->wal_dir = join_path(opts->dir, "wal");
+	e->base = mem_calloc(SLOTS, sizeof *e->base);
+	if (opts->wal_archive_dir != NULL) {
+		e->archive_dir = mem_strdup(opts->wal_archive_dir);
+		if (e->archive_dir == NULL) {
+			return ST_NO_MEMORY;
+		}
+	}
+	if (e->dir == NULL || e->wal_dir == NULL || e->base == NULL) {
+		return ST_NO_MEMORY;
+	}
+	return memtable_create(e->memtable_max, e->hash_seed, &e->active);
+}
+
+enum status engine_open(const struct engine_options *opts, struct engine **out, struct buf *error)
+{
+	struct engine *e = mem_calloc(1, sizeof *e);
+	struct store_state state = {0};
+	struct wal_position at = {0};
+	uint64_t started = opts->clock->mono_us(opts->clock->ctx);
+	bool clean = false;
+	enum status st;
+
+	if (e == NULL) {
+		return ST_NO_MEMORY;
+	}
+	st = alloc_parts(e, opts);
+	if (st == ST_OK) {
+		st = make_dirs(e, error);
+	}
+	if (st == ST_OK) {
+		st = lock_dir(e, error);
+	}
+	if (st == ST_OK) {
+		st = open_store(e, &state, error);
+	}
+	if (st == ST_OK) {
+		st = residency_start(e->store, &e->residency);
+	}
+	if (st == ST_OK) {
+		e->next_id = state.next_id > 1 ? state.next_id : 1;
+		st = recovery_run(e, &state, &at, &clean, error);
+	}
+	if (st == ST_OK) {
+		e->next_lsn = at.next_lsn;
+		e->stats.checkpoint_lsn = state.checkpoint_lsn;
+		begin_timeline(e, clean);
+		st = open_wal(e, &at, error);
+	}
+	if (st == ST_OK) {
+		st = open_checkpoint(e);
+	}
+	if (st != ST_OK) {
+		if (error->len == 0) {
+			say(error, "cannot open", opts->dir, st);
+		}
+		(void)engine_close(e);
+		return st;
+	}
+	wal_writer_release(e->wal, state.previous_checkpoint_lsn);
+	e->stats.recovery_us = opts->clock->mono_us(opts->clock->ctx) - started;
+	e->active_since_ms = opts->clock->mono_us(opts->clock->ctx) / 1000;
+	*out = e;
+	return ST_OK;
+}
+
+/* --- memtables --- */
+
+enum status engine_fresh_table(struct engine *e, struct memtable **out)
+{
+	if (e->spare != NULL) {
+		while (!e->spare_clean) {
+			e->spare_clean = memtable_reset(e->spare, SIZE_MAX);
+		}
+		*out = e->spare;
+		e->spare = NULL;
+		return ST_OK;
+	}
+	return memtable_create(e->memtable_max, e->hash_seed, out);
+}
+
+void engine_retire_table(struct engine *e, struct memtable *mt)
+{
+	if (e->spare != NULL) {
+		memtable_destroy(mt);
+		return;
+	}
+	e->spare = mt;
+	e->spare_clean = false;
+}
+
+static bool freeze_due(const struct engine *e, uint64_t now_ms)
+{
+	if (e->frozen != NULL || e->turn_count > 0 || e->failed != ST_OK ||
+	    checkpoint_phase(e->checkpoint) != CHECKPOINT_IDLE) {
+		return false;
+	}
+	if (memtable_bytes(e->active) >= e->memtable_max) {
+		return true;
+	}
+	if (memtable_entries(e->active) == 0 && !memtable_flushed(e->active)) {
+		return false;
+	}
+	return e->checkpoint_wanted ||
+	       now_ms - e->active_since_ms >= e->opts.checkpoint_interval_ms;
+}
+
+/* Makes the active table the checkpoint's next job. */
+static void freeze(struct engine *e, uint64_t now_ms)
+{
+	struct memtable *fresh;
+	size_t count;
+
+	if (engine_fresh_table(e, &fresh) != ST_OK) {
+		return; /* memory is short: the active table grows on, and writers are held back */
+	}
+	(void)engine_count_resolve(e, RESOLVE_AT_FREEZE);
+	(void)memtable_unresolved(e->active, &count);
+	e->frozen_unresolved = count - e->unresolved_at;
+	e->frozen = e->active;
+	e->frozen_lsn = e->next_lsn - 1;
+	e->active = fresh;
+	e->active_since_ms = now_ms;
+	e->unresolved_at = 0;
+	e->checkpoint_wanted = false;
+	e->looked = false;
+	checkpoint_submit(e->checkpoint, &(struct checkpoint_job){
+					     .table = e->frozen,
+					     .lsn = e->frozen_lsn,
+					     .next_id = e->next_id,
+					     .history = e->history,
+					 });
+}
+
+static enum status renew_reader(struct engine *e)
+{
+	uint64_t commits = checkpoint_commits(e->checkpoint);
+	enum status st;
+
+	if (commits == e->reader_commits) {
+		return ST_OK;
+	}
+	st = store_reader_renew(e->reader);
+	if (st == ST_OK) {
+		e->reader_commits = commits;
+		e->looked = false;
+		/* What the index showed before may have been removed, or have come back. */
+		e->index_ms = 0;
+		e->index_key_len = 0;
+	}
+	return st;
+}
+
+/* Takes over a finished drain: the store now holds what the frozen table held. */
+static void finish_drain(struct engine *e)
+{
+	struct checkpoint_slot_change *changes;
+	uint32_t count;
+	uint64_t release_lsn;
+	bool flushed = memtable_flushed(e->frozen);
+
+	checkpoint_take(e->checkpoint, &changes, &count, &release_lsn);
+	if (flushed) {
+		memset(e->base, 0, SLOTS * sizeof *e->base);
+		e->base_keys = 0;
+		e->base_expires = 0;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct slot_stat *base = &e->base[changes[i].slot];
+
+		e->base_keys += changes[i].stat.keys - base->keys;
+		e->base_expires += changes[i].stat.expires - base->expires;
+		*base = changes[i].stat;
+	}
+	mem_free(changes);
+	e->stats.checkpoint_lsn = e->frozen_lsn;
+	e->stats.checkpoint_time_ms = e->opts.clock->wall_ms(e->opts.clock->ctx);
+	e->stats.writes_since_checkpoint = e->next_lsn - 1 - e->frozen_lsn;
+	engine_retire_table(e, e->frozen);
+	e->frozen = NULL;
+	e->frozen_unresolved = 0;
+	wal_writer_release(e->wal, release_lsn);
+}
+
+static void fail(struct engine *e, const char *what, enum status st)
+{
+	if (e->failed == ST_OK) {
+		logger(LOG_LVL_WARNING,
+		       "%s failed (%s): writes are refused from now on, reads go on; mend the disk "
+		       "and "
+		       "restart",
+		       what, status_text(st));
+		e->failed = st;
+	}
+}
+
+static void follow_checkpoint(struct engine *e)
+{
+	enum status st = renew_reader(e);
+
+	if (st != ST_OK) {
+		fail(e, "reading the store", st);
+		return;
+	}
+	switch (checkpoint_phase(e->checkpoint)) {
+	case CHECKPOINT_DONE:
+		/* The phase is set after the last commit, so the reader may have to move once more.
+		 */
+		if (renew_reader(e) == ST_OK) {
+			finish_drain(e);
+		}
+		break;
+	case CHECKPOINT_FAILED: {
+		struct checkpoint_stats stats;
+
+		checkpoint_stats(e->checkpoint, &stats);
+		fail(e, "the checkpoint", stats.last_error);
+		break;
+	}
+	case CHECKPOINT_IDLE:
+	case CHECKPOINT_DRAINING:
+		break;
+	}
+}
+
+static void hand_over(struct engine *e)
+{
+	enum status st;
+
+	if (e->turn_count == 0) {
+		return;
+	}
+	st = wal_writer_append(e->wal, &e->turn, e->turn_first_lsn, e->turn_count);
+	if (st == ST_OK) {
+		e->turn_count = 0;
+	} else if (st == ST_READ_ONLY) {
+		fail(e, "the write-ahead log", ST_IO);
+	}
+}
+
+bool engine_turn_end(struct engine *e)
+{
+	uint64_t now_ms = e->opts.clock->mono_us(e->opts.clock->ctx) / 1000;
+	uint64_t ack;
+	enum status writable;
+	bool moved;
+
+	INVARIANT(!e->batch.open);
+	hand_over(e);
+	follow_checkpoint(e);
+	if (e->spare != NULL && !e->spare_clean) {
+		e->spare_clean = memtable_reset(e->spare, RESET_STEP);
+	}
+	if (freeze_due(e, now_ms)) {
+		freeze(e, now_ms);
+	}
+	ack = engine_ack_lsn(e);
+	writable = engine_writable(e);
+	moved = ack != e->last_ack_lsn || writable != e->last_writable;
+	e->last_ack_lsn = ack;
+	e->last_writable = writable;
+	return moved;
+}
+
+uint64_t engine_ack_lsn(const struct engine *e)
+{
+	return e->opts.fsync == WAL_FSYNC_ALWAYS ? wal_writer_durable_lsn(e->wal)
+						 : wal_writer_written_lsn(e->wal);
+}
+
+enum status engine_writable(const struct engine *e)
+{
+	enum wal_state wal = wal_writer_state(e->wal);
+
+	if (e->failed != ST_OK || wal == WAL_FAILED) {
+		return ST_READ_ONLY;
+	}
+	if (wal == WAL_STALLED) {
+		return ST_NO_SPACE;
+	}
+	if (e->frozen != NULL && memtable_bytes(e->active) >= e->memtable_max) {
+		struct checkpoint_stats stats;
+
+		checkpoint_stats(e->checkpoint, &stats);
+		return stats.last_error == ST_OK ? ST_AGAIN : stats.last_error;
+	}
+	return ST_OK;
+}
+
+uint32_t engine_backpressure_us(const struct engine *e)
+{
+	size_t used = memtable_bytes(e->active);
+	size_t half = e->memtable_max / 2;
+	double over;
+
+	if (e->frozen == NULL || used <= half) {
+		return 0;
+	}
+	over = (double)(used - half) / (double)(half == 0 ? 1 : half);
+	over = over > 1 ? 1 : over;
+	return (uint32_t)(over * over * BACKPRESSURE_US_MAX);
+}
+
+enum status engine_checkpoint(struct engine *e)
+{
+	e->checkpoint_wanted = memtable_entries(e->active) > 0 || memtable_flushed(e->active);
+	return e->frozen != NULL ? ST_AGAIN : ST_OK;
+}
+
+/* --- close --- */
+
+static void pause_1ms(void)
+{
+	struct timespec t = {.tv_nsec = 1000000};
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* Checkpoints all that is in memory, unless the disk does not let us: then the log keeps it. */
+static void drain_all(struct engine *e)
+{
+	for (;;) {
+		struct checkpoint_stats stats;
+
+		(void)engine_checkpoint(e);
+		(void)engine_turn_end(e);
+		checkpoint_stats(e->checkpoint, &stats);
+		if (e->failed != ST_OK || stats.last_error != ST_OK ||
+		    wal_writer_state(e->wal) != WAL_RUNNING ||
+		    (e->frozen == NULL && !e->checkpoint_wanted)) {
+			return;
+		}
+		pause_1ms();
+	}
+}
+
+enum status engine_close(struct engine *e)
+{
+	enum status st = ST_OK;
+
+	if (e == NULL) {
+		return ST_OK;
+	}
+	if (e->checkpoint != NULL) {
+		drain_all(e);
+	}
+	checkpoint_stop(e->checkpoint);
+	if (e->wal != NULL) {
+		st = wal_writer_close(e->wal);
+	}
+	residency_stop(e->residency);
+	for (int i = 0; i < ENGINE_ITERS; i++) {
+		if (e->iters[i].cursor != NULL) {
+			store_cursor_close(e->iters[i].cursor);
+		}
+	}
+	if (e->reader != NULL) {
+		store_reader_close(e->reader);
+	}
+	store_close(e->store);
+	if (e->lock != NULL) {
+		e->opts.io->ops->close(e->opts.io->ctx, e->lock);
+	}
+	memtable_destroy(e->active);
+	memtable_destroy(e->frozen);
+	memtable_destroy(e->spare);
+	buf_deinit(&e->turn);
+	buf_deinit(&e->batch.undo);
+	buf_deinit(&e->batch.undo_bytes);
+	buf_deinit(&e->expired_names);
+	mem_free(e->base);
+	mem_free(e->dir);
+	mem_free(e->wal_dir);
+	mem_free(e->archive_dir);
+	st = st == ST_OK ? e->failed : st;
+	mem_free(e);
+	return st;
+}

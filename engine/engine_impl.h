@@ -1,0 +1,183 @@
+/* The inside of the engine, shared by its source files: engine.c (open, close, turns), batch.c
+ * (writes and undo), keyspace.c (user keys), merge_iter.c (ordered scans), counts.c, expire.c,
+ * recovery.c, residency.c. */
+#ifndef CAIRN_ENGINE_ENGINE_IMPL_H
+#define CAIRN_ENGINE_ENGINE_IMPL_H
+
+#include "engine/base/buf.h"
+#include "engine/base/rng.h"
+#include "engine/engine.h"
+#include "engine/memtable.h"
+#include "engine/residency.h"
+#include "engine/store.h"
+#include "engine/wal/wal_record.h"
+
+enum {
+	ENGINE_ITERS = 8,	 /* scans that may be open at once */
+	EXPIRED_SEEN_MAX = 16,	 /* expired keys noticed by reads of one batch, removed after it */
+	RESET_STEP = 256 * 1024, /* bytes of an old table cleared per turn */
+};
+
+/* What an entry was before the open batch changed it. */
+struct undo {
+	struct mt_entry *entry;
+	uint8_t *value;
+	uint64_t lsn;
+	size_t saved_off; /* where the overwritten value's bytes are in undo_bytes, or SIZE_MAX */
+	uint32_t value_len, value_cap;
+	uint8_t flags, base;
+};
+
+struct batch {
+	struct slice cmd;
+	uint64_t now_ms, client_id;
+	uint64_t seen_lsn;
+	size_t record_start; /* in engine.turn */
+	uint32_t ops;
+	bool open, met_expired;
+	struct buf undo; /* struct undo */
+	struct buf undo_bytes;
+	struct memtable *undo_active; /* the table that a FLUSH of this batch replaced */
+	size_t undo_flush_len;	      /* length of undo then */
+	uint64_t undo_next_id;
+};
+
+/* One side of a merge: the entry it stands at. */
+struct merge_side {
+	struct slice key, value;
+	struct mt_entry *entry; /* memtables only */
+	bool at_end;
+};
+
+struct engine_iter {
+	struct engine *e;
+	bool in_use, reverse;
+	uint8_t prefix[16];
+	size_t prefix_len;
+	struct mt_scan active, frozen;
+	struct merge_side sides[3];  /* active, frozen, store */
+	struct store_cursor *cursor; /* opened at the first use, kept */
+	bool store_started;
+	uint8_t start[STORE_KEY_MAX + 1];
+	size_t start_len;
+};
+
+struct engine {
+	struct engine_options opts;
+	char *dir, *wal_dir, *archive_dir;
+	struct io_file *lock;
+	uint64_t hash_seed;
+	struct rng rng;
+
+	struct store *store;
+	struct store_reader *reader;
+	uint64_t reader_commits; /* checkpoint_commits when the reader was last renewed */
+	struct checkpoint *checkpoint;
+	struct wal_writer *wal;
+	struct wal_history history;
+	struct residency *residency;
+
+	struct memtable *active;
+	struct memtable *frozen; /* NULL: no drain under way */
+	struct memtable *spare;	 /* empty, or being emptied */
+	bool spare_clean;
+	uint64_t frozen_lsn, active_since_ms;
+	bool checkpoint_wanted;
+	size_t memtable_max;
+
+	uint64_t next_lsn, next_id;
+	struct buf turn; /* encoded records not yet handed to the WAL */
+	uint64_t turn_first_lsn;
+	uint32_t turn_count;
+	struct batch batch;
+
+	struct engine_iter iters[ENGINE_ITERS];
+
+	/* Whether the store held the key that was looked up there last: spares a write after a read
+	 * the second look. */
+	uint64_t looked_hash;
+	bool looked, looked_present;
+
+	struct slot_stat *base; /* [SLOTS]: what the store holds */
+	uint64_t base_keys, base_expires;
+	size_t frozen_unresolved; /* of the frozen table, when it was frozen */
+	size_t unresolved_at;	  /* entries of the active table's list before this are resolved */
+
+	/* expiry */
+	uint64_t index_ms; /* how far the store's expiry index was walked under this reader */
+	uint8_t index_key[STORE_KEY_MAX];
+	size_t index_key_len;
+	struct buf expired_names; /* keys that reads found expired: [u32 len][name]... */
+	uint32_t expired_count;
+	bool expiring;
+
+	/* what engine_turn_end compares with */
+	uint64_t last_ack_lsn;
+	enum status last_writable;
+	enum status failed; /* ST_OK, or why writes are stopped for good */
+
+	struct engine_stats stats; /* the parts that the engine itself counts */
+};
+
+/* --- batch.c --- */
+
+/* Encodes one operation into the record and applies it to the active table. key is the operation's
+ * store key. blind: only for PUT_KEY. Any failure leaves the batch as before this operation. */
+MUST_CHECK enum status batch_apply(struct engine *e, const struct wal_op *op,
+				   const struct store_key *key, const struct slice *parts,
+				   size_t parts_count);
+/* Replaces the active table by an empty one that hides everything below; logs the flush. */
+MUST_CHECK enum status batch_flush(struct engine *e);
+
+/* Applies a decoded operation of a record with this LSN to the active table, for recovery. */
+MUST_CHECK enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn);
+
+/* An empty table for the active place: the spare one, or a new one. */
+MUST_CHECK enum status engine_fresh_table(struct engine *e, struct memtable **out);
+/* Keeps a table that is no longer used as the spare one, or lets it go. */
+void engine_retire_table(struct engine *e, struct memtable *mt);
+
+/* --- reads through the three layers (keyspace.c) --- */
+
+/* The stored value of a store key. ST_NOT_FOUND. Notes the LSN that was seen. */
+MUST_CHECK enum status view_get(struct engine *e, struct slice key, struct slice *stored);
+
+/* The entry that decides in the memtables (maybe a tombstone), NULL when the store decides;
+ * *hidden: a FLUSH hides the store. */
+struct mt_entry *view_find(const struct engine *e, struct slice key, uint64_t hash, bool *hidden);
+
+/* --- merge_iter.c --- */
+
+/* Walks entries whose store key begins with prefix, from start on (a store key; in reverse: those
+ * below start, or all when start_len is 0). ST_LIMIT: too many iterators are open. */
+MUST_CHECK enum status merge_open(struct engine *e, struct slice prefix, struct slice start,
+				  bool reverse, struct engine_iter **out);
+/* Next entry that is there. ST_END. */
+MUST_CHECK enum status merge_next(struct engine_iter *it, struct slice *key, struct slice *value);
+void merge_close(struct engine_iter *it);
+
+/* --- counts.c --- */
+
+/* Keeps the table's counters right around a change of a key record: take its share out before, put
+ * it back after. */
+void counts_remove(struct memtable *mt, const struct mt_entry *e);
+void counts_add(struct memtable *mt, const struct mt_entry *e);
+/* Sets what is below a new entry as far as it is known; unknown ones are listed. */
+MUST_CHECK enum status counts_base(struct engine *e, struct mt_entry *entry, bool looked_below);
+MUST_CHECK enum status counts_load(struct engine *e);
+
+/* --- recovery.c --- */
+
+/* Replays the log after the store's checkpoint into the active table. *at is where the log
+ * continues, *clean whether it was closed cleanly. */
+MUST_CHECK enum status recovery_run(struct engine *e, const struct store_state *state,
+				    struct wal_position *at, bool *clean, struct buf *error);
+
+/* --- expire.c --- */
+
+/* Notes that a read met this expired key, to be removed after the batch. */
+void expire_noticed(struct engine *e, struct slice name);
+/* Removes the keys noticed; outside a batch. */
+void expire_run_noticed(struct engine *e, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,226 @@
+/* Expiry: keys whose time has come are removed as writes of their own, found by reads that met
+ * them, by the memtables' heaps (what changed since the last checkpoint) and by the store's index
+ * (the rest). */
+#include "engine/base/bytes.h"
+#include "engine/engine_impl.h"
+#include "engine/keyspace.h"
+
+enum { EXPIRE_BATCH = 64 };
+
+void expire_noticed(struct engine *e, struct slice name)
+{
+	uint8_t len[4];
+
+	e->batch.met_expired = true;
+	if (e->expired_count >= EXPIRED_SEEN_MAX || e->expiring || name.len > UINT32_MAX) {
+		return;
+	}
+	bytes_put_u32le(len, (uint32_t)name.len);
+	if (buf_append(&e->expired_names, len, sizeof len) != ST_OK) {
+		return;
+	}
+	if (buf_append(&e->expired_names, name.data, name.len) != ST_OK) {
+		e->expired_names.len -= sizeof len;
+		return;
+	}
+	e->expired_count++;
+}
+
+/* Deletes the key in the open batch if its time has come. */
+static enum status remove_if_due(struct engine *e, struct slice name, uint32_t *removed)
+{
+	struct store_key key;
+	struct slice stored, whole, value;
+	struct meta m;
+	enum status st;
+
+	store_key_of_key(&key, name);
+	st = view_get(e, store_key_slice(&key), &stored);
+	if (st == ST_OK) {
+		st = stored_split(store_key_slice(&key), stored, &whole, &value);
+	}
+	if (st == ST_OK) {
+		st = meta_decode(value, &m);
+	}
+	if (st == ST_NOT_FOUND || st == ST_CORRUPT) {
+		return ST_OK; /* gone, or to be reported by who reads it */
+	}
+	if (st != ST_OK || m.expire_at_ms == 0 || m.expire_at_ms > e->batch.now_ms ||
+	    !slice_eq(whole, name)) {
+		return st;
+	}
+	st = ks_delete(e, &key, &m);
+	if (st == ST_OK) {
+		(*removed)++;
+	}
+	return st;
+}
+
+static void finish(struct engine *e, enum status st, uint32_t removed)
+{
+	if (st == ST_OK) {
+		(void)engine_commit(e);
+		e->stats.expired_keys += removed;
+	} else {
+		engine_rollback(e);
+	}
+}
+
+/* Runs over names packed as [u32 length][name]. */
+static uint32_t remove_names(struct engine *e, struct slice names, uint64_t now_ms)
+{
+	uint32_t removed = 0;
+	enum status st = ST_OK;
+
+	e->expiring = true;
+	engine_begin(e, slice_str("expire"), now_ms, 0);
+	while (st == ST_OK && names.len > 0) {
+		uint32_t len = bytes_get_u32le(names.data);
+
+		st = remove_if_due(e, slice_of(names.data + 4, len), &removed);
+		names = slice_skip(names, 4 + (size_t)len);
+	}
+	finish(e, st, removed);
+	e->expiring = false;
+	return st == ST_OK ? removed : 0;
+}
+
+void expire_run_noticed(struct engine *e, uint64_t now_ms)
+{
+	uint64_t seen = e->batch.seen_lsn;
+	struct buf names = e->expired_names;
+
+	e->expired_names = (struct buf){0};
+	e->expired_count = 0;
+	if (engine_writable(e) == ST_OK) {
+		(void)remove_names(e, buf_slice(&names), now_ms);
+	}
+	e->batch.seen_lsn = seen;
+	names.len = 0;
+	e->expired_names = names;
+}
+
+static enum status pack(struct buf *names, struct slice name)
+{
+	uint8_t len[4];
+	enum status st = buf_reserve(names, sizeof len + name.len);
+
+	if (st == ST_OK) {
+		bytes_put_u32le(len, (uint32_t)name.len);
+		st = buf_append(names, len, sizeof len);
+	}
+	if (st == ST_OK) {
+		st = buf_append(names, name.data, name.len);
+	}
+	return st;
+}
+
+/* Collects due names from one memtable's heap. */
+static uint32_t due_in_table(struct memtable *mt, bool frozen, uint64_t now_ms, uint32_t max,
+			     struct buf *names)
+{
+	uint32_t n = 0;
+
+	while (n < max) {
+		struct mt_entry *entry = memtable_timer_pop(mt, now_ms);
+		struct slice name, value;
+		struct meta m;
+
+		if (entry == NULL) {
+			break;
+		}
+		/* The checkpoint thread reads a frozen table's entries. */
+		if (!frozen) {
+			entry->flags &= (uint8_t)~MT_TIMED;
+		}
+		if ((entry->flags & (MT_TOMBSTONE | MT_ABSENT)) != 0 ||
+		    stored_split(mt_entry_key(entry), mt_entry_value(entry), &name, &value) !=
+			ST_OK ||
+		    meta_decode(value, &m) != ST_OK || m.expire_at_ms == 0) {
+			continue;
+		}
+		if (m.expire_at_ms > now_ms) {
+			if (memtable_timer_add(mt, m.expire_at_ms, entry) == ST_OK && !frozen) {
+				entry->flags |= MT_TIMED;
+			}
+			continue;
+		}
+		if (pack(names, name) != ST_OK) {
+			break;
+		}
+		n++;
+	}
+	return n;
+}
+
+struct index_walk {
+	struct engine *e;
+	struct buf *names;
+	uint32_t seen;
+	bool failed;
+};
+
+static void index_entry(void *arg, uint64_t expire_at_ms, struct slice key)
+{
+	struct index_walk *w = arg;
+	struct slice stored, name, value;
+
+	w->seen++;
+	if (w->failed) {
+		return;
+	}
+	w->e->index_ms = expire_at_ms;
+	memcpy(w->e->index_key, key.data, key.len);
+	w->e->index_key_len = key.len;
+	/* A long key's whole name is in its record. */
+	if (view_get(w->e, key, &stored) != ST_OK ||
+	    stored_split(key, stored, &name, &value) != ST_OK) {
+		return;
+	}
+	w->failed = pack(w->names, name) != ST_OK;
+}
+
+static uint32_t due_in_store(struct engine *e, uint64_t now_ms, uint32_t max, struct buf *names)
+{
+	struct index_walk w = {.e = e, .names = names};
+	uint8_t from[STORE_KEY_MAX];
+	size_t from_len = e->index_key_len;
+
+	if (memtable_flushed(e->active) || (e->frozen != NULL && memtable_flushed(e->frozen))) {
+		return 0;
+	}
+	memcpy(from, e->index_key, from_len);
+	if (store_reader_expiries(e->reader, e->index_ms, slice_of(from, from_len), now_ms, max,
+				  index_entry, &w) != ST_OK) {
+		return 0;
+	}
+	return w.seen;
+}
+
+uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_max)
+{
+	uint32_t removed = 0, looked = 0;
+
+	while (looked < keys_max && engine_writable(e) == ST_OK) {
+		uint32_t left = keys_max - looked;
+		uint32_t page = left < EXPIRE_BATCH ? left : EXPIRE_BATCH;
+		struct buf names = {0};
+		uint32_t n = due_in_table(e->active, false, now_ms, page, &names);
+
+		if (n < page && e->frozen != NULL && !memtable_flushed(e->active)) {
+			n += due_in_table(e->frozen, true, now_ms, page - n, &names);
+		}
+		if (n < page) {
+			n += due_in_store(e, now_ms, page - n, &names);
+		}
+		if (names.len > 0) {
+			removed += remove_names(e, buf_slice(&names), now_ms);
+		}
+		buf_deinit(&names);
+		looked += n;
+		if (n == 0) {
+			break;
+		}
+	}
+	return removed;
+}

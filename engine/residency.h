@@ -1,0 +1,25 @@
+/* Which lookups are not expected to fault: is the whole store in memory, and which keys were read
+ * lately. */
+#ifndef CAIRN_ENGINE_RESIDENCY_H
+#define CAIRN_ENGINE_RESIDENCY_H
+
+#include "engine/store.h"
+
+struct residency;
+
+/* Starts a thread that looks every half second, while asked, whether all pages of the store are in
+ * memory. */
+MUST_CHECK enum status residency_start(struct store *store, struct residency **out);
+void residency_stop(struct residency *r); /* NULL is fine */
+
+/* True when the whole store was in memory at the last look, or this hash was marked lately.
+ * Executor. */
+bool residency_warm(struct residency *r, uint64_t hash);
+
+/* Says that what belongs to this hash was just read or touched. Executor. */
+void residency_mark(struct residency *r, uint64_t hash);
+
+/* True when the last look found the whole store in memory. Any thread. */
+bool residency_all(const struct residency *r);
+
+#endif
