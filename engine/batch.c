@@ -2,6 +2,7 @@
  * that fails is undone entry by entry. */
 #include "engine/base/bytes.h"
 #include "engine/base/invariant.h"
+#include "engine/base/planted.h"
 #include "engine/engine_impl.h"
 
 /* Remembers an entry before it changes; the bytes too when the new value may be written over them.
@@ -120,7 +121,7 @@ static enum status table_write(struct engine *e, const struct store_key *key, bo
 					 (tombstone ? MT_TOMBSTONE : 0));
 		/* Blindness is about what lies below the table, so only the first write decides it.
 		 */
-		if (fresh && blind && entry->base != MT_BASE_ABSENT) {
+		if (fresh && blind && entry->base != MT_BASE_ABSENT && !PLANTED(51)) {
 			entry->flags |= MT_BLIND;
 		}
 	}
@@ -149,7 +150,7 @@ static void restore(struct engine *e, const struct undo *u)
 	entry->value_cap = u->value_cap;
 	entry->lsn = u->lsn;
 	entry->base = u->base;
-	if (u->saved_off != SIZE_MAX) {
+	if (u->saved_off != SIZE_MAX && !PLANTED(43)) {
 		memcpy(entry->value, e->batch.undo_bytes.data + u->saved_off, u->value_len);
 	}
 	if (key) {
@@ -390,7 +391,7 @@ enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn)
 	if (op->kind == WAL_OP_FLUSH) {
 		while (!memtable_reset(e->active, SIZE_MAX)) {
 		}
-		memtable_set_flushed(e->active, true);
+		memtable_set_flushed(e->active, !PLANTED(49));
 		e->unresolved_at = 0;
 		return ST_OK;
 	}
@@ -400,7 +401,7 @@ enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn)
 		return ST_CORRUPT;
 	}
 	key_of_op(&key, op);
-	if (op->id >= e->next_id) {
+	if (op->id >= e->next_id && !PLANTED(47)) {
 		e->next_id = op->id + 1;
 	}
 	if (op->kind == WAL_OP_PUT_KEY) {
@@ -409,7 +410,7 @@ enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn)
 		if (meta_decode(op->value, &m) != ST_OK) {
 			return ST_CORRUPT;
 		}
-		if (m.form == FORM_LARGE && m.id >= e->next_id) {
+		if (m.form == FORM_LARGE && m.id >= e->next_id && !PLANTED(47)) {
 			e->next_id = m.id + 1;
 		}
 	}

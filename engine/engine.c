@@ -4,6 +4,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
+#include "engine/base/planted.h"
 #include "engine/engine_impl.h"
 
 #include <stdio.h>
@@ -143,7 +144,7 @@ static void begin_timeline(struct engine *e, bool clean)
 	if (h->shard_id == 0) {
 		h->shard_id = random_id(e);
 	}
-	if (h->count > 0 && clean) {
+	if (h->count > 0 && (clean || PLANTED(53))) {
 		return;
 	}
 	if (h->count == WAL_HISTORY_MAX) {
@@ -302,7 +303,7 @@ void engine_retire_table(struct engine *e, struct memtable *mt)
 
 static bool freeze_due(const struct engine *e, uint64_t now_ms)
 {
-	if (e->frozen != NULL || e->turn_count > 0 || e->failed != ST_OK ||
+	if (e->frozen != NULL || (e->turn_count > 0 && !PLANTED(45)) || e->failed != ST_OK ||
 	    checkpoint_phase(e->checkpoint) != CHECKPOINT_IDLE) {
 		return false;
 	}
@@ -390,7 +391,7 @@ static void finish_drain(struct engine *e)
 	engine_retire_table(e, e->frozen);
 	e->frozen = NULL;
 	e->frozen_unresolved = 0;
-	wal_writer_release(e->wal, release_lsn);
+	wal_writer_release(e->wal, PLANTED(46) ? e->next_lsn - 1 : release_lsn);
 }
 
 static void fail(struct engine *e, const char *what, enum status st)
@@ -475,8 +476,8 @@ bool engine_turn_end(struct engine *e)
 
 uint64_t engine_ack_lsn(const struct engine *e)
 {
-	return e->opts.fsync == WAL_FSYNC_ALWAYS ? wal_writer_durable_lsn(e->wal)
-						 : wal_writer_written_lsn(e->wal);
+	return e->opts.fsync == WAL_FSYNC_ALWAYS && !PLANTED(44) ? wal_writer_durable_lsn(e->wal)
+								 : wal_writer_written_lsn(e->wal);
 }
 
 enum status engine_writable(const struct engine *e)

@@ -4,6 +4,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/invariant.h"
+#include "engine/base/planted.h"
 #include "engine/engine_impl.h"
 
 /* --- reads --- */
@@ -12,7 +13,7 @@ struct mt_entry *view_find(const struct engine *e, struct slice key, uint64_t ha
 {
 	struct mt_entry *entry = memtable_find(e->active, key, hash);
 
-	*hidden = memtable_flushed(e->active);
+	*hidden = memtable_flushed(e->active) && !PLANTED(50);
 	if (entry != NULL && (entry->flags & MT_ABSENT) == 0) {
 		return entry;
 	}
@@ -181,7 +182,7 @@ enum status ks_put(struct engine *e, const struct store_key *key, const struct m
 	if (st == ST_OK) {
 		st = put_record(e, key, m, 0, parts, parts_count);
 	}
-	if (st == ST_OK && drop) {
+	if (st == ST_OK && drop && !PLANTED(52)) {
 		st = ks_drop(e, key->slot, drop_id);
 	}
 	return st;
