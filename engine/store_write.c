@@ -1,0 +1,295 @@
+/* The write transaction: the checkpoint thread's only tool. */
+#include "engine/base/bytes.h"
+#include "engine/base/invariant.h"
+#include "engine/store_private.h"
+
+#include <stdint.h>
+
+enum { NODE_OVERHEAD = 10 /* LMDB's node header and the offset that points to it */ };
+
+enum status store_txn_begin(struct store *s, struct store_txn **out)
+{
+	struct store_txn *t = &s->txn;
+	int dead = 0;
+	int rc;
+
+	INVARIANT(t->txn == NULL);
+	if (s->read_only) {
+		return ST_READ_ONLY;
+	}
+	/* A reader that was killed would pin its pages for ever. */
+	rc = mdb_reader_check(s->env, &dead);
+	if (rc == 0) {
+		rc = mdb_txn_begin(s->env, NULL, 0, &t->txn);
+	}
+	if (rc != 0) {
+		return store_from_lmdb(rc);
+	}
+	memset(&t->count, 0, sizeof t->count);
+	t->last_clean = NULL;
+	t->key_len = 0;
+	t->keys = NULL;
+	t->expiry = NULL;
+	rc = mdb_cursor_open(t->txn, s->keyspace, &t->keys);
+	if (rc == 0) {
+		rc = mdb_cursor_open(t->txn, s->expires, &t->expiry);
+	}
+	if (rc != 0) {
+		store_txn_abort(t);
+		return store_from_lmdb(rc);
+	}
+	*out = t;
+	return ST_OK;
+}
+
+/* Pages of this transaction lie on the heap, all others in the map: the first write to one of those
+ * copies it. */
+static bool clean(const struct store_txn *t, const void *at)
+{
+	uintptr_t from = (uintptr_t)t->store->map, p = (uintptr_t)at;
+
+	return t->store->map == NULL || (p >= from && p - from < t->store->map_size);
+}
+
+/* The write is about to touch the page that holds at. */
+static void count_leaf(struct store_txn *t, const void *at)
+{
+	const void *page = (const void *)((uintptr_t)at / t->store->page_size);
+
+	/* Searches that end past a leaf show its clean neighbour: count that once, not each time.
+	 */
+	if (page != t->last_clean) {
+		t->count.leaves++;
+		t->last_clean = page;
+	}
+}
+
+/* Brings the cursor to key. Writes in key order stay on one page, where LMDB searches only that
+ * page; the put or delete that follows finds it so as well. */
+static int seek(struct store_txn *t, struct slice key)
+{
+	MDB_val k = to_val(key);
+	int rc;
+
+	if (t->key_len != 0 && slice_eq(slice_of(t->key, t->key_len), key)) {
+		return 0;
+	}
+	t->key_len = 0;
+	rc = mdb_cursor_get(t->keys, &k, &t->old, MDB_SET_RANGE);
+	if (rc != 0 && rc != MDB_NOTFOUND) {
+		return rc;
+	}
+	t->found = rc == 0 && slice_eq(from_val(k), key);
+	t->clean = rc != 0 || clean(t, t->old.mv_data);
+	if (rc != 0) {
+		t->old.mv_data = NULL;
+	}
+	if (key.len <= sizeof t->key) {
+		memcpy(t->key, key.data, key.len);
+		t->key_len = key.len;
+	}
+	return 0;
+}
+
+enum status store_txn_get(struct store_txn *t, struct slice key, struct slice *out)
+{
+	int rc = seek(t, key);
+
+	if (rc != 0) {
+		return store_from_lmdb(rc);
+	}
+	if (!t->found) {
+		return ST_NOT_FOUND;
+	}
+	if (t->old.mv_size > STORE_CHECK_LEN_MAX) {
+		*out = slice_of(t->old.mv_data, t->old.mv_size - STORE_SUM_LEN);
+		return ST_OK;
+	}
+	return store_sum_check(key, from_val(t->old), out);
+}
+
+enum status store_txn_put(struct store_txn *t, struct slice key, struct slice value)
+{
+	MDB_val k = to_val(key);
+	MDB_val v = {.mv_size = value.len + STORE_SUM_LEN};
+	size_t page = t->store->page_size;
+	size_t before = 0;
+	int rc = seek(t, key);
+
+	if (rc != 0) {
+		return store_from_lmdb(rc);
+	}
+	if (t->clean) {
+		count_leaf(t, t->old.mv_data);
+	}
+	if (t->found) {
+		before = t->old.mv_size;
+	}
+	t->key_len = 0;
+	rc = mdb_cursor_put(t->keys, &k, &v, MDB_RESERVE);
+	if (rc != 0) {
+		return store_from_lmdb(rc);
+	}
+	if (value.len > 0) {
+		memcpy(v.mv_data, value.data, value.len);
+	}
+	bytes_put_u32le((uint8_t *)v.mv_data + value.len, store_sum(key, value));
+	if (v.mv_size > page / 2) {
+		t->count.big += (v.mv_size / page + 1) * page;
+	} else if (!t->found) {
+		t->count.inserted += key.len + v.mv_size + NODE_OVERHEAD;
+	} else if (v.mv_size > before) {
+		t->count.inserted += v.mv_size - before;
+	}
+	return ST_OK;
+}
+
+enum status store_txn_del(struct store_txn *t, struct slice key)
+{
+	int rc = seek(t, key);
+
+	if (rc != 0 || !t->found) {
+		return store_from_lmdb(rc);
+	}
+	if (t->clean) {
+		count_leaf(t, t->old.mv_data);
+	}
+	t->key_len = 0;
+	return store_from_lmdb(mdb_cursor_del(t->keys, 0));
+}
+
+enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_ms, struct slice key, bool add)
+{
+	uint8_t raw[STORE_INDEX_MAX];
+	struct slice value;
+	struct slice index = slice_of(raw, store_index_encode(expire_at_ms, key, raw, &value));
+	MDB_val k = to_val(index), v = {0};
+	bool found;
+	int rc = mdb_cursor_get(t->expiry, &k, &v, MDB_SET_RANGE);
+
+	if (rc != 0 && rc != MDB_NOTFOUND) {
+		return store_from_lmdb(rc);
+	}
+	found = rc == 0 && slice_eq(from_val(k), index);
+	if (found == add) {
+		return ST_OK;
+	}
+	if (rc != 0 || clean(t, v.mv_data)) {
+		count_leaf(t, rc != 0 ? NULL : v.mv_data);
+	}
+	if (!add) {
+		return store_from_lmdb(mdb_cursor_del(t->expiry, 0));
+	}
+	k = to_val(index);
+	v = to_val(value);
+	rc = mdb_cursor_put(t->expiry, &k, &v, 0);
+	t->count.inserted += index.len + value.len + NODE_OVERHEAD;
+	return store_from_lmdb(rc);
+}
+
+enum status store_txn_slot(struct store_txn *t, uint16_t slot, const struct slot_stat *stat)
+{
+	uint8_t key[2], raw[STORE_SLOT_LEN];
+
+	bytes_put_u16be(key, slot);
+	store_slot_encode(stat, raw);
+	return store_from_lmdb(store_put_record(t->txn, t->store->slots, slice_of(key, sizeof key),
+						slice_of(raw, sizeof raw)));
+}
+
+enum status store_txn_state(struct store_txn *t, const struct store_state *state)
+{
+	INVARIANT(state->history.count <= WAL_HISTORY_MAX);
+	return store_from_lmdb(store_put_state(t->txn, t->store->node, state));
+}
+
+enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint32_t max,
+				 uint32_t *removed, uint64_t *bytes)
+{
+	struct slice at = prefix;
+	uint32_t n = 0;
+	uint64_t sum = 0;
+	int rc = 0;
+
+	while (n < max) {
+		MDB_val k = to_val(at), v;
+
+		t->key_len = 0;
+		rc = mdb_cursor_get(t->keys, &k, &v, MDB_SET_RANGE);
+		if (rc != 0 || !slice_has_prefix(from_val(k), prefix)) {
+			break;
+		}
+		if (clean(t, v.mv_data)) {
+			count_leaf(t, v.mv_data);
+		}
+		/* The next search starts from here, and so stays on the page. */
+		memcpy(t->key, k.mv_data, k.mv_size);
+		at = slice_of(t->key, k.mv_size);
+		n++;
+		sum += k.mv_size + (v.mv_size < STORE_SUM_LEN ? 0 : v.mv_size - STORE_SUM_LEN);
+		rc = mdb_cursor_del(t->keys, 0);
+		if (rc != 0) {
+			break;
+		}
+	}
+	if (rc != 0 && rc != MDB_NOTFOUND) {
+		return store_from_lmdb(rc);
+	}
+	*removed = n;
+	*bytes = sum;
+	return ST_OK;
+}
+
+enum status store_txn_clear(struct store_txn *t)
+{
+	int rc = mdb_drop(t->txn, t->store->keyspace, 0);
+
+	t->key_len = 0;
+	if (rc == 0) {
+		rc = mdb_drop(t->txn, t->store->expires, 0);
+	}
+	if (rc == 0) {
+		rc = mdb_drop(t->txn, t->store->slots, 0);
+	}
+	return store_from_lmdb(rc);
+}
+
+uint64_t store_txn_dirty(const struct store_txn *t)
+{
+	uint64_t leaves = t->count.leaves * t->store->page_size;
+
+	/* A quarter more for the branch pages above the leaves; leaves that grow split into pages
+	 * that are about two thirds full. */
+	return leaves + leaves / 4 + t->count.big + t->count.inserted * 3 / 2;
+}
+
+static void close_cursors(struct store_txn *t)
+{
+	mdb_cursor_close(t->keys);
+	mdb_cursor_close(t->expiry);
+	t->keys = NULL;
+	t->expiry = NULL;
+}
+
+enum status store_txn_commit(struct store_txn *t)
+{
+	MDB_txn *txn = t->txn;
+	int rc;
+
+	close_cursors(t);
+	t->txn = NULL;
+	rc = mdb_txn_commit(txn); /* frees it in any case */
+	if (rc == 0) {
+		store_remember_info(t->store);
+	}
+	return store_from_lmdb(rc);
+}
+
+void store_txn_abort(struct store_txn *t)
+{
+	MDB_txn *txn = t->txn;
+
+	close_cursors(t);
+	t->txn = NULL;
+	mdb_txn_abort(txn);
+}
