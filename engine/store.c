@@ -5,6 +5,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
+#include "engine/base/planted.h"
 #include "engine/store_file.h"
 #include "engine/store_private.h"
 
@@ -72,11 +73,9 @@ enum status store_from_lmdb(int rc)
 
 static unsigned env_flags(void)
 {
-#if CAIRN_PLANTED_BUG == 24
-	return MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC;
-#else
-	return MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
-#endif
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+
+	return PLANTED(24) ? flags | MDB_NOSYNC : flags;
 }
 
 static int env_open(const char *path, uint64_t map_size, unsigned flags, MDB_env **out)
@@ -231,13 +230,8 @@ static enum status create(const struct store_options *opts, uint64_t map_size, s
 	enum status st;
 	int rc;
 
-#if CAIRN_PLANTED_BUG == 29
-	rc = env_open(opts->path, map_size, 0, &env);
-	rc = rc != 0 ? rc : create_content(env);
-	mdb_env_close(env);
-	return store_from_lmdb(rc);
-#endif
-	if (!path_with(fresh, opts->path, ".new") || !path_with(lock, fresh, "-lock")) {
+	if (!path_with(fresh, opts->path, PLANTED(29) ? "" : ".new") ||
+	    !path_with(lock, fresh, "-lock")) {
 		SAY(error, "%s: the path is too long", opts->path);
 		return ST_LIMIT;
 	}
@@ -257,10 +251,10 @@ static enum status create(const struct store_options *opts, uint64_t map_size, s
 	if (st == ST_OK) {
 		st = remove_file(opts->io, lock);
 	}
-	if (st == ST_OK) {
+	if (st == ST_OK && !PLANTED(29)) {
 		st = opts->io->ops->rename(opts->io->ctx, fresh, opts->path);
 	}
-	if (st == ST_OK) {
+	if (st == ST_OK && !PLANTED(29)) {
 		st = sync_parent(opts->io, opts->path);
 	}
 	if (st != ST_OK) {

@@ -12,6 +12,7 @@
 #include "engine/store_file.h"
 
 #include "engine/base/bytes.h"
+#include "engine/base/planted.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -287,9 +288,9 @@ static enum status check_once(struct file *file, struct buf *error)
 	if (st != ST_OK) {
 		return st;
 	}
-#if CAIRN_PLANTED_BUG == 30
-	return ST_OK;
-#endif
+	if (PLANTED(30)) {
+		return ST_OK;
+	}
 	/* After the meta pages: a running writer grows the file before it publishes a meta page. */
 	st = file->io->ops->size(file->io->ctx, file->f, &bytes);
 	if (st != ST_OK) {

@@ -2,6 +2,7 @@
 #include "engine/store_format.h"
 
 #include "engine/base/bytes.h"
+#include "engine/base/planted.h"
 #include "engine/key_codec.h"
 
 #define XXH_INLINE_ALL
@@ -23,9 +24,9 @@ enum status store_sum_check(struct slice key, struct slice stored, struct slice 
 		return ST_CORRUPT;
 	}
 	*value = slice_of(stored.data, stored.len - STORE_SUM_LEN);
-#if CAIRN_PLANTED_BUG == 22
-	return ST_OK;
-#endif
+	if (PLANTED(22)) {
+		return ST_OK;
+	}
 	return bytes_get_u32le(stored.data + value->len) == store_sum(key, *value) ? ST_OK
 										   : ST_CORRUPT;
 }
