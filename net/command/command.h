@@ -6,6 +6,7 @@
 #include "engine/keyspace.h"
 #include "net/proto/resp_writer.h"
 
+struct dispatch;
 struct session;
 struct command_host;
 
@@ -50,6 +51,13 @@ struct command_ctx {
 	const struct slice *argv; /* argv[0] is the command's name as the client spelled it */
 	size_t argc;
 	uint64_t now_ms;
+	/* Set by dispatch. */
+	const char
+	    *full_name; /* "get", "client|list": for error texts; lives as long as dispatch */
+	struct dispatch *dispatch;
+	size_t reply_at; /* where this command's reply begins in reply->out */
+	bool failed;	 /* see command_failed */
+	bool later;	 /* see command_later */
 };
 
 typedef void (*command_fn)(struct command_ctx *ctx);
@@ -99,9 +107,23 @@ extern const struct command commands_string[], commands_bitmap[], commands_key[]
  * rolled back by dispatch: see command_failed. */
 void command_reply_status(struct command_ctx *ctx, enum status st);
 
-/* Marks the running command as failed after it may have written: dispatch undoes its writes.
- * command_reply_status does it itself. */
+/* Marks the running command as failed after it may have written: dispatch undoes its writes. Also
+ * drops what it has replied so far, so it is called before the error reply is sent.
+ * command_reply_status does both itself. */
 void command_failed(struct command_ctx *ctx);
+
+/* Asks dispatch to run the same request again later, because what it waits for has not happened
+ * yet. Nothing may have been written. False when waiting is not possible here (inside EXEC): then
+ * the command answers at once. */
+MUST_CHECK bool command_later(struct command_ctx *ctx);
+
+/* Counts a keyspace hit or miss, as Redis counts them: reads of the value of a key, also those by
+ * GETDEL, GETEX and GETSET. command_lookup does it itself for commands with CMD_READONLY. */
+void command_count_lookup(struct command_ctx *ctx, bool found);
+
+/* ks_lookup of argv[i]'s key whatever its type. Returns as command_lookup. */
+MUST_CHECK enum status command_lookup_any(struct command_ctx *ctx, size_t arg,
+					  struct store_key *key, struct meta *meta);
 
 /* Looks argv[i]'s key up and checks its type. ST_OK; ST_NOT_FOUND (no reply sent); anything else:
  * the error reply was sent. */
@@ -124,12 +146,19 @@ bool command_arg_is(const struct command_ctx *ctx, size_t arg, const char *word)
 MUST_CHECK bool parse_int(struct slice text, int64_t *out);
 MUST_CHECK bool parse_long_float(struct slice text, long double *out);
 
-/* Glob match as Redis's KEYS: * ? [a-z] [^x] \x. Bounded work: nesting of * is limited. */
+MUST_CHECK bool parse_float(struct slice text, double *out);
+
+/* True when the bytes are the word, ignoring ASCII case. */
+bool word_is(struct slice text, const char *word);
+
+/* Glob match as Redis's KEYS: * ? [a-z] [^x] \x. Never recurses; at most pattern times text steps.
+ */
 bool glob_match(struct slice pattern, struct slice text, bool nocase);
 
-/* Parses the seconds or milliseconds of an expiry option or command into an absolute ms time, as
- * Redis does, with its "invalid expire time in '...' command" errors. unit_ms: 1 or 1000; absolute:
- * EXAT, PXAT, EXPIREAT. */
+/* Parses the seconds or milliseconds of an expiry option (SET EX, GETEX PXAT, SETEX, ...) into an
+ * absolute ms time, as Redis does, with its "invalid expire time in '...' command" errors; zero and
+ * negative numbers are such errors. unit_ms: 1 or 1000; absolute: EXAT, PXAT. The result may lie in
+ * the past. */
 MUST_CHECK bool command_arg_expiry(struct command_ctx *ctx, size_t arg, int64_t unit_ms,
 				   bool absolute, uint64_t *expire_at_ms);
 

@@ -10,13 +10,17 @@
 struct dispatch;
 
 struct dispatch_options {
-	struct engine *engine;
+	struct engine *engine; /* may be NULL and be given later */
 	struct command_host *host;
+	const struct clock *clock; /* for the time that commands take; NULL: the system's */
 };
 
 /* The executor's; engine and host are borrowed until destroyed. ST_NO_MEMORY. */
 MUST_CHECK enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out);
 void dispatch_destroy(struct dispatch *d);
+
+/* engine_open wants the dispatch (touched) and dispatch the engine: one of them is given late. */
+void dispatch_set_engine(struct dispatch *d, struct engine *e);
 
 /* To be given to engine_options.touched, with the dispatch as its argument: breaks WATCHes. */
 void dispatch_touched(void *dispatch, const struct store_key *key);
@@ -24,8 +28,8 @@ void dispatch_touched(void *dispatch, const struct store_key *key);
 enum dispatch_result {
 	DISPATCH_DONE,	/* replied (the reply may leave when session->gate_lsn is acknowledged) */
 	DISPATCH_COLD,	/* not run: keys have to be prefetched first; see dispatch_cold_keys */
-	DISPATCH_LATER, /* not run: memtables are full, or counts are being resolved: give the same
-			   request again next turn */
+	DISPATCH_LATER, /* not run: memtables are full, counts are being resolved, or the command
+			   waits for time or durability: give the same request again next turn */
 };
 
 /* Runs one request. out is where the reply is appended. may_wait: DISPATCH_COLD and DISPATCH_LATER
@@ -34,6 +38,10 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 				      const struct slice *argv, size_t argc, struct buf *out,
 				      uint64_t now_ms, bool may_wait);
 
+/* True when the request may write (for EXEC: when a queued command may): for CLIENT PAUSE WRITE. */
+bool dispatch_may_write(const struct dispatch *d, const struct session *s, const struct slice *argv,
+			size_t argc);
+
 /* After DISPATCH_COLD: store keys to touch, and how many elements behind each, valid until the next
  * request. */
 struct cold_key {
@@ -41,6 +49,10 @@ struct cold_key {
 	uint32_t elements_max; /* 0: the record alone */
 };
 const struct cold_key *dispatch_cold_keys(const struct dispatch *d, size_t *count);
+
+/* Reads the settings again that dispatch keeps a copy of (slowlog-*, latency-*, ...). CONFIG SET
+ * does it; whoever changes configuration otherwise calls it too. */
+void dispatch_config_changed(struct dispatch *d);
 
 /* The table joined from all cmd_*.c. Name lookup ignores case. */
 const struct command *dispatch_lookup(const struct dispatch *d, struct slice name);

@@ -17,7 +17,7 @@ struct session {
 	int proto;	    /* RESP version: 2 or 3 */
 	bool authenticated; /* or no password is asked for */
 	bool close_after_reply;
-	bool no_evict;
+	bool no_evict, no_touch;
 	enum session_reply_mode reply_mode;
 	char *name, *lib_name, *lib_ver; /* owned; NULL when not set */
 	char addr[64], laddr[64];	 /* "ip:port" or path, as CLIENT LIST prints */
@@ -30,7 +30,15 @@ struct session {
 	bool in_multi, multi_failed, watch_broken;
 	struct queued_command *queue; /* owned array */
 	size_t queue_len, queue_cap, queue_bytes;
+	bool queue_writes;	     /* a queued command may write */
 	struct watched_key *watches; /* list of this client's */
+
+	/* A command that asked to be run again later (WAIT, WAITAOF, SAVE, DEBUG SLEEP): what it
+	 * waits for. Cleared by dispatch when the command is through. */
+	struct {
+		bool active;
+		uint64_t lsn, deadline_ms;
+	} wait;
 };
 
 void session_init(struct session *s, uint64_t id, uint64_t now_ms);

@@ -1,0 +1,22 @@
+/* What the command files share among themselves: subcommand tables, help texts, the version that
+ * clients are told. Private to net/command. */
+#ifndef CAIRN_NET_COMMAND_COMMAND_GROUPS_H
+#define CAIRN_NET_COMMAND_COMMAND_GROUPS_H
+
+#include "net/command/command.h"
+
+/* Clients choose what they use by this: the Redis whose commands Cairn answers like. */
+#define REDIS_COMPAT_VERSION "7.2.4"
+
+extern const struct command subcommands_client[];
+
+/* The reply of a HELP subcommand: a head line, then lines, ended by NULL, then HELP itself. */
+void command_reply_help(struct command_ctx *ctx, const char *const *lines);
+
+/* "ERR unknown subcommand or wrong number of arguments for 'x'. Try NAME HELP." */
+void command_reply_bad_subcommand(struct command_ctx *ctx);
+
+/* Sets the name of the client's connection ("" removes it). False: the error reply was sent. */
+MUST_CHECK bool client_set_name(struct command_ctx *ctx, struct slice name);
+
+#endif

@@ -1,0 +1,517 @@
+/* The way of a request: lookup, what may forbid it, queueing in MULTI, the batch around it, and
+ * what is counted. */
+#include "net/command/dispatch.h"
+
+#include "engine/base/alloc.h"
+#include "engine/base/invariant.h"
+#include "net/command/dispatch_state.h"
+#include "net/command/txn_queue.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+	ARGS_SHOWN_MAX = 128,	  /* bytes of arguments that an error repeats */
+	COUNT_SLICE = 2000,	  /* blind writes resolved per turn */
+	COLD_KEYS_MAX = 1024,	  /* keys prefetched in one go */
+	TOUCH_RANGE_MAX = 100000, /* elements prefetched for a command that reads many */
+	TOUCH_ARGS_MAX = 128,	  /* and for one that names some */
+	CALIBRATE_MS = 1000,
+};
+
+static const char misconf_failed[] =
+    "MISCONF writes are stopped because the log or the store failed; reads go on. See the server "
+    "log for the cause, then restart the node";
+static const char misconf_full[] =
+    "MISCONF disk full: writes are stopped until there is room again. Free space on the file "
+    "system of the data directory (or raise map-size-max); reads go on";
+
+/* --- rejections --- */
+
+static void count_error(struct dispatch *d, const struct buf *out, size_t at)
+{
+	d->host->stats.error_replies++;
+	command_stats_error(&d->stats, slice_of(out->data + at + 1, out->len - at - 1));
+}
+
+/* An error instead of running the command. A transaction that it belongs to is lost; EXEC itself
+ * tells why it was. */
+__attribute__((format(printf, 5, 6))) static void reject(struct dispatch *d, struct session *s,
+							 const struct command_entry *entry,
+							 struct resp_writer *w, const char *fmt,
+							 ...)
+{
+	size_t at = w->out->len;
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (entry != NULL) {
+		d->stats.records[entry->index].rejected++;
+	}
+	if (entry != NULL && s->in_multi && strcmp(entry->full_name, "exec") == 0) {
+		txn_reset(s);
+		resp_error(w, "EXECABORT Transaction discarded because of: %s", text);
+	} else {
+		s->multi_failed |= s->in_multi;
+		resp_error(w, "%s", text);
+	}
+	if (!w->failed) {
+		count_error(d, w->out, at);
+	}
+}
+
+/* Arguments as text end at their first NUL, as everywhere in such messages. */
+static int shown_len(struct slice arg, size_t max)
+{
+	return arg.len == 0 ? 0
+			    : (int)strnlen((const char *)arg.data, arg.len < max ? arg.len : max);
+}
+
+static void reject_unknown(struct dispatch *d, struct session *s, const struct slice *argv,
+			   size_t argc, struct resp_writer *w)
+{
+	const struct command_entry *container = command_table_find(&d->table, argv[0]);
+	char args[ARGS_SHOWN_MAX + 8];
+	size_t len = 0;
+
+	if (container != NULL) {
+		char name[64];
+		size_t n = 0;
+
+		for (; container->full_name[n] != 0 && n < sizeof name - 1; n++) {
+			uint8_t c = (uint8_t)container->full_name[n];
+
+			name[n] = (char)(c >= 'a' && c <= 'z' ? c & ~0x20 : c);
+		}
+		name[n] = 0;
+		reject(d, s, NULL, w, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+		       shown_len(argv[1], ARGS_SHOWN_MAX), (const char *)argv[1].data, name);
+		return;
+	}
+	args[0] = 0;
+	for (size_t i = 1; i < argc && len < ARGS_SHOWN_MAX; i++) {
+		int n =
+		    snprintf(args + len, sizeof args - len, "'%.*s' ",
+			     shown_len(argv[i], ARGS_SHOWN_MAX - len), (const char *)argv[i].data);
+
+		len += n > 0 ? (size_t)n : 0;
+	}
+	reject(d, s, NULL, w, "ERR unknown command '%.*s', with args beginning with: %s",
+	       shown_len(argv[0], ARGS_SHOWN_MAX), (const char *)argv[0].data, args);
+}
+
+/* DEBUG and its kin run only where the configuration lets them. */
+static bool protected_ok(struct dispatch *d, const struct session *s)
+{
+	const char *value = d->host->ops->config_value(d->host, "enable-debug-command");
+
+	if (value == NULL || strcmp(value, "no") == 0) {
+		return false;
+	}
+	return strcmp(value, "local") != 0 || strncmp(s->addr, "127.", 4) == 0 ||
+	       strncmp(s->addr, "[::1]", 5) == 0 || strncmp(s->addr, "::1", 3) == 0 ||
+	       s->addr[0] == '/';
+}
+
+static bool auth_missing(const struct dispatch *d, const struct session *s)
+{
+	return !s->authenticated && d->host->password != NULL && d->host->password[0] != 0;
+}
+
+/* True when the command may be tried; otherwise the reply has been sent. */
+static bool allowed(struct dispatch *d, struct session *s, const struct command_entry *entry,
+		    size_t argc, struct resp_writer *w)
+{
+	const struct command *cmd = entry->cmd;
+
+	if (!command_arity_ok(cmd, argc)) {
+		reject(d, s, entry, w, "ERR wrong number of arguments for '%s' command",
+		       entry->full_name);
+		return false;
+	}
+	if (auth_missing(d, s) && (cmd->flags & CMD_NO_AUTH) == 0) {
+		reject(d, s, entry, w, "NOAUTH Authentication required.");
+		return false;
+	}
+	if ((cmd->flags & CMD_PROTECTED) != 0 && !protected_ok(d, s)) {
+		reject(d, s, entry, w,
+		       "ERR DEBUG command not allowed. If the enable-debug-command option is set "
+		       "to \"local\", you can run it from a local connection, otherwise you need "
+		       "to set this option in the configuration file, and then restart the "
+		       "server.");
+		return false;
+	}
+	if (s->in_multi && (cmd->flags & CMD_NO_MULTI) != 0) {
+		reject(d, s, entry, w, "ERR Command not allowed inside a transaction");
+		return false;
+	}
+	return true;
+}
+
+/* Deleting goes on while the store is full, as long as the log takes records: it is the way out. */
+static bool shrinking_ok(struct dispatch *d, const struct session *s,
+			 const struct command_entry *entry)
+{
+	struct engine_stats stats;
+
+	if ((entry->cmd->flags & (CMD_WRITE | CMD_DENYOOM)) != CMD_WRITE) {
+		for (size_t i = 0; i < s->queue_len; i++) {
+			uint32_t flags = s->queue[i].entry->cmd->flags;
+
+			if ((flags & CMD_WRITE) != 0 && (flags & CMD_DENYOOM) != 0) {
+				return false;
+			}
+		}
+		if ((entry->cmd->flags & CMD_DENYOOM) != 0) {
+			return false;
+		}
+	}
+	engine_stats(d->engine, &stats);
+	return stats.wal.state == WAL_RUNNING;
+}
+
+/* --- running --- */
+
+static const char *writes_stopped_text(enum status st)
+{
+	return st == ST_NO_SPACE || st == ST_MAP_FULL ? misconf_full : misconf_failed;
+}
+
+/* Ends the batch. True: the reply stands. */
+static bool end_batch(struct dispatch *d, struct command_ctx *ctx)
+{
+	struct session *s = ctx->session;
+	struct engine *e = d->engine;
+	uint64_t seen, lsn;
+
+	if (ctx->failed || ctx->reply->failed) {
+		bool wrote = engine_batch_ops(e) > 0;
+
+		seen = engine_seen_lsn(e);
+		engine_rollback(e);
+		if (wrote) {
+			/* What was seen includes the LSN that the undone batch would have got,
+			 * which may never come. */
+			struct engine_stats stats;
+
+			engine_stats(e, &stats);
+			seen = seen < stats.last_lsn ? seen : stats.last_lsn;
+		}
+		lsn = 0;
+	} else {
+		seen = engine_seen_lsn(e);
+		lsn = engine_commit(e);
+	}
+	if (seen > s->gate_lsn) {
+		s->gate_lsn = seen;
+	}
+	return lsn != 0 || seen <= engine_ack_lsn(e) || engine_writable(e) != ST_READ_ONLY;
+}
+
+static void reply_out_of_memory(struct resp_writer *w, struct session *s, size_t at)
+{
+	/* The client can't be told everything that was promised to it, so it is let go. */
+	w->out->len = at;
+	w->failed = false;
+	resp_error(w, "OOM out of memory: the reply does not fit");
+	s->close_after_reply = true;
+}
+
+static void apply_reply_mode(struct session *s, struct buf *out, size_t at)
+{
+	if (s->reply_mode != REPLY_ON) {
+		out->len = at;
+	}
+	if (s->reply_mode == REPLY_SKIP) {
+		s->reply_mode = REPLY_ON;
+	} else if (s->reply_mode == REPLY_SKIP_NEXT) {
+		s->reply_mode = REPLY_SKIP;
+	}
+}
+
+/* Everything that is counted about a command that has run. */
+static void count_run(struct dispatch *d, const struct command_ctx *ctx,
+		      const struct command_entry *entry, uint64_t began)
+{
+	const struct buf *out = ctx->reply->out;
+	uint64_t now = clock_ticks();
+	bool error = out->len > ctx->reply_at && out->data[ctx->reply_at] == '-';
+
+	command_stats_count(&d->stats, entry->index, now > began ? now - began : 0, error);
+	d->host->stats.commands_processed++;
+	if (error) {
+		count_error(d, out, ctx->reply_at);
+	}
+}
+
+static enum dispatch_result run(struct dispatch *d, struct session *s,
+				const struct command_entry *entry, const struct slice *argv,
+				size_t argc, struct resp_writer *w, uint64_t now_ms)
+{
+	uint64_t began = clock_ticks();
+	struct command_ctx ctx = {.engine = d->engine,
+				  .session = s,
+				  .host = d->host,
+				  .reply = w,
+				  .cmd = entry->cmd,
+				  .argv = argv,
+				  .argc = argc,
+				  .now_ms = now_ms,
+				  .full_name = entry->full_name,
+				  .dispatch = d,
+				  .reply_at = w->out->len};
+
+	engine_begin(d->engine, slice_of(entry->full_name, entry->full_name_len), now_ms, s->id);
+	d->in_command = true;
+	entry->cmd->run(&ctx);
+	d->in_command = false;
+	if (ctx.later) {
+		engine_rollback(d->engine);
+		w->out->len = ctx.reply_at;
+		return DISPATCH_LATER;
+	}
+	if (!end_batch(d, &ctx)) {
+		w->out->len = ctx.reply_at;
+		resp_error(w, "%s", misconf_failed);
+	}
+	if (w->failed) {
+		reply_out_of_memory(w, s, ctx.reply_at);
+	} else if (ctx.failed && w->out->len == ctx.reply_at) {
+		resp_error(w, "ERR the command failed");
+	}
+	s->wait.active = false;
+	count_run(d, &ctx, entry, began);
+	return DISPATCH_DONE;
+}
+
+bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *entry,
+			 const struct slice *argv, size_t argc)
+{
+	struct dispatch *d = exec->dispatch;
+	uint64_t began = clock_ticks();
+	uint32_t ops = engine_batch_ops(d->engine);
+	struct command_ctx ctx = *exec;
+
+	ctx.cmd = entry->cmd;
+	ctx.argv = argv;
+	ctx.argc = argc;
+	ctx.full_name = entry->full_name;
+	ctx.reply_at = exec->reply->out->len;
+	ctx.failed = false;
+	if ((entry->cmd->flags & CMD_COUNTS) != 0) {
+		(void)engine_count_resolve(d->engine, UINT32_MAX);
+	}
+	entry->cmd->run(&ctx);
+	exec->session->last_cmd = entry->full_name;
+	if (exec->reply->failed) {
+		return false;
+	}
+	if (ctx.failed && exec->reply->out->len == ctx.reply_at) {
+		resp_error(exec->reply, "ERR the command failed");
+	}
+	count_run(d, &ctx, entry, began);
+	return !ctx.failed || engine_batch_ops(d->engine) == ops;
+}
+
+/* --- what a request waits for --- */
+
+static enum status cold_add(struct dispatch *d, const struct command *cmd, const struct slice *argv,
+			    size_t argc)
+{
+	uint32_t elements = (cmd->flags & CMD_TOUCH_RANGE) != 0	 ? TOUCH_RANGE_MAX
+			    : (cmd->flags & CMD_TOUCH_ARGS) != 0 ? TOUCH_ARGS_MAX
+								 : 0;
+
+	for (size_t at = 0; command_key_next(cmd, argc, &at);) {
+		struct store_key key;
+
+		if (d->cold_len == COLD_KEYS_MAX) {
+			return ST_OK;
+		}
+		store_key_of_key(&key, argv[at]);
+		if (engine_key_warm(d->engine, &key)) {
+			continue;
+		}
+		if (d->cold_len == d->cold_cap) {
+			size_t cap = d->cold_cap == 0 ? 16 : d->cold_cap * 2;
+			struct cold_key *cold = mem_realloc(d->cold, cap * sizeof *cold);
+
+			if (cold == NULL) {
+				return ST_NO_MEMORY;
+			}
+			d->cold = cold;
+			d->cold_cap = cap;
+		}
+		d->cold[d->cold_len++] = (struct cold_key){key, elements};
+	}
+	return ST_OK;
+}
+
+/* True when keys of the request should be prefetched before it runs. Without memory for their list
+ * it runs at once. */
+static bool is_cold(struct dispatch *d, const struct session *s, const struct command_entry *entry,
+		    const struct slice *argv, size_t argc, bool exec)
+{
+	d->cold_len = 0;
+	if (exec) {
+		for (size_t i = 0; i < s->queue_len; i++) {
+			const struct queued_command *q = &s->queue[i];
+
+			if (cold_add(d, q->entry->cmd, q->argv, q->argc) != ST_OK) {
+				return false;
+			}
+		}
+	} else if (cold_add(d, entry->cmd, argv, argc) != ST_OK) {
+		return false;
+	}
+	return d->cold_len > 0;
+}
+
+static bool wants_counts(const struct session *s, const struct command_entry *entry, bool exec)
+{
+	for (size_t i = 0; exec && i < s->queue_len; i++) {
+		if ((s->queue[i].entry->cmd->flags & CMD_COUNTS) != 0) {
+			return true;
+		}
+	}
+	return (entry->cmd->flags & CMD_COUNTS) != 0;
+}
+
+/* --- the request --- */
+
+static void enqueue(struct dispatch *d, struct session *s, const struct command_entry *entry,
+		    const struct slice *argv, size_t argc, struct resp_writer *w)
+{
+	enum status st = ST_OK;
+
+	/* What will never run need not be remembered. */
+	if (!s->multi_failed && !s->watch_broken) {
+		st = txn_queue_add(s, entry, argv, argc, d->queue_bytes_max);
+	}
+	if (st == ST_OK) {
+		resp_simple(w, "QUEUED");
+	} else if (st == ST_LIMIT) {
+		reject(d, s, entry, w, "ERR transaction is larger than client-query-buffer-limit");
+	} else {
+		reject(d, s, entry, w, "OOM out of memory: the command was not queued");
+	}
+}
+
+/* Everything between the checks and the run of a command that is not queued. DISPATCH_DONE with
+ * *ready false: the reply has been sent. */
+static enum dispatch_result prepare(struct dispatch *d, struct session *s,
+				    const struct command_entry *entry, const struct slice *argv,
+				    size_t argc, struct resp_writer *w, bool *ready)
+{
+	bool exec = s->in_multi && s->queue_len > 0 && strcmp(entry->full_name, "exec") == 0;
+
+	*ready = false;
+	if ((entry->cmd->flags & CMD_WRITE) != 0 || (exec && s->queue_writes)) {
+		enum status st = engine_writable(d->engine);
+
+		if (st == ST_AGAIN) {
+			if (d->may_wait) {
+				return DISPATCH_LATER;
+			}
+		} else if (st != ST_OK && !(st == ST_NO_SPACE && shrinking_ok(d, s, entry))) {
+			reject(d, s, entry, w, "%s", writes_stopped_text(st));
+			return DISPATCH_DONE;
+		}
+	}
+	if (wants_counts(s, entry, exec)) {
+		uint32_t budget = d->may_wait ? COUNT_SLICE : UINT32_MAX;
+
+		if (engine_count_resolve(d->engine, budget) > 0 && d->may_wait) {
+			return DISPATCH_LATER;
+		}
+	}
+	if (d->may_wait && (exec || entry->cmd->keys.first > 0) &&
+	    is_cold(d, s, entry, argv, argc, exec)) {
+		return DISPATCH_COLD;
+	}
+	*ready = true;
+	return DISPATCH_DONE;
+}
+
+static void calibrate(struct dispatch *d, uint64_t now_ms)
+{
+	if (!d->settings_known) {
+		dispatch_config_changed(d);
+	}
+	command_stats_calibrate(&d->stats);
+	d->calibrated_ms = now_ms;
+}
+
+enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
+				      const struct slice *argv, size_t argc, struct buf *out,
+				      uint64_t now_ms, bool may_wait)
+{
+	struct resp_writer w = {.out = out, .proto = s->proto};
+	size_t at = out->len;
+	const struct command_entry *entry;
+	enum dispatch_result result = DISPATCH_DONE;
+	bool ready = true;
+
+	INVARIANT(argc > 0);
+	if (now_ms - d->calibrated_ms > CALIBRATE_MS) {
+		calibrate(d, now_ms);
+	}
+	d->may_wait = may_wait;
+	entry = command_table_resolve(&d->table, argv, argc);
+	if (entry == NULL) {
+		reject_unknown(d, s, argv, argc, &w);
+		goto out;
+	}
+	if (!allowed(d, s, entry, argc, &w)) {
+		goto out;
+	}
+	if (s->in_multi && (entry->cmd->flags & CMD_RUN_IN_MULTI) == 0) {
+		enqueue(d, s, entry, argv, argc, &w);
+		goto out;
+	}
+	result = prepare(d, s, entry, argv, argc, &w, &ready);
+	if (ready) {
+		result = run(d, s, entry, argv, argc, &w, now_ms);
+	}
+out:
+	if (result == DISPATCH_DONE) {
+		s->last_ms = now_ms;
+		s->commands++;
+		if (entry != NULL) {
+			s->last_cmd = entry->full_name;
+		}
+		if (w.failed) {
+			reply_out_of_memory(&w, s, at);
+		}
+		apply_reply_mode(s, out, at);
+	}
+	return result;
+}
+
+bool dispatch_may_write(const struct dispatch *d, const struct session *s, const struct slice *argv,
+			size_t argc)
+{
+	const struct command_entry *entry = command_table_resolve(&d->table, argv, argc);
+
+	if (entry == NULL) {
+		return false;
+	}
+	return (entry->cmd->flags & CMD_WRITE) != 0 ||
+	       (s->queue_writes && strcmp(entry->full_name, "exec") == 0);
+}
+
+const struct cold_key *dispatch_cold_keys(const struct dispatch *d, size_t *count)
+{
+	*count = d->cold_len;
+	return d->cold;
+}
+
+const struct command *dispatch_lookup(const struct dispatch *d, struct slice name)
+{
+	const struct command_entry *entry = command_table_find_full(&d->table, name);
+
+	return entry == NULL ? NULL : entry->cmd;
+}

@@ -1,0 +1,133 @@
+/* Making and ending a dispatch, its settings, its statistics, and the watches that changes break.
+ */
+#include "engine/base/alloc.h"
+#include "net/command/dispatch_state.h"
+
+enum { QUEUE_BYTES_DEFAULT = 1 << 30 };
+
+enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out)
+{
+	struct dispatch *d = mem_calloc(1, sizeof *d);
+	enum status st;
+
+	if (d == NULL) {
+		return ST_NO_MEMORY;
+	}
+	d->engine = opts->engine;
+	d->host = opts->host;
+	d->clock = opts->clock != NULL ? opts->clock : clock_system();
+	d->queue_bytes_max = QUEUE_BYTES_DEFAULT;
+	st = command_table_init(&d->table);
+	if (st == ST_OK) {
+		st = command_stats_init(&d->stats, d->table.count, d->clock);
+	}
+	if (st != ST_OK) {
+		dispatch_destroy(d);
+		return st;
+	}
+	*out = d;
+	return ST_OK;
+}
+
+void dispatch_destroy(struct dispatch *d)
+{
+	if (d == NULL) {
+		return;
+	}
+	watch_table_deinit(&d->watches);
+	command_stats_deinit(&d->stats);
+	command_table_deinit(&d->table);
+	mem_free(d->cold);
+	mem_free(d);
+}
+
+void dispatch_set_engine(struct dispatch *d, struct engine *e)
+{
+	d->engine = e;
+}
+
+static int64_t setting_int(struct dispatch *d, const char *name, int64_t missing)
+{
+	const char *text = d->host->ops->config_value(d->host, name);
+	int64_t v;
+
+	return text != NULL && parse_int(slice_str(text), &v) ? v : missing;
+}
+
+void dispatch_config_changed(struct dispatch *d)
+{
+	const char *tracking = d->host->ops->config_value(d->host, "latency-tracking");
+	int64_t queue = setting_int(d, "client-query-buffer-limit", QUEUE_BYTES_DEFAULT);
+
+	d->stats.histograms = tracking == NULL || strcmp(tracking, "no") != 0;
+	d->queue_bytes_max = queue > 0 ? (size_t)queue : QUEUE_BYTES_DEFAULT;
+	d->settings_known = true;
+}
+
+static bool key_exists(void *arg, struct slice name)
+{
+	struct dispatch *d = arg;
+	struct store_key key;
+	struct meta meta;
+
+	store_key_of_key(&key, name);
+	return ks_lookup(d->engine, &key, &meta) == ST_OK;
+}
+
+void dispatch_touched(void *dispatch, const struct store_key *key)
+{
+	struct dispatch *d = dispatch;
+
+	if (d->watches.count == 0) {
+		return;
+	}
+	if (key == NULL) {
+		watch_flushed(&d->watches, key_exists, d);
+		return;
+	}
+	/* Outside of commands only the expiry cycle changes keys. */
+	watch_touched(&d->watches, key->name, !d->in_command);
+}
+
+void dispatch_check_watched_expiry(struct dispatch *d, struct session *s)
+{
+	for (struct watched_key *w = s->watches; w != NULL && !s->watch_broken;
+	     w = w->next_of_session) {
+		struct slice name = slice_of(w->name, w->len);
+
+		if (w->live && !key_exists(d, name)) {
+			s->watch_broken = true;
+		}
+	}
+}
+
+void dispatch_each_command_stat(const struct dispatch *d,
+				void (*each)(void *arg, const char *name,
+					     const struct command_stat *stat),
+				void *arg)
+{
+	for (size_t i = 0; i < d->table.count; i++) {
+		const struct command_record *r = &d->stats.records[i];
+		struct command_stat stat = {.calls = r->calls,
+					    .usec = command_stats_usec(&d->stats, r->ticks),
+					    .rejected = r->rejected,
+					    .failed = r->failed};
+
+		if (r->calls > 0 || r->rejected > 0 || r->failed > 0) {
+			each(arg, d->table.entries[i].full_name, &stat);
+		}
+	}
+}
+
+void dispatch_each_error_stat(const struct dispatch *d,
+			      void (*each)(void *arg, const char *code, uint64_t count), void *arg)
+{
+	for (size_t i = 0; i < d->stats.errors_len; i++) {
+		each(arg, d->stats.errors[i].code, d->stats.errors[i].count);
+	}
+}
+
+void dispatch_stats_reset(struct dispatch *d)
+{
+	command_stats_reset(&d->stats);
+}

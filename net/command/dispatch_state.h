@@ -1,0 +1,35 @@
+/* What dispatch keeps, for the command files that look into it (transactions, statistics). Private
+ * to net/command. */
+#ifndef CAIRN_NET_COMMAND_DISPATCH_STATE_H
+#define CAIRN_NET_COMMAND_DISPATCH_STATE_H
+
+#include "net/command/command_stats.h"
+#include "net/command/command_table.h"
+#include "net/command/dispatch.h"
+#include "net/command/watch.h"
+
+struct dispatch {
+	struct engine *engine;
+	struct command_host *host;
+	const struct clock *clock;
+	struct command_table table;
+	struct command_stats stats;
+	struct watch_table watches;
+	struct cold_key *cold;
+	size_t cold_len, cold_cap;
+	size_t queue_bytes_max; /* of one session's MULTI */
+	uint64_t calibrated_ms; /* when the tick rate was last looked at */
+	bool settings_known;	/* read from the host at the first request */
+	bool may_wait, in_exec, in_command;
+};
+
+/* Runs one queued command as part of EXEC, inside EXEC's batch, and counts it. False: the engine
+ * failed it after it had written, so that all of EXEC must be undone; the error reply is the last
+ * thing in reply. */
+MUST_CHECK bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *entry,
+				    const struct slice *argv, size_t argc);
+
+/* Breaks the watch of a session when one of its watched keys has expired since. */
+void dispatch_check_watched_expiry(struct dispatch *d, struct session *s);
+
+#endif
