@@ -20,14 +20,12 @@ foreach(source ${fuzz_sources})
 		if(IS_DIRECTORY ${corpus})
 			set(seeds ${corpus})
 		endif()
-		add_test(NAME fuzz.${name} COMMAND ${target} -max_total_time=${CAIRN_FUZZ_SECONDS}
-			-timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1
-			-artifact_prefix=${found}- ${found} ${seeds})
 		math(EXPR limit "${CAIRN_FUZZ_SECONDS} + 120")
-		set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT ${limit})
+		cairn_test(fuzz.${name} fuzz ${limit} COMMAND ${target}
+			-max_total_time=${CAIRN_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1
+			-artifact_prefix=${found}- ${found} ${seeds})
 	else()
 		target_sources(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_replay.c)
-		add_test(NAME fuzz.${name} COMMAND ${target} ${corpus})
-		set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
+		cairn_test(fuzz.${name} fuzz 300 COMMAND ${target} ${corpus})
 	endif()
 endforeach()

@@ -1,0 +1,47 @@
+# Sourced by tools/check and tools/quickstart: installs Debian packages that are missing.
+# Nothing is asked, nothing is started: a server that comes with a package stays off.
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "packages are missing and this user cannot install them: run as root, or install:" >&2
+		echo "  $missing" >&2
+		exit 1
+	fi
+}
+
+# Debian asks policy-rc.d before it starts a service; 101 means no. An existing one is respected.
+install_packages() {
+	missing=
+	for package in "$@"; do
+		state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+		[ "$state" = installed ] || missing="$missing $package"
+	done
+	if [ -z "$missing" ]; then
+		return 0
+	fi
+	echo "installing:$missing"
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+		as_root chmod 755 "$policy"
+		trap 'as_root rm -f "$policy"' EXIT
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+	# shellcheck disable=SC2086
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		$missing >/dev/null
+	if [ "$(trap -p EXIT)" ]; then
+		as_root rm -f "$policy"
+		trap - EXIT
+	fi
+}
+
+build_packages="gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libzstd-dev libevent-dev
+	libxxhash-dev libhiredis-dev libssl-dev"
+test_packages="binutils clang-14 clang-format-14 gcovr libclang-rt-14-dev libcmocka-dev llvm-14
+	procps python3 redis-server redis-tools"
+tour_packages="procps redis-tools"
