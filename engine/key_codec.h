@@ -51,8 +51,10 @@ enum value_form { FORM_INLINE = 0, FORM_LARGE = 1 };
 enum meta_flags {
 	META_EXPIRE = 1, /* expire_at_ms is present */
 	META_RAW = 2,	 /* string that Redis would keep as raw: appended to or written in part */
-	META_ENCODED =
-	    4, /* collection that outgrew Redis's small encoding once (listpack to hashtable) */
+	/* A collection that outgrew Redis's small encoding once (listpack to hashtable); a string
+	 * that Redis would not keep as an integer though it looks like one: INCRBYFLOAT's result.
+	 */
+	META_ENCODED = 4,
 };
 
 /* A decoded key record. */

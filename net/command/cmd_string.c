@@ -1,0 +1,718 @@
+/* String commands: reading, setting, counting, appending, parts. */
+#include "net/command/cmd_string.h"
+
+#include "net/command/command_host.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum {
+	BULK_MAX_DEFAULT = 512 << 20,
+	BULK_MAX_LEAST = 1 << 20, /* proto-max-bulk-len cannot be set lower */
+	LONG_DOUBLE_TEXT_MAX = 5 * 1024,
+};
+
+uint64_t string_len_max(const struct command_ctx *ctx)
+{
+	const char *text = NULL;
+	int64_t v;
+
+	if (ctx->host != NULL && ctx->host->ops->config_value != NULL) {
+		text = ctx->host->ops->config_value(ctx->host, "proto-max-bulk-len");
+	}
+	if (text == NULL || !string_to_int(slice_str(text), &v) || v <= 0) {
+		return BULK_MAX_DEFAULT;
+	}
+	return (uint64_t)v;
+}
+
+bool string_may_grow(struct command_ctx *ctx, uint64_t base, uint64_t extra)
+{
+	uint64_t total;
+
+	if (!__builtin_add_overflow(base, extra, &total) &&
+	    (total <= BULK_MAX_LEAST || total <= string_len_max(ctx))) {
+		return true;
+	}
+	resp_error(ctx->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+	return false;
+}
+
+/* --- reading --- */
+
+static void reply_zeros(struct resp_writer *w, size_t len)
+{
+	while (len > 0) {
+		size_t n = len < STRING_CHUNK ? len : STRING_CHUNK;
+
+		resp_bulk_part(w, slice_of(string_zeros, n));
+		len -= n;
+	}
+}
+
+enum status string_reply_range(struct command_ctx *ctx, uint16_t slot, const struct meta *m,
+			       uint64_t off, uint64_t len)
+{
+	struct resp_writer *w = ctx->reply;
+	struct string_reader r;
+	struct slice piece;
+	enum status st;
+
+	if (m->form == FORM_INLINE) {
+		resp_bulk(w, slice_of(m->payload.data + off, (size_t)len));
+		return ST_OK;
+	}
+	resp_bulk_begin(w, (size_t)len);
+	st = string_reader_open(ctx->engine, slot, m, off, len, &r);
+	while (st == ST_OK && !w->failed) {
+		st = string_reader_next(&r, &piece);
+		if (st != ST_OK) {
+			break;
+		}
+		if (piece.data != NULL) {
+			resp_bulk_part(w, piece);
+		} else {
+			reply_zeros(w, piece.len);
+		}
+	}
+	string_reader_close(&r);
+	if (st == ST_OK || st == ST_END) {
+		resp_bulk_end(w);
+		return ST_OK;
+	}
+	command_reply_status(ctx, st); /* takes back the half of a bulk */
+	return st;
+}
+
+static enum status reply_whole(struct command_ctx *ctx, uint16_t slot, const struct meta *m)
+{
+	return string_reply_range(ctx, slot, m, 0, string_len(m));
+}
+
+/* Looks argv[1] up for its value, also when the command goes on to write: that is a hit or miss. */
+static enum status lookup_counted(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+{
+	enum status st = command_lookup(ctx, 1, TYPE_STRING, key, m);
+
+	if ((ctx->cmd->flags & CMD_READONLY) == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
+		command_count_lookup(ctx, st == ST_OK);
+	}
+	return st;
+}
+
+/* Looks argv[1] up and sends its value, or null. ST_OK or ST_NOT_FOUND, or the error reply was
+ * sent. */
+static enum status reply_key(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+{
+	enum status st = lookup_counted(ctx, key, m);
+
+	if (st == ST_OK) {
+		return reply_whole(ctx, key->slot, m);
+	}
+	if (st == ST_NOT_FOUND) {
+		resp_null(ctx->reply);
+	}
+	return st;
+}
+
+static void cmd_get(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	enum status st = reply_key(ctx, &key, &m);
+
+	(void)st; /* replied in every case */
+}
+
+static void cmd_mget(struct command_ctx *ctx)
+{
+	resp_array(ctx->reply, ctx->argc - 1);
+	for (size_t i = 1; i < ctx->argc; i++) {
+		struct store_key key;
+		struct meta m;
+		enum status st = command_lookup_any(ctx, i, &key, &m);
+
+		if (st == ST_NOT_FOUND || (st == ST_OK && m.type != TYPE_STRING)) {
+			resp_null(ctx->reply);
+		} else if (st != ST_OK || reply_whole(ctx, key.slot, &m) != ST_OK) {
+			return;
+		}
+	}
+}
+
+static void cmd_strlen(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	enum status st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
+
+	if (st == ST_OK || st == ST_NOT_FOUND) {
+		resp_int(ctx->reply, (int64_t)string_len(st == ST_OK ? &m : NULL));
+	}
+}
+
+static void cmd_getrange(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	int64_t start, end, len;
+	enum status st;
+
+	if (!command_arg_int(ctx, 2, &start, NULL) || !command_arg_int(ctx, 3, &end, NULL)) {
+		return;
+	}
+	st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	len = (int64_t)string_len(st == ST_OK ? &m : NULL);
+	/* From the end backwards nothing lies between; clamping below would turn it into 0..0. */
+	if (len == 0 || (start < 0 && end < 0 && start > end)) {
+		resp_bulk(ctx->reply, slice_of(NULL, 0));
+		return;
+	}
+	start = start < 0 ? start + len : start;
+	end = end < 0 ? end + len : end;
+	start = start < 0 ? 0 : start;
+	end = end < 0 ? 0 : end;
+	end = end >= len ? len - 1 : end;
+	if (start > end) {
+		resp_bulk(ctx->reply, slice_of(NULL, 0));
+		return;
+	}
+	st = string_reply_range(ctx, key.slot, &m, (uint64_t)start, (uint64_t)(end - start + 1));
+	(void)st;
+}
+
+/* --- setting --- */
+
+enum set_flags {
+	SET_NX = 1,
+	SET_XX = 2,
+	SET_GET = 4,
+	SET_KEEPTTL = 8,
+	SET_PERSIST = 16,
+	SET_EX = 32,
+	SET_PX = 64,
+	SET_EXAT = 128,
+	SET_PXAT = 256,
+	SET_TIMES = SET_EX | SET_PX | SET_EXAT | SET_PXAT,
+};
+
+/* The options of SET and GETEX: allowed when the other's bit is in allowed and none of excludes was
+ * given before. Giving an option twice is fine, the last time counts. */
+static const struct set_option {
+	const char *word;
+	uint32_t flag, excludes;
+} set_options[] = {
+    {"nx", SET_NX, SET_XX},
+    {"xx", SET_XX, SET_NX},
+    {"get", SET_GET, 0},
+    {"keepttl", SET_KEEPTTL, SET_PERSIST | SET_TIMES},
+    {"persist", SET_PERSIST, SET_KEEPTTL | SET_TIMES},
+    {"ex", SET_EX, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_EX)},
+    {"px", SET_PX, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_PX)},
+    {"exat", SET_EXAT, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_EXAT)},
+    {"pxat", SET_PXAT, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_PXAT)},
+};
+
+/* Parses options from argv[first] on. *time_arg is the last expiry's argument, 0: none. */
+static bool parse_options(struct command_ctx *ctx, size_t first, uint32_t allowed, uint32_t *flags,
+			  size_t *time_arg)
+{
+	*flags = 0;
+	*time_arg = 0;
+	for (size_t i = first; i < ctx->argc; i++) {
+		const struct set_option *found = NULL;
+
+		for (size_t o = 0; o < sizeof set_options / sizeof set_options[0]; o++) {
+			if (command_arg_is(ctx, i, set_options[o].word)) {
+				found = &set_options[o];
+				break;
+			}
+		}
+		if (found == NULL || (found->flag & allowed) == 0 ||
+		    (*flags & found->excludes) != 0 ||
+		    ((found->flag & SET_TIMES) != 0 && i + 1 == ctx->argc)) {
+			resp_error(ctx->reply, ERR_SYNTAX);
+			return false;
+		}
+		*flags |= found->flag;
+		if ((found->flag & SET_TIMES) != 0) {
+			*time_arg = ++i;
+		}
+	}
+	return true;
+}
+
+static bool parse_time(struct command_ctx *ctx, uint32_t flags, size_t arg, uint64_t *expire_at_ms)
+{
+	*expire_at_ms = 0;
+	return arg == 0 ||
+	       command_arg_expiry(ctx, arg, (flags & (SET_EX | SET_EXAT)) != 0 ? 1000 : 1,
+				  (flags & (SET_EXAT | SET_PXAT)) != 0, expire_at_ms);
+}
+
+/* Stores a value whose expiry may lie in the past already: then there is no value. old and known:
+ * the result of a lookup, when one was made. */
+static enum status store_value(struct command_ctx *ctx, const struct store_key *key, bool known,
+			       const struct meta *old, struct slice value, uint64_t expire_at_ms)
+{
+	struct meta found;
+	enum status st = ST_OK;
+
+	if (expire_at_ms != 0 && expire_at_ms <= ctx->now_ms) {
+		if (!known) {
+			st = ks_lookup(ctx->engine, key, &found);
+			old = st == ST_OK ? &found : NULL;
+			st = st == ST_NOT_FOUND ? ST_OK : st;
+		}
+		if (st == ST_OK && old != NULL) {
+			st = ks_delete(ctx->engine, key, old);
+		}
+		return st;
+	}
+	if (known) {
+		return string_replace(ctx->engine, key, old, value, 0, expire_at_ms);
+	}
+	return string_set(ctx->engine, key, value, 0, expire_at_ms);
+}
+
+/* SET with a condition, GET or KEEPTTL: what is there has to be looked at. */
+static void set_looking(struct command_ctx *ctx, uint32_t flags, uint64_t expire_at_ms)
+{
+	struct store_key key;
+	struct meta m;
+	bool get = (flags & SET_GET) != 0;
+	enum status st;
+
+	if (get) {
+		st = reply_key(ctx, &key, &m);
+	} else {
+		st = command_lookup_any(ctx, 1, &key, &m);
+	}
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	if ((flags & (st == ST_OK ? SET_NX : SET_XX)) != 0) {
+		if (!get) {
+			resp_null(ctx->reply);
+		}
+		return;
+	}
+	if (st == ST_OK && (flags & SET_KEEPTTL) != 0) {
+		expire_at_ms = m.expire_at_ms;
+	}
+	st = store_value(ctx, &key, true, st == ST_OK ? &m : NULL, ctx->argv[2], expire_at_ms);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+	} else if (!get) {
+		resp_ok(ctx->reply);
+	}
+}
+
+static void set_blind(struct command_ctx *ctx, struct slice value, uint64_t expire_at_ms)
+{
+	struct store_key key;
+	enum status st;
+
+	store_key_of_key(&key, ctx->argv[1]);
+	st = store_value(ctx, &key, false, NULL, value, expire_at_ms);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	resp_ok(ctx->reply);
+}
+
+static void cmd_set(struct command_ctx *ctx)
+{
+	uint32_t flags;
+	size_t time_arg;
+	uint64_t expire_at_ms;
+
+	if (ctx->argc == 3) {
+		set_blind(ctx, ctx->argv[2], 0);
+		return;
+	}
+	if (!parse_options(ctx, 3, ~(uint32_t)SET_PERSIST, &flags, &time_arg) ||
+	    !parse_time(ctx, flags, time_arg, &expire_at_ms)) {
+		return;
+	}
+	if ((flags & (SET_NX | SET_XX | SET_GET | SET_KEEPTTL)) != 0) {
+		set_looking(ctx, flags, expire_at_ms);
+	} else {
+		set_blind(ctx, ctx->argv[2], expire_at_ms);
+	}
+}
+
+static void set_with_time(struct command_ctx *ctx, int64_t unit_ms)
+{
+	uint64_t expire_at_ms;
+
+	if (command_arg_expiry(ctx, 2, unit_ms, false, &expire_at_ms)) {
+		set_blind(ctx, ctx->argv[3], expire_at_ms);
+	}
+}
+
+static void cmd_setex(struct command_ctx *ctx)
+{
+	set_with_time(ctx, 1000);
+}
+
+static void cmd_psetex(struct command_ctx *ctx)
+{
+	set_with_time(ctx, 1);
+}
+
+static void cmd_setnx(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	enum status st = command_lookup_any(ctx, 1, &key, &m);
+
+	if (st == ST_OK) {
+		resp_int(ctx->reply, 0);
+	} else if (st == ST_NOT_FOUND) {
+		st = store_value(ctx, &key, true, NULL, ctx->argv[2], 0);
+		if (st != ST_OK) {
+			command_reply_status(ctx, st);
+			return;
+		}
+		resp_int(ctx->reply, 1);
+	}
+}
+
+static bool mset_arity_ok(struct command_ctx *ctx)
+{
+	if (ctx->argc % 2 == 1) {
+		return true;
+	}
+	resp_error(ctx->reply, "ERR wrong number of arguments for '%s' command", ctx->cmd->name);
+	return false;
+}
+
+/* Blind also where every key was found absent: a name may be given twice. */
+static bool mset_all(struct command_ctx *ctx)
+{
+	for (size_t i = 1; i < ctx->argc; i += 2) {
+		struct store_key key;
+		enum status st;
+
+		store_key_of_key(&key, ctx->argv[i]);
+		st = string_set(ctx->engine, &key, ctx->argv[i + 1], 0, 0);
+		if (st != ST_OK) {
+			command_reply_status(ctx, st);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void cmd_mset(struct command_ctx *ctx)
+{
+	if (mset_arity_ok(ctx) && mset_all(ctx)) {
+		resp_ok(ctx->reply);
+	}
+}
+
+static void cmd_msetnx(struct command_ctx *ctx)
+{
+	if (!mset_arity_ok(ctx)) {
+		return;
+	}
+	for (size_t i = 1; i < ctx->argc; i += 2) {
+		struct store_key key;
+		struct meta m;
+		enum status st = command_lookup_any(ctx, i, &key, &m);
+
+		if (st == ST_OK) {
+			resp_int(ctx->reply, 0);
+		}
+		if (st != ST_NOT_FOUND) {
+			return;
+		}
+	}
+	if (mset_all(ctx)) {
+		resp_int(ctx->reply, 1);
+	}
+}
+
+/* --- reading with a change --- */
+
+static void cmd_getset(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	enum status st = reply_key(ctx, &key, &m);
+
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	st = store_value(ctx, &key, true, st == ST_OK ? &m : NULL, ctx->argv[2], 0);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+	}
+}
+
+static void cmd_getdel(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	enum status st = reply_key(ctx, &key, &m);
+
+	if (st != ST_OK) {
+		return;
+	}
+	st = ks_delete(ctx->engine, &key, &m);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+	}
+}
+
+static void cmd_getex(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m, changed;
+	uint32_t flags;
+	size_t time_arg;
+	uint64_t expire_at_ms;
+	enum status st;
+
+	if (!parse_options(ctx, 2, SET_PERSIST | SET_TIMES, &flags, &time_arg)) {
+		return;
+	}
+	st = lookup_counted(ctx, &key, &m);
+	if (st == ST_NOT_FOUND) {
+		resp_null(ctx->reply);
+	}
+	if (st != ST_OK || !parse_time(ctx, flags, time_arg, &expire_at_ms) ||
+	    reply_whole(ctx, key.slot, &m) != ST_OK) {
+		return;
+	}
+	if (time_arg != 0 && expire_at_ms <= ctx->now_ms) {
+		st = ks_delete(ctx->engine, &key, &m);
+	} else if (flags != 0 && expire_at_ms != m.expire_at_ms) {
+		changed = m;
+		changed.expire_at_ms = expire_at_ms;
+		st = ks_put(ctx->engine, &key, &m, &changed, &m.payload,
+			    m.form == FORM_INLINE ? 1 : 0);
+	}
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+	}
+}
+
+/* --- counting --- */
+
+/* Adds to the integer at argv[1] and sends the result. */
+static void add_int(struct command_ctx *ctx, int64_t by)
+{
+	struct store_key key;
+	struct meta m;
+	uint8_t text[STRING_INT_TEXT_MAX];
+	int64_t v = 0;
+	enum status st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
+
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	if (st == ST_OK && (m.form == FORM_LARGE || !string_to_int(m.payload, &v))) {
+		resp_error(ctx->reply, ERR_NOT_INT);
+		return;
+	}
+	if (__builtin_add_overflow(v, by, &v)) {
+		resp_error(ctx->reply, "ERR increment or decrement would overflow");
+		return;
+	}
+	st = string_replace(ctx->engine, &key, st == ST_OK ? &m : NULL,
+			    slice_of(text, string_from_int(v, text)), 0,
+			    st == ST_OK ? m.expire_at_ms : 0);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	resp_int(ctx->reply, v);
+}
+
+static void cmd_incr(struct command_ctx *ctx)
+{
+	add_int(ctx, 1);
+}
+
+static void cmd_decr(struct command_ctx *ctx)
+{
+	add_int(ctx, -1);
+}
+
+static void cmd_incrby(struct command_ctx *ctx)
+{
+	int64_t by;
+
+	if (command_arg_int(ctx, 2, &by, NULL)) {
+		add_int(ctx, by);
+	}
+}
+
+static void cmd_decrby(struct command_ctx *ctx)
+{
+	int64_t by;
+
+	if (!command_arg_int(ctx, 2, &by, NULL)) {
+		return;
+	}
+	if (by == INT64_MIN) {
+		resp_error(ctx->reply, "ERR decrement would overflow");
+		return;
+	}
+	add_int(ctx, -by);
+}
+
+/* The plain decimal text of v: at most 17 digits behind the point, no zeros at its end, never -0.
+ */
+static size_t print_long_double(long double v, char dst[LONG_DOUBLE_TEXT_MAX])
+{
+	int printed = snprintf(dst, LONG_DOUBLE_TEXT_MAX, "%.17Lf", v);
+	size_t n = printed > 0 && printed < LONG_DOUBLE_TEXT_MAX ? (size_t)printed : 0;
+
+	if (n > 0 && memchr(dst, '.', n) != NULL) {
+		while (dst[n - 1] == '0') {
+			n--;
+		}
+		n -= dst[n - 1] == '.';
+	}
+	if (n == 2 && dst[0] == '-' && dst[1] == '0') {
+		dst[0] = '0';
+		n = 1;
+	}
+	return n;
+}
+
+static void cmd_incrbyfloat(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	char text[LONG_DOUBLE_TEXT_MAX];
+	long double v = 0, by;
+	struct slice value;
+	enum status st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
+
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	if (st == ST_OK && (m.form == FORM_LARGE || !parse_long_float(m.payload, &v))) {
+		resp_error(ctx->reply, ERR_NOT_FLOAT);
+		return;
+	}
+	if (!command_arg_long_float(ctx, 2, &by, NULL)) {
+		return;
+	}
+	v += by;
+	if (isnan(v) || isinf(v)) {
+		resp_error(ctx->reply, "ERR increment would produce NaN or Infinity");
+		return;
+	}
+	value = slice_of(text, print_long_double(v, text));
+	/* META_ENCODED: Redis does not turn what it computed as a float into an integer again. */
+	st = string_replace(ctx->engine, &key, st == ST_OK ? &m : NULL, value, META_ENCODED,
+			    st == ST_OK ? m.expire_at_ms : 0);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	resp_bulk(ctx->reply, value);
+}
+
+/* --- parts --- */
+
+static void cmd_append(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	struct slice value = ctx->argv[2];
+	uint64_t len;
+	enum status st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
+
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	len = string_len(st == ST_OK ? &m : NULL);
+	if (st == ST_NOT_FOUND) {
+		st = string_replace(ctx->engine, &key, NULL, value, 0, 0);
+	} else if (!string_may_grow(ctx, len, value.len)) {
+		return;
+	} else {
+		st = string_write(ctx->engine, &key, &m, len, value);
+	}
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	resp_int(ctx->reply, (int64_t)(len + value.len));
+}
+
+static void cmd_setrange(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	struct slice value = ctx->argv[3];
+	int64_t off;
+	uint64_t len;
+	enum status st;
+
+	if (!command_arg_int(ctx, 2, &off, NULL)) {
+		return;
+	}
+	if (off < 0) {
+		resp_error(ctx->reply, "ERR offset is out of range");
+		return;
+	}
+	st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return;
+	}
+	len = string_len(st == ST_OK ? &m : NULL);
+	if (value.len == 0) {
+		resp_int(ctx->reply, (int64_t)len);
+		return;
+	}
+	if (!string_may_grow(ctx, (uint64_t)off, value.len)) {
+		return;
+	}
+	st = string_write(ctx->engine, &key, st == ST_OK ? &m : NULL, (uint64_t)off, value);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	len = (uint64_t)off + value.len > len ? (uint64_t)off + value.len : len;
+	resp_int(ctx->reply, (int64_t)len);
+}
+
+#define WRITE_FAST (CMD_WRITE | CMD_DENYOOM | CMD_FAST)
+#define WRITE_SLOW (CMD_WRITE | CMD_DENYOOM)
+
+const struct command commands_string[] = {
+    {"append", 3, WRITE_FAST, KEYS(1, 1, 1), cmd_append, NULL},
+    {"decr", 2, WRITE_FAST, KEYS(1, 1, 1), cmd_decr, NULL},
+    {"decrby", 3, WRITE_FAST, KEYS(1, 1, 1), cmd_decrby, NULL},
+    {"get", 2, CMD_READONLY | CMD_FAST | CMD_TOUCH_RANGE, KEYS(1, 1, 1), cmd_get, NULL},
+    {"getdel", 2, CMD_WRITE | CMD_FAST | CMD_TOUCH_RANGE, KEYS(1, 1, 1), cmd_getdel, NULL},
+    {"getex", -2, CMD_WRITE | CMD_FAST | CMD_TOUCH_RANGE, KEYS(1, 1, 1), cmd_getex, NULL},
+    {"getrange", 4, CMD_READONLY, KEYS(1, 1, 1), cmd_getrange, NULL},
+    {"getset", 3, WRITE_FAST | CMD_TOUCH_RANGE, KEYS(1, 1, 1), cmd_getset, NULL},
+    {"incr", 2, WRITE_FAST, KEYS(1, 1, 1), cmd_incr, NULL},
+    {"incrby", 3, WRITE_FAST, KEYS(1, 1, 1), cmd_incrby, NULL},
+    {"incrbyfloat", 3, WRITE_FAST, KEYS(1, 1, 1), cmd_incrbyfloat, NULL},
+    {"lcs", -3, CMD_READONLY | CMD_TOUCH_RANGE, KEYS(1, 2, 1), cmd_lcs, NULL},
+    {"mget", -2, CMD_READONLY | CMD_FAST | CMD_TOUCH_RANGE, KEYS(1, -1, 1), cmd_mget, NULL},
+    {"mset", -3, WRITE_SLOW, KEYS(1, -1, 2), cmd_mset, NULL},
+    {"msetnx", -3, WRITE_SLOW, KEYS(1, -1, 2), cmd_msetnx, NULL},
+    {"psetex", 4, WRITE_SLOW, KEYS(1, 1, 1), cmd_psetex, NULL},
+    {"set", -3, WRITE_SLOW, KEYS(1, 1, 1), cmd_set, NULL},
+    {"setex", 4, WRITE_SLOW, KEYS(1, 1, 1), cmd_setex, NULL},
+    {"setnx", 3, WRITE_FAST, KEYS(1, 1, 1), cmd_setnx, NULL},
+    {"setrange", 4, WRITE_SLOW, KEYS(1, 1, 1), cmd_setrange, NULL},
+    {"strlen", 2, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_strlen, NULL},
+    {"substr", 4, CMD_READONLY, KEYS(1, 1, 1), cmd_getrange, NULL},
+    {NULL, 0, 0, NO_KEYS, NULL, NULL},
+};
