@@ -82,6 +82,9 @@ struct command_host {
 	uint64_t start_mono_us, start_wall_ms;
 	const char *config_file; /* absolute path; "" when none */
 	const char *executable;
+	/* Copies of settings that commands read often, kept by dispatch_config_changed. */
+	uint64_t hash_max_listpack_entries, hash_max_listpack_value;
+	int64_t list_max_listpack_size;
 };
 
 #endif

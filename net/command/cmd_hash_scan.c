@@ -1,0 +1,305 @@
+/* HSCAN and HRANDFIELD: parts of a hash, page by page or at random. */
+#include "net/command/cmd_hash.h"
+#include "net/command/command_host.h"
+#include "net/command/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	INT_TEXT_MAX = 24,
+	SCAN_COUNT_DEFAULT = 10,
+	CURSOR_TEXT_MAX = 64,
+	SCAN_HEADER_MAX = 128,
+};
+
+/* A reply of random fields with repeats has no natural end: longer ones are refused. */
+#define RANDOM_REPLY_MAX (UINT64_C(512) << 20)
+
+/* --- HSCAN --- */
+
+struct scan_options {
+	uint64_t cursor;
+	int64_t count;
+	struct slice pattern; /* data NULL: everything */
+};
+
+/* A cursor as Redis takes it: what strtoul reads to the end, without leading space. */
+static bool parse_cursor(struct slice text, uint64_t *out)
+{
+	char copy[CURSOR_TEXT_MAX];
+	char *end;
+
+	if (text.len >= sizeof copy ||
+	    (text.len > 0 && text.data[0] != '-' && text.data[0] != '+' &&
+	     (text.data[0] < '0' || text.data[0] > '9'))) {
+		return false;
+	}
+	if (text.len > 0) {
+		memcpy(copy, text.data, text.len);
+	}
+	copy[text.len] = 0;
+	errno = 0;
+	*out = strtoull(copy, &end, 10);
+	return end == copy + text.len && errno != ERANGE;
+}
+
+static bool parse_scan_options(struct command_ctx *ctx, struct scan_options *o)
+{
+	for (size_t i = 3; i < ctx->argc; i += 2) {
+		bool more = i + 1 < ctx->argc;
+
+		if (command_arg_is(ctx, i, "count") && more) {
+			if (!command_arg_int(ctx, i + 1, &o->count, NULL)) {
+				return false;
+			}
+			if (o->count < 1) {
+				resp_error(ctx->reply, ERR_SYNTAX);
+				return false;
+			}
+		} else if (command_arg_is(ctx, i, "match") && more) {
+			o->pattern = ctx->argv[i + 1];
+		} else {
+			resp_error(ctx->reply, ERR_SYNTAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Walks from the cursor over count fields, and on while fields share the last one's position. The
+ * cursor becomes where to go on, 0 at the end. Returns how many replies were written. */
+static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
+			struct scan_options *o)
+{
+	struct type_hash_iter it;
+	struct slice field, value;
+	uint64_t order, last = 0;
+	int64_t walked = 0;
+	size_t shown = 0;
+	enum status st =
+	    type_hash_iter_open(ctx->engine, key, m, m->form == FORM_LARGE ? o->cursor : 0, &it);
+
+	o->cursor = 0;
+	while (st == ST_OK) {
+		st = type_hash_iter_next(&it, &order, &field, &value);
+		if (st != ST_OK) {
+			break;
+		}
+		if (m->form == FORM_LARGE && walked >= o->count && order != last) {
+			o->cursor = order;
+			break;
+		}
+		last = order;
+		walked++;
+		if (o->pattern.data == NULL || glob_match(o->pattern, field, false)) {
+			resp_bulk(ctx->reply, field);
+			resp_bulk(ctx->reply, value);
+			shown += 2;
+		}
+	}
+	type_hash_iter_close(&it);
+	if (st != ST_OK && st != ST_END) {
+		command_reply_status(ctx, st);
+	}
+	return shown;
+}
+
+/* Puts the header of a scan's reply in front of the page that stands at mark: the cursor is known
+ * only after the page. */
+static void put_scan_header(struct command_ctx *ctx, size_t mark, uint64_t cursor, size_t shown)
+{
+	struct buf *out = ctx->reply->out;
+	size_t page = out->len - mark, header;
+	uint8_t copy[SCAN_HEADER_MAX];
+	char text[INT_TEXT_MAX];
+
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
+	resp_array(ctx->reply, 2);
+	resp_bulk_str(ctx->reply, text);
+	resp_array(ctx->reply, shown);
+	header = out->len - mark - page;
+	if (ctx->reply->failed || header > sizeof copy) {
+		return; /* out of memory: the client is closed */
+	}
+	memcpy(copy, out->data + mark + page, header);
+	memmove(out->data + mark + header, out->data + mark, page);
+	memcpy(out->data + mark, copy, header);
+}
+
+void cmd_hscan(struct command_ctx *ctx)
+{
+	struct scan_options o = {.count = SCAN_COUNT_DEFAULT};
+	struct store_key key;
+	struct meta m;
+	size_t mark = ctx->reply->out->len, shown = 0;
+	bool found;
+
+	if (!parse_cursor(ctx->argv[2], &o.cursor)) {
+		resp_error(ctx->reply, "ERR invalid cursor");
+		return;
+	}
+	if (!hash_lookup(ctx, &key, &m, &found)) {
+		return;
+	}
+	if (found) {
+		if (!parse_scan_options(ctx, &o)) {
+			return;
+		}
+		shown = scan_page(ctx, &key, &m, &o);
+	} else {
+		o.cursor = 0;
+	}
+	if (!ctx->failed) {
+		put_scan_header(ctx, mark, o.cursor, shown);
+	}
+}
+
+/* --- HRANDFIELD --- */
+
+struct random_reply {
+	struct command_ctx *ctx;
+	bool with_values;
+};
+
+static void reply_field(void *arg, struct slice field, struct slice value)
+{
+	const struct random_reply *r = arg;
+	struct resp_writer *w = r->ctx->reply;
+
+	if (r->with_values && w->proto >= 3) {
+		resp_array(w, 2);
+	}
+	resp_bulk(w, field);
+	if (r->with_values) {
+		resp_bulk(w, value);
+	}
+}
+
+/* A generator for one command. Chance here needs to differ from command to command, not to resist
+ * anyone. */
+static void seed(const struct command_ctx *ctx, struct rng *rng)
+{
+	rng_seed(rng, ctx->host->start_mono_us ^ ctx->session->id << 40 ^
+			  ctx->session->commands << 20 ^ ctx->now_ms ^
+			  (uint64_t)ctx->reply->out->len << 50);
+}
+
+/* count fields, each any of all. */
+static enum status reply_with_repeats(struct random_reply *r, const struct store_key *key,
+				      const struct meta *m, uint64_t count, struct rng *rng)
+{
+	const struct command_ctx *ctx = r->ctx;
+	size_t mark = ctx->reply->out->len;
+	enum status st = ST_OK;
+
+	for (; st == ST_OK && count > 0 && !ctx->reply->failed; count--) {
+		struct type_hash_iter it;
+		struct slice field, value;
+
+		st = type_hash_random(ctx->engine, key, m, rng, &it, &field, &value);
+		if (st == ST_OK) {
+			reply_field(r, field, value);
+		}
+		type_hash_iter_close(&it);
+		if (ctx->reply->out->len - mark > RANDOM_REPLY_MAX) {
+			return ST_INVALID;
+		}
+	}
+	return st;
+}
+
+static void random_fields(struct command_ctx *ctx, int64_t count, bool with_values)
+{
+	struct random_reply r = {.ctx = ctx, .with_values = with_values};
+	struct store_key key;
+	struct meta m;
+	struct rng rng;
+	uint64_t total = 0, want;
+	bool found;
+	enum status st = ST_OK;
+
+	if (!hash_lookup(ctx, &key, &m, &found)) {
+		return;
+	}
+	if (found) {
+		st = type_hash_count(&m, &total);
+	}
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	want = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
+	if (!found || (count > 0 && want > total)) {
+		want = total;
+	}
+	resp_array(ctx->reply, (size_t)(with_values && ctx->reply->proto < 3 ? 2 * want : want));
+	seed(ctx, &rng);
+	if (want == 0) {
+		return;
+	}
+	st = count < 0 ? reply_with_repeats(&r, &key, &m, want, &rng)
+		       : type_hash_sample(ctx->engine, &key, &m, want, &rng, reply_field, &r);
+	if (st == ST_INVALID) {
+		command_failed(ctx);
+		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
+	} else if (st != ST_OK) {
+		command_reply_status(ctx, st);
+	}
+}
+
+static void random_field(struct command_ctx *ctx)
+{
+	struct type_hash_iter it;
+	struct store_key key;
+	struct meta m;
+	struct slice field, value;
+	struct rng rng;
+	bool found;
+	enum status st;
+
+	if (!hash_lookup(ctx, &key, &m, &found)) {
+		return;
+	}
+	if (!found) {
+		resp_null(ctx->reply);
+		return;
+	}
+	seed(ctx, &rng);
+	st = type_hash_random(ctx->engine, &key, &m, &rng, &it, &field, &value);
+	if (st == ST_OK) {
+		resp_bulk(ctx->reply, field);
+	}
+	type_hash_iter_close(&it);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+	}
+}
+
+void cmd_hrandfield(struct command_ctx *ctx)
+{
+	int64_t count;
+
+	if (ctx->argc == 2) {
+		random_field(ctx);
+		return;
+	}
+	if (!command_arg_int(ctx, 2, &count, NULL)) {
+		return;
+	}
+	if (count == INT64_MIN) {
+		resp_error(ctx->reply, "ERR value is out of range, must be between %lld and %lld",
+			   -(long long)INT64_MAX, (long long)INT64_MAX);
+		return;
+	}
+	if (ctx->argc > 4 || (ctx->argc == 4 && !command_arg_is(ctx, 3, "withvalues"))) {
+		resp_error(ctx->reply, ERR_SYNTAX);
+		return;
+	}
+	if (ctx->argc == 4 && (count < -INT64_MAX / 2 || count > INT64_MAX / 2)) {
+		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
+		return;
+	}
+	random_fields(ctx, count, ctx->argc == 4);
+}
