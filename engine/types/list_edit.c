@@ -5,8 +5,8 @@
 #include "engine/base/invariant.h"
 #include "engine/types/type_list.h"
 
-/* Copies count elements from position from on to where they are shifted: by positions towards the head
- * (left), or the tail. What was next to them is overwritten. */
+/* Copies count elements, the first at position from, to positions that are smaller (left) or larger
+ * by by. Ranges may overlap; what stood in the way is overwritten. */
 static enum status shift(struct engine *e, const struct store_key *key, const struct meta *m,
 			 uint64_t from, uint64_t count, uint64_t by, bool left)
 {

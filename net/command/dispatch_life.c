@@ -3,7 +3,12 @@
 #include "engine/base/alloc.h"
 #include "net/command/dispatch_state.h"
 
-enum { QUEUE_BYTES_DEFAULT = 1 << 30 };
+enum {
+	QUEUE_BYTES_DEFAULT = 1 << 30,
+	HASH_ENTRIES_DEFAULT = 512,
+	HASH_VALUE_DEFAULT = 64,
+	LIST_SIZE_DEFAULT = -2,
+};
 
 enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out)
 {
@@ -61,6 +66,12 @@ void dispatch_config_changed(struct dispatch *d)
 
 	d->stats.histograms = tracking == NULL || strcmp(tracking, "no") != 0;
 	d->queue_bytes_max = queue > 0 ? (size_t)queue : QUEUE_BYTES_DEFAULT;
+	d->host->hash_max_listpack_entries =
+	    (uint64_t)setting_int(d, "hash-max-listpack-entries", HASH_ENTRIES_DEFAULT);
+	d->host->hash_max_listpack_value =
+	    (uint64_t)setting_int(d, "hash-max-listpack-value", HASH_VALUE_DEFAULT);
+	d->host->list_max_listpack_size =
+	    setting_int(d, "list-max-listpack-size", LIST_SIZE_DEFAULT);
 	d->settings_known = true;
 }
 
