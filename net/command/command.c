@@ -146,6 +146,11 @@ bool command_arg_long_float(struct command_ctx *ctx, size_t arg, long double *ou
 	return false;
 }
 
+struct rng *command_rng(struct command_ctx *ctx)
+{
+	return &ctx->dispatch->rng;
+}
+
 bool command_arg_is(const struct command_ctx *ctx, size_t arg, const char *word)
 {
 	return word_is(ctx->argv[arg], word);

@@ -3,6 +3,7 @@
 #ifndef CAIRN_NET_COMMAND_COMMAND_H
 #define CAIRN_NET_COMMAND_COMMAND_H
 
+#include "engine/base/rng.h"
 #include "engine/keyspace.h"
 #include "net/proto/resp_writer.h"
 
@@ -138,6 +139,12 @@ MUST_CHECK bool command_arg_float(struct command_ctx *ctx, size_t arg, double *o
 				  const char *msg);
 MUST_CHECK bool command_arg_long_float(struct command_ctx *ctx, size_t arg, long double *out,
 				       const char *msg);
+
+/* A SCAN-like cursor, an unsigned decimal number. False: the error reply was sent. */
+MUST_CHECK bool command_arg_cursor(struct command_ctx *ctx, size_t arg, uint64_t *out);
+
+/* Chance for commands that pick at random. */
+struct rng *command_rng(struct command_ctx *ctx);
 
 /* True when argv[i] is the word, ignoring ASCII case. */
 bool command_arg_is(const struct command_ctx *ctx, size_t arg, const char *word);

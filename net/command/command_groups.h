@@ -8,7 +8,26 @@
 /* Clients choose what they use by this: the Redis whose commands Cairn answers like. */
 #define REDIS_COMPAT_VERSION "7.2.4"
 
-extern const struct command subcommands_client[];
+extern const struct command subcommands_client[], subcommands_object[];
+
+/* Functions of commands_key that live in files of their own. */
+void cmd_expire(struct command_ctx *ctx);
+void cmd_expireat(struct command_ctx *ctx);
+void cmd_pexpire(struct command_ctx *ctx);
+void cmd_pexpireat(struct command_ctx *ctx);
+void cmd_persist(struct command_ctx *ctx);
+void cmd_ttl(struct command_ctx *ctx);
+void cmd_pttl(struct command_ctx *ctx);
+void cmd_expiretime(struct command_ctx *ctx);
+void cmd_pexpiretime(struct command_ctx *ctx);
+void cmd_copy(struct command_ctx *ctx);
+void cmd_rename(struct command_ctx *ctx);
+void cmd_renamenx(struct command_ctx *ctx);
+void cmd_scan(struct command_ctx *ctx);
+void cmd_keys(struct command_ctx *ctx);
+void cmd_randomkey(struct command_ctx *ctx);
+void cmd_wait(struct command_ctx *ctx);
+void cmd_waitaof(struct command_ctx *ctx);
 
 /* The reply of a HELP subcommand: a head line, then lines, ended by NULL, then HELP itself. */
 void command_reply_help(struct command_ctx *ctx, const char *const *lines);

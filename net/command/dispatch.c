@@ -151,7 +151,8 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 	return true;
 }
 
-/* Deleting goes on while the store is full, as long as the log takes records: it is the way out. */
+/* Deleting goes on while the store is full, as long as the log takes records and there is some room
+ * left in memory: it is the way out. */
 static bool shrinking_ok(struct dispatch *d, const struct session *s,
 			 const struct command_entry *entry)
 {
@@ -170,7 +171,8 @@ static bool shrinking_ok(struct dispatch *d, const struct session *s,
 		}
 	}
 	engine_stats(d->engine, &stats);
-	return stats.wal.state == WAL_RUNNING;
+	return stats.wal.state == WAL_RUNNING &&
+	       stats.memtable_bytes < stats.memtable_max + stats.memtable_max / 4;
 }
 
 /* --- running --- */
@@ -416,7 +418,7 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 			if (d->may_wait) {
 				return DISPATCH_LATER;
 			}
-		} else if (st != ST_OK && !(st == ST_NO_SPACE && shrinking_ok(d, s, entry))) {
+		} else if (st != ST_OK && !(st != ST_READ_ONLY && shrinking_ok(d, s, entry))) {
 			reject(d, s, entry, w, "%s", writes_stopped_text(st));
 			return DISPATCH_DONE;
 		}

@@ -22,6 +22,7 @@ enum status dispatch_create(const struct dispatch_options *opts, struct dispatch
 	d->host = opts->host;
 	d->clock = opts->clock != NULL ? opts->clock : clock_system();
 	d->queue_bytes_max = QUEUE_BYTES_DEFAULT;
+	rng_seed(&d->rng, d->clock->wall_ms(d->clock->ctx) ^ clock_ticks());
 	st = command_table_init(&d->table);
 	if (st == ST_OK) {
 		st = command_stats_init(&d->stats, d->table.count, d->clock);

@@ -15,6 +15,7 @@ struct dispatch {
 	struct command_table table;
 	struct command_stats stats;
 	struct watch_table watches;
+	struct rng rng;
 	struct cold_key *cold;
 	size_t cold_len, cold_cap;
 	size_t queue_bytes_max; /* of one session's MULTI */

@@ -1,0 +1,148 @@
+/* OBJECT: what Redis would say of how a value is kept. */
+#include "engine/types/type_hash.h"
+#include "engine/types/type_list.h"
+#include "net/command/command_groups.h"
+#include "net/command/command_host.h"
+
+enum {
+	EMBSTR_MAX = 44,
+	INT_TEXT_MAX = 20,
+	SHARED_INTS = 10000, /* small numbers that Redis keeps once for all */
+	LISTPACK_SIZE_DEFAULT = -2,
+};
+
+static bool string_is_int(const struct meta *m, int64_t *v)
+{
+	return m->form == FORM_INLINE && (m->flags & META_RAW) == 0 &&
+	       m->payload.len <= INT_TEXT_MAX && parse_int(m->payload, v);
+}
+
+static const char *string_encoding(const struct meta *m)
+{
+	int64_t v;
+
+	if (string_is_int(m, &v)) {
+		return "int";
+	}
+	if (m->form == FORM_LARGE || (m->flags & META_RAW) != 0 || m->payload.len > EMBSTR_MAX) {
+		return "raw";
+	}
+	return "embstr";
+}
+
+static enum status encoding_of(struct command_ctx *ctx, const struct store_key *key,
+			       const struct meta *m, const char **out)
+{
+	const char *limit;
+	int64_t listpack_max = LISTPACK_SIZE_DEFAULT;
+
+	switch (m->type) {
+	case TYPE_STRING:
+		*out = string_encoding(m);
+		return ST_OK;
+	case TYPE_HASH:
+		*out = type_hash_encoding(m);
+		return ST_OK;
+	case TYPE_LIST:
+		limit = ctx->host->ops->config_value(ctx->host, "list-max-listpack-size");
+		if (limit == NULL || !parse_int(slice_str(limit), &listpack_max)) {
+			listpack_max = LISTPACK_SIZE_DEFAULT;
+		}
+		return type_list_encoding(ctx->engine, key, m, listpack_max, out);
+	default:
+		return ST_CORRUPT; /* nothing writes other types yet */
+	}
+}
+
+/* ST_OK, or the reply was sent: nil for a missing key. */
+static enum status lookup_or_null(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+{
+	enum status st = command_lookup_any(ctx, 2, key, m);
+
+	if (st == ST_NOT_FOUND) {
+		resp_null(ctx->reply);
+	}
+	return st;
+}
+
+static void cmd_object_encoding(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	const char *text;
+	enum status st;
+
+	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
+		return;
+	}
+	st = encoding_of(ctx, &key, &m, &text);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	resp_bulk_str(ctx->reply, text);
+}
+
+static void cmd_object_refcount(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	int64_t v = -1;
+
+	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
+		return;
+	}
+	if (m.type == TYPE_STRING && string_is_int(&m, &v) && v >= 0 && v < SHARED_INTS) {
+		resp_int(ctx->reply, INT32_MAX);
+		return;
+	}
+	resp_int(ctx->reply, 1);
+}
+
+/* Access times are not kept: nothing is ever evicted by them. */
+static void cmd_object_idletime(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+
+	if (lookup_or_null(ctx, &key, &m) == ST_OK) {
+		resp_int(ctx->reply, 0);
+	}
+}
+
+static void cmd_object_freq(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+
+	if (lookup_or_null(ctx, &key, &m) == ST_OK) {
+		resp_error(ctx->reply,
+			   "ERR An LFU maxmemory policy is not selected, access frequency not "
+			   "tracked. Please note that when switching between policies at runtime "
+			   "LRU and LFU data will take some time to adjust.");
+	}
+}
+
+static void cmd_object_help(struct command_ctx *ctx)
+{
+	static const char *const lines[] = {"ENCODING <key>",
+					    "    How Redis would keep the value.",
+					    "FREQ <key>",
+					    "    How often it is used; needs an LFU policy.",
+					    "IDLETIME <key>",
+					    "    Seconds since its last use; not kept, so 0.",
+					    "REFCOUNT <key>",
+					    "    How many refer to the value.",
+					    NULL};
+
+	command_reply_help(ctx, lines);
+}
+
+const struct command subcommands_object[] = {
+    {"encoding", 3, CMD_READONLY, KEYS(2, 2, 1), cmd_object_encoding, NULL},
+    {"freq", 3, CMD_READONLY, KEYS(2, 2, 1), cmd_object_freq, NULL},
+    {"help", 2, CMD_LOADING | CMD_STALE, NO_KEYS, cmd_object_help, NULL},
+    {"idletime", 3, CMD_READONLY, KEYS(2, 2, 1), cmd_object_idletime, NULL},
+    {"refcount", 3, CMD_READONLY, KEYS(2, 2, 1), cmd_object_refcount, NULL},
+    {.name = NULL},
+};
