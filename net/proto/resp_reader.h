@@ -13,10 +13,13 @@
 
 #include <stdbool.h>
 
+enum { RESP_ARGS_MAX = 2147483647 }; /* what the header can say */
+
 struct resp_limits {
-	uint64_t args_max;   /* 1048576; 10 before AUTH */
-	uint64_t bulk_max;   /* proto-max-bulk-len; 16384 before AUTH */
-	uint64_t inline_max; /* 65536 */
+	uint64_t args_max; /* RESP_ARGS_MAX; lower means "not authenticated", 10 before AUTH */
+	uint64_t bulk_max; /* proto-max-bulk-len */
+	uint64_t bulk_unauthenticated_max; /* 16384 before AUTH; 0: none */
+	uint64_t inline_max;		   /* 65536 */
 };
 
 struct resp_span {
@@ -27,7 +30,8 @@ struct resp_span {
 struct resp_reader {
 	int64_t args_left; /* -1: no multibulk header seen yet */
 	int64_t bulk_len;  /* -1: the next thing is a bulk header */
-	size_t at;	   /* offset looked at so far, from the start of the request */
+	size_t at;	   /* offset parsed so far, from the start of the request */
+	size_t scanned;	   /* no end of the present line is before this offset */
 	struct resp_span *spans;
 	size_t spans_len, spans_cap;
 	struct slice *argv;
