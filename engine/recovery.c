@@ -1,0 +1,138 @@
+/* Recovery: the log's records after the store's checkpoint go into the active memtable, by the same
+ * apply as everywhere.
+ *
+ * A torn tail is reported and left behind: the writer goes on in a new segment that begins at its
+ * LSN. Everything else that is wrong stops the start. */
+#include "engine/base/logger.h"
+#include "engine/base/planted.h"
+#include "engine/engine_impl.h"
+#include "engine/wal/wal_reader.h"
+
+#include <inttypes.h>
+
+static enum status apply_record(struct engine *e, const struct wal_record *rec)
+{
+	struct slice ops = rec->ops;
+	struct wal_op op;
+	enum status st;
+
+	while ((st = wal_op_next(&ops, &op)) == ST_OK) {
+		st = apply_op(e, &op, rec->lsn);
+		if (st != ST_OK) {
+			return st;
+		}
+	}
+	return st == ST_END ? ST_OK : st;
+}
+
+static enum status replay(struct engine *e, struct wal_reader *r, uint64_t from_lsn,
+			  struct buf *error)
+{
+	uint64_t expect = from_lsn;
+
+	for (;;) {
+		struct wal_record rec;
+		enum status st = wal_reader_next(r, &rec);
+
+		if (st != ST_OK) {
+			return st;
+		}
+		if (rec.lsn != expect && !PLANTED(40)) {
+			buf_note(error,
+				 "the write-ahead log in %s begins at LSN %" PRIu64
+				 ", but the store needs LSN %" PRIu64
+				 ": segments are missing; restore them (from the archive) and "
+				 "start again",
+				 e->wal_dir, rec.lsn, expect);
+			return ST_CORRUPT;
+		}
+		expect++;
+		st = apply_record(e, &rec);
+		if (st != ST_OK) {
+			buf_note(error, "cannot apply the log's record %" PRIu64 ": %s", rec.lsn,
+				 status_text(st));
+			return st;
+		}
+		e->stats.recovery_records++;
+	}
+}
+
+/* The log must reach as far as the store may have been written to. */
+static enum status check_reach(const struct engine *e, const struct store_state *state,
+			       const struct wal_reader_end *end, struct buf *error)
+{
+	uint64_t last = end->at.next_lsn - 1;
+
+	if (end->empty && state->drain_lsn > 0) {
+		buf_note(
+		    error,
+		    "there is no write-ahead log in %s, but the store was written up to LSN "
+		    "%" PRIu64
+		    ": restore the log's folder, or make a new one with cairn-wal replay --to-env",
+		    e->wal_dir, state->drain_lsn);
+		return ST_CORRUPT;
+	}
+	if (!end->empty && last < state->drain_lsn) {
+		buf_note(error,
+			 "the write-ahead log in %s ends at LSN %" PRIu64
+			 ", but the store was written up to LSN %" PRIu64
+			 ": the log's end is missing; restore it",
+			 e->wal_dir, last, state->drain_lsn);
+		return ST_CORRUPT;
+	}
+	if (!end->empty && end->history.shard_id != state->history.shard_id &&
+	    state->history.count > 0) {
+		buf_note(error, "the write-ahead log in %s belongs to another shard than the store",
+			 e->wal_dir);
+		return ST_CORRUPT;
+	}
+	return ST_OK;
+}
+
+static void finish(struct engine *e, const struct store_state *state,
+		   const struct wal_reader_end *end, struct wal_position *at, bool *clean)
+{
+	*at = end->at;
+	*clean = end->clean;
+	e->history = state->history;
+	if (end->empty) {
+		*at = (struct wal_position){.next_lsn = 1};
+		return;
+	}
+	e->history = end->history;
+	e->stats.recovery_torn_bytes = end->torn_bytes;
+	e->stats.recovery_cut_lsn = end->torn_bytes > 0 ? end->at.next_lsn : 0;
+}
+
+enum status recovery_run(struct engine *e, const struct store_state *state, struct wal_position *at,
+			 bool *clean, struct buf *error)
+{
+	uint64_t from = state->checkpoint_lsn + (PLANTED(41) ? 2 : 1);
+	struct wal_reader_options opts = {.from_lsn = from, .safe_lsn = state->drain_lsn};
+	struct wal_reader_end end;
+	struct wal_reader *r;
+	enum status st = wal_reader_open(e->opts.io, e->wal_dir, &opts, &r);
+
+	if (st != ST_OK) {
+		buf_note(error, "cannot open the write-ahead log in %s: %s", e->wal_dir,
+			 status_text(st));
+		return st;
+	}
+	st = replay(e, r, from, error);
+	wal_reader_end(r, &end);
+	if (st == ST_END || st == ST_TORN) {
+		if (st == ST_TORN) {
+			logger(LOG_LVL_WARNING,
+			       "recovery: %s; nothing acknowledged is lost by cutting it",
+			       wal_reader_error(r));
+		}
+		st = check_reach(e, state, &end, error);
+	} else if (error->len == 0) {
+		buf_note(error, "%s", wal_reader_error(r));
+	}
+	if (st == ST_OK) {
+		finish(e, state, &end, at, clean);
+	}
+	wal_reader_close(r);
+	return st;
+}
