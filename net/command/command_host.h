@@ -33,6 +33,15 @@ struct client_info {
 	char flags[16];
 };
 
+/* What INFO says of the process. */
+struct process_facts {
+	uint64_t rss_bytes, memory_total_bytes; /* of the process; of the machine */
+	double cpu_sys, cpu_user;		/* seconds, all threads */
+	double cpu_sys_children, cpu_user_children;
+	double cpu_sys_main, cpu_user_main; /* of the executor thread */
+	char os[128];			    /* "Linux 6.1.0 x86_64" */
+};
+
 enum shutdown_flags {
 	SHUTDOWN_SAVE = 1,
 	SHUTDOWN_NOSAVE = 2,
@@ -69,6 +78,8 @@ struct command_host_ops {
 	/* One value as text, NULL when unknown; valid until the next change. */
 	const char *(*config_value)(struct command_host *h, const char *name);
 	void (*stats_reset)(struct command_host *h);
+	/* Fills *out; NULL: nothing is known, INFO prints zeroes. */
+	void (*process)(struct command_host *h, struct process_facts *out);
 };
 
 /* Node-wide facts, read directly. */
