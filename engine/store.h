@@ -2,11 +2,11 @@
  *
  * Tables: "keyspace" (store keys of engine/key_codec.h -> stored value + 4-byte checksum),
  * "expires"
- * ([expire_at_ms u64 BE][store key of the key] -> empty), "slots" ([slot u16 BE] -> keys, expires,
- * bytes) and "node" (format version, checkpoint LSN, drain mark, WAL history at the checkpoint,
- * next collection id). LMDB pages have no checksum, so each keyspace value ends with the low 32
- * bits of XXH3-64 over the value, mixed with that of the key; it is checked at every read and never
- * shown to callers.
+ * ([expire_at_ms u64 BE][store key of the key, cut when long] -> empty or the whole key), "slots"
+ * ([slot u16 BE] -> keys, expires, bytes, garbage) and "node" (format version, checkpoint LSN,
+ * drain mark, WAL history at the checkpoint, next collection id). LMDB pages have no checksum, so
+ * each keyspace value ends with the low 32 bits of XXH3-64 over the value, mixed with that of the
+ * key; it is checked at every read and never shown to callers.
  *
  * Opened NOTLS and NORDAHEAD with default, fully synced commits; never NOSYNC, WRITEMAP or
  * MAPASYNC. The map is large, sparse and never resized while in use. */
@@ -47,7 +47,8 @@ struct store_state {
 struct slot_stat {
 	uint64_t keys;	  /* key records */
 	uint64_t expires; /* of them with an expiry */
-	uint64_t bytes;	  /* store keys and stored values, elements included */
+	uint64_t bytes;	  /* store keys and stored values, elements and garbage marks included */
+	uint64_t garbage; /* dead collections still to be removed */
 };
 
 /* Opens, or creates when missing (into a temporary name, synced, renamed, directory synced). Checks
@@ -110,7 +111,8 @@ bool store_resident(struct store *s);
 /* Writing: one transaction at a time, from one thread (the checkpoint's). */
 struct store_txn;
 MUST_CHECK enum status store_txn_begin(struct store *s, struct store_txn **out);
-/* What the key holds in this transaction; borrowed until the next write in it. */
+/* What the key holds in this transaction; borrowed until the next write in it. The checksum of a
+ * value over 4 KiB is not compared: who overwrites it wants its first bytes and its size alone. */
 MUST_CHECK enum status store_txn_get(struct store_txn *t, struct slice key, struct slice *out);
 /* ST_MAP_FULL, ST_NO_SPACE, ST_IO: the transaction must be aborted. */
 MUST_CHECK enum status store_txn_put(struct store_txn *t, struct slice key, struct slice value);

@@ -88,6 +88,7 @@ void store_slot_encode(const struct slot_stat *stat, uint8_t *dst)
 	bytes_put_u64le(dst, stat->keys);
 	bytes_put_u64le(dst + 8, stat->expires);
 	bytes_put_u64le(dst + 16, stat->bytes);
+	bytes_put_u64le(dst + 24, stat->garbage);
 }
 
 enum status store_slot_decode(struct slice value, struct slot_stat *out)
@@ -98,6 +99,7 @@ enum status store_slot_decode(struct slice value, struct slot_stat *out)
 	out->keys = bytes_get_u64le(value.data);
 	out->expires = bytes_get_u64le(value.data + 8);
 	out->bytes = bytes_get_u64le(value.data + 16);
+	out->garbage = bytes_get_u64le(value.data + 24);
 	return ST_OK;
 }
 

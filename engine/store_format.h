@@ -7,7 +7,7 @@
  *   node  "format" -> [version u32]
  *   node  "state"  -> [checkpoint_lsn][previous_checkpoint_lsn][drain_lsn][next_id][shard_id] u64,
  *                     [count u32], count times [timeline id][epoch][first_lsn] u64
- *   slots [slot u16 BE] -> [keys][expires][bytes] u64
+ *   slots [slot u16 BE] -> [keys][expires][bytes][garbage] u64
  *   expires [expire_at_ms u64 BE][store key] -> empty; a store key over 502 bytes is cut to 487 and
  *           followed by the canonical XXH3-128 of the whole (511 bytes in all), and the value is
  *           the whole store key. A hint only: it has no checksum, the key's record decides.
@@ -21,7 +21,7 @@ enum {
 	STORE_SUM_LEN = 4,
 	STORE_VERSION_LEN = 4,
 	STORE_STATE_MAX = 5 * 8 + 4 + WAL_HISTORY_MAX * 24,
-	STORE_SLOT_LEN = 24,
+	STORE_SLOT_LEN = 32,
 	STORE_INDEX_MAX = 511,
 	STORE_INDEX_DIRECT_MAX = 502, /* longest store key that is in an index key as it is */
 };

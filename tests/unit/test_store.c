@@ -21,10 +21,8 @@ struct fixture {
 
 static enum status open_at(struct fixture *f, uint64_t map_size, bool read_only, struct buf *error)
 {
-	struct store_options opts = {.path = f->path,
-				     .io = io_posix(),
-				     .map_size_max = map_size,
-				     .read_only = read_only};
+	struct store_options opts = {
+	    .path = f->path, .io = io_posix(), .map_size_max = map_size, .read_only = read_only};
 
 	return store_open(&opts, &f->store, error);
 }
