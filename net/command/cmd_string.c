@@ -1,4 +1,4 @@
-/* String commands: reading, setting, counting, appending, parts. */
+/* String commands: reading, counting, appending, parts; the rows of all string commands. */
 #include "net/command/cmd_string.h"
 
 #include "net/command/command_host.h"
@@ -84,13 +84,12 @@ enum status string_reply_range(struct command_ctx *ctx, uint16_t slot, const str
 	return st;
 }
 
-static enum status reply_whole(struct command_ctx *ctx, uint16_t slot, const struct meta *m)
+enum status string_reply_whole(struct command_ctx *ctx, uint16_t slot, const struct meta *m)
 {
 	return string_reply_range(ctx, slot, m, 0, string_len(m));
 }
 
-/* Looks argv[1] up for its value, also when the command goes on to write: that is a hit or miss. */
-static enum status lookup_counted(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+enum status string_lookup_counted(struct command_ctx *ctx, struct store_key *key, struct meta *m)
 {
 	enum status st = command_lookup(ctx, 1, TYPE_STRING, key, m);
 
@@ -100,14 +99,12 @@ static enum status lookup_counted(struct command_ctx *ctx, struct store_key *key
 	return st;
 }
 
-/* Looks argv[1] up and sends its value, or null. ST_OK or ST_NOT_FOUND, or the error reply was
- * sent. */
-static enum status reply_key(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+enum status string_reply_key(struct command_ctx *ctx, struct store_key *key, struct meta *m)
 {
-	enum status st = lookup_counted(ctx, key, m);
+	enum status st = string_lookup_counted(ctx, key, m);
 
 	if (st == ST_OK) {
-		return reply_whole(ctx, key->slot, m);
+		return string_reply_whole(ctx, key->slot, m);
 	}
 	if (st == ST_NOT_FOUND) {
 		resp_null(ctx->reply);
@@ -119,7 +116,7 @@ static void cmd_get(struct command_ctx *ctx)
 {
 	struct store_key key;
 	struct meta m;
-	enum status st = reply_key(ctx, &key, &m);
+	enum status st = string_reply_key(ctx, &key, &m);
 
 	(void)st; /* replied in every case */
 }
@@ -134,7 +131,7 @@ static void cmd_mget(struct command_ctx *ctx)
 
 		if (st == ST_NOT_FOUND || (st == ST_OK && m.type != TYPE_STRING)) {
 			resp_null(ctx->reply);
-		} else if (st != ST_OK || reply_whole(ctx, key.slot, &m) != ST_OK) {
+		} else if (st != ST_OK || string_reply_whole(ctx, key.slot, &m) != ST_OK) {
 			return;
 		}
 	}
@@ -182,325 +179,6 @@ static void cmd_getrange(struct command_ctx *ctx)
 	}
 	st = string_reply_range(ctx, key.slot, &m, (uint64_t)start, (uint64_t)(end - start + 1));
 	(void)st;
-}
-
-/* --- setting --- */
-
-enum set_flags {
-	SET_NX = 1,
-	SET_XX = 2,
-	SET_GET = 4,
-	SET_KEEPTTL = 8,
-	SET_PERSIST = 16,
-	SET_EX = 32,
-	SET_PX = 64,
-	SET_EXAT = 128,
-	SET_PXAT = 256,
-	SET_TIMES = SET_EX | SET_PX | SET_EXAT | SET_PXAT,
-};
-
-/* The options of SET and GETEX: allowed when the other's bit is in allowed and none of excludes was
- * given before. Giving an option twice is fine, the last time counts. */
-static const struct set_option {
-	const char *word;
-	uint32_t flag, excludes;
-} set_options[] = {
-    {"nx", SET_NX, SET_XX},
-    {"xx", SET_XX, SET_NX},
-    {"get", SET_GET, 0},
-    {"keepttl", SET_KEEPTTL, SET_PERSIST | SET_TIMES},
-    {"persist", SET_PERSIST, SET_KEEPTTL | SET_TIMES},
-    {"ex", SET_EX, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_EX)},
-    {"px", SET_PX, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_PX)},
-    {"exat", SET_EXAT, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_EXAT)},
-    {"pxat", SET_PXAT, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_PXAT)},
-};
-
-/* Parses options from argv[first] on. *time_arg is the last expiry's argument, 0: none. */
-static bool parse_options(struct command_ctx *ctx, size_t first, uint32_t allowed, uint32_t *flags,
-			  size_t *time_arg)
-{
-	*flags = 0;
-	*time_arg = 0;
-	for (size_t i = first; i < ctx->argc; i++) {
-		const struct set_option *found = NULL;
-
-		for (size_t o = 0; o < sizeof set_options / sizeof set_options[0]; o++) {
-			if (command_arg_is(ctx, i, set_options[o].word)) {
-				found = &set_options[o];
-				break;
-			}
-		}
-		if (found == NULL || (found->flag & allowed) == 0 ||
-		    (*flags & found->excludes) != 0 ||
-		    ((found->flag & SET_TIMES) != 0 && i + 1 == ctx->argc)) {
-			resp_error(ctx->reply, ERR_SYNTAX);
-			return false;
-		}
-		*flags |= found->flag;
-		if ((found->flag & SET_TIMES) != 0) {
-			*time_arg = ++i;
-		}
-	}
-	return true;
-}
-
-static bool parse_time(struct command_ctx *ctx, uint32_t flags, size_t arg, uint64_t *expire_at_ms)
-{
-	*expire_at_ms = 0;
-	return arg == 0 ||
-	       command_arg_expiry(ctx, arg, (flags & (SET_EX | SET_EXAT)) != 0 ? 1000 : 1,
-				  (flags & (SET_EXAT | SET_PXAT)) != 0, expire_at_ms);
-}
-
-/* Stores a value whose expiry may lie in the past already: then there is no value. old and known:
- * the result of a lookup, when one was made. */
-static enum status store_value(struct command_ctx *ctx, const struct store_key *key, bool known,
-			       const struct meta *old, struct slice value, uint64_t expire_at_ms)
-{
-	struct meta found;
-	enum status st = ST_OK;
-
-	if (expire_at_ms != 0 && expire_at_ms <= ctx->now_ms) {
-		if (!known) {
-			st = ks_lookup(ctx->engine, key, &found);
-			old = st == ST_OK ? &found : NULL;
-			st = st == ST_NOT_FOUND ? ST_OK : st;
-		}
-		if (st == ST_OK && old != NULL) {
-			st = ks_delete(ctx->engine, key, old);
-		}
-		return st;
-	}
-	if (known) {
-		return string_replace(ctx->engine, key, old, value, 0, expire_at_ms);
-	}
-	return string_set(ctx->engine, key, value, 0, expire_at_ms);
-}
-
-/* SET with a condition, GET or KEEPTTL: what is there has to be looked at. */
-static void set_looking(struct command_ctx *ctx, uint32_t flags, uint64_t expire_at_ms)
-{
-	struct store_key key;
-	struct meta m;
-	bool get = (flags & SET_GET) != 0;
-	enum status st;
-
-	if (get) {
-		st = reply_key(ctx, &key, &m);
-	} else {
-		st = command_lookup_any(ctx, 1, &key, &m);
-	}
-	if (st != ST_OK && st != ST_NOT_FOUND) {
-		return;
-	}
-	if ((flags & (st == ST_OK ? SET_NX : SET_XX)) != 0) {
-		if (!get) {
-			resp_null(ctx->reply);
-		}
-		return;
-	}
-	if (st == ST_OK && (flags & SET_KEEPTTL) != 0) {
-		expire_at_ms = m.expire_at_ms;
-	}
-	st = store_value(ctx, &key, true, st == ST_OK ? &m : NULL, ctx->argv[2], expire_at_ms);
-	if (st != ST_OK) {
-		command_reply_status(ctx, st);
-	} else if (!get) {
-		resp_ok(ctx->reply);
-	}
-}
-
-static void set_blind(struct command_ctx *ctx, struct slice value, uint64_t expire_at_ms)
-{
-	struct store_key key;
-	enum status st;
-
-	store_key_of_key(&key, ctx->argv[1]);
-	st = store_value(ctx, &key, false, NULL, value, expire_at_ms);
-	if (st != ST_OK) {
-		command_reply_status(ctx, st);
-		return;
-	}
-	resp_ok(ctx->reply);
-}
-
-static void cmd_set(struct command_ctx *ctx)
-{
-	uint32_t flags;
-	size_t time_arg;
-	uint64_t expire_at_ms;
-
-	if (ctx->argc == 3) {
-		set_blind(ctx, ctx->argv[2], 0);
-		return;
-	}
-	if (!parse_options(ctx, 3, ~(uint32_t)SET_PERSIST, &flags, &time_arg) ||
-	    !parse_time(ctx, flags, time_arg, &expire_at_ms)) {
-		return;
-	}
-	if ((flags & (SET_NX | SET_XX | SET_GET | SET_KEEPTTL)) != 0) {
-		set_looking(ctx, flags, expire_at_ms);
-	} else {
-		set_blind(ctx, ctx->argv[2], expire_at_ms);
-	}
-}
-
-static void set_with_time(struct command_ctx *ctx, int64_t unit_ms)
-{
-	uint64_t expire_at_ms;
-
-	if (command_arg_expiry(ctx, 2, unit_ms, false, &expire_at_ms)) {
-		set_blind(ctx, ctx->argv[3], expire_at_ms);
-	}
-}
-
-static void cmd_setex(struct command_ctx *ctx)
-{
-	set_with_time(ctx, 1000);
-}
-
-static void cmd_psetex(struct command_ctx *ctx)
-{
-	set_with_time(ctx, 1);
-}
-
-static void cmd_setnx(struct command_ctx *ctx)
-{
-	struct store_key key;
-	struct meta m;
-	enum status st = command_lookup_any(ctx, 1, &key, &m);
-
-	if (st == ST_OK) {
-		resp_int(ctx->reply, 0);
-	} else if (st == ST_NOT_FOUND) {
-		st = store_value(ctx, &key, true, NULL, ctx->argv[2], 0);
-		if (st != ST_OK) {
-			command_reply_status(ctx, st);
-			return;
-		}
-		resp_int(ctx->reply, 1);
-	}
-}
-
-static bool mset_arity_ok(struct command_ctx *ctx)
-{
-	if (ctx->argc % 2 == 1) {
-		return true;
-	}
-	resp_error(ctx->reply, "ERR wrong number of arguments for '%s' command", ctx->cmd->name);
-	return false;
-}
-
-/* Blind also where every key was found absent: a name may be given twice. */
-static bool mset_all(struct command_ctx *ctx)
-{
-	for (size_t i = 1; i < ctx->argc; i += 2) {
-		struct store_key key;
-		enum status st;
-
-		store_key_of_key(&key, ctx->argv[i]);
-		st = string_set(ctx->engine, &key, ctx->argv[i + 1], 0, 0);
-		if (st != ST_OK) {
-			command_reply_status(ctx, st);
-			return false;
-		}
-	}
-	return true;
-}
-
-static void cmd_mset(struct command_ctx *ctx)
-{
-	if (mset_arity_ok(ctx) && mset_all(ctx)) {
-		resp_ok(ctx->reply);
-	}
-}
-
-static void cmd_msetnx(struct command_ctx *ctx)
-{
-	if (!mset_arity_ok(ctx)) {
-		return;
-	}
-	for (size_t i = 1; i < ctx->argc; i += 2) {
-		struct store_key key;
-		struct meta m;
-		enum status st = command_lookup_any(ctx, i, &key, &m);
-
-		if (st == ST_OK) {
-			resp_int(ctx->reply, 0);
-		}
-		if (st != ST_NOT_FOUND) {
-			return;
-		}
-	}
-	if (mset_all(ctx)) {
-		resp_int(ctx->reply, 1);
-	}
-}
-
-/* --- reading with a change --- */
-
-static void cmd_getset(struct command_ctx *ctx)
-{
-	struct store_key key;
-	struct meta m;
-	enum status st = reply_key(ctx, &key, &m);
-
-	if (st != ST_OK && st != ST_NOT_FOUND) {
-		return;
-	}
-	st = store_value(ctx, &key, true, st == ST_OK ? &m : NULL, ctx->argv[2], 0);
-	if (st != ST_OK) {
-		command_reply_status(ctx, st);
-	}
-}
-
-static void cmd_getdel(struct command_ctx *ctx)
-{
-	struct store_key key;
-	struct meta m;
-	enum status st = reply_key(ctx, &key, &m);
-
-	if (st != ST_OK) {
-		return;
-	}
-	st = ks_delete(ctx->engine, &key, &m);
-	if (st != ST_OK) {
-		command_reply_status(ctx, st);
-	}
-}
-
-static void cmd_getex(struct command_ctx *ctx)
-{
-	struct store_key key;
-	struct meta m, changed;
-	uint32_t flags;
-	size_t time_arg;
-	uint64_t expire_at_ms;
-	enum status st;
-
-	if (!parse_options(ctx, 2, SET_PERSIST | SET_TIMES, &flags, &time_arg)) {
-		return;
-	}
-	st = lookup_counted(ctx, &key, &m);
-	if (st == ST_NOT_FOUND) {
-		resp_null(ctx->reply);
-	}
-	if (st != ST_OK || !parse_time(ctx, flags, time_arg, &expire_at_ms) ||
-	    reply_whole(ctx, key.slot, &m) != ST_OK) {
-		return;
-	}
-	if (time_arg != 0 && expire_at_ms <= ctx->now_ms) {
-		st = ks_delete(ctx->engine, &key, &m);
-	} else if (flags != 0 && expire_at_ms != m.expire_at_ms) {
-		changed = m;
-		changed.expire_at_ms = expire_at_ms;
-		st = ks_put(ctx->engine, &key, &m, &changed, &m.payload,
-			    m.form == FORM_INLINE ? 1 : 0);
-	}
-	if (st != ST_OK) {
-		command_reply_status(ctx, st);
-	}
 }
 
 /* --- counting --- */

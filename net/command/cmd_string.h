@@ -16,7 +16,30 @@ MUST_CHECK bool string_may_grow(struct command_ctx *ctx, uint64_t base, uint64_t
 MUST_CHECK enum status string_reply_range(struct command_ctx *ctx, uint16_t slot,
 					  const struct meta *m, uint64_t off, uint64_t len);
 
-/* LCS, in cmd_lcs.c; BITFIELD and BITFIELD_RO, in cmd_bitfield.c; their rows are elsewhere. */
+/* The same for the whole string. */
+MUST_CHECK enum status string_reply_whole(struct command_ctx *ctx, uint16_t slot,
+					  const struct meta *m);
+
+/* Looks argv[1] up for its value, which is a hit or miss also when the command goes on to write.
+ * Returns as command_lookup. */
+MUST_CHECK enum status string_lookup_counted(struct command_ctx *ctx, struct store_key *key,
+					     struct meta *m);
+
+/* Looks argv[1] up and sends its value, or null. ST_OK or ST_NOT_FOUND; anything else: the error
+ * reply was sent. */
+MUST_CHECK enum status string_reply_key(struct command_ctx *ctx, struct store_key *key,
+					struct meta *m);
+
+/* Commands whose rows stand elsewhere: cmd_string_set.c, cmd_lcs.c, cmd_bitfield.c. */
+void cmd_getdel(struct command_ctx *ctx);
+void cmd_getex(struct command_ctx *ctx);
+void cmd_getset(struct command_ctx *ctx);
+void cmd_mset(struct command_ctx *ctx);
+void cmd_msetnx(struct command_ctx *ctx);
+void cmd_psetex(struct command_ctx *ctx);
+void cmd_set(struct command_ctx *ctx);
+void cmd_setex(struct command_ctx *ctx);
+void cmd_setnx(struct command_ctx *ctx);
 void cmd_lcs(struct command_ctx *ctx);
 void cmd_bitfield(struct command_ctx *ctx);
 void cmd_bitfield_ro(struct command_ctx *ctx);
