@@ -158,7 +158,7 @@ static bool add_unsigned(uint64_t v, int64_t by, unsigned width, enum bits_overf
 
 static bool add_signed(int64_t v, int64_t by, unsigned width, enum bits_overflow how, uint64_t *out)
 {
-	int64_t max = (int64_t)(UINT64_MAX >> (65 - width)); /* 0 for one bit */
+	int64_t max = (int64_t)((UINT64_MAX >> (64 - width)) >> 1);
 	int64_t min = -max - 1;
 	uint64_t sum = (uint64_t)v + (uint64_t)by;
 	uint64_t wrapped =
