@@ -1,33 +1,18 @@
 /* OBJECT: what Redis would say of how a value is kept. */
 #include "engine/types/type_hash.h"
 #include "engine/types/type_list.h"
+#include "engine/types/type_string.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 
 enum {
-	EMBSTR_MAX = 44,
-	INT_TEXT_MAX = 20,
 	SHARED_INTS = 10000, /* small numbers that Redis keeps once for all */
 	LISTPACK_SIZE_DEFAULT = -2,
 };
 
 static bool string_is_int(const struct meta *m, int64_t *v)
 {
-	return m->form == FORM_INLINE && (m->flags & META_RAW) == 0 &&
-	       m->payload.len <= INT_TEXT_MAX && parse_int(m->payload, v);
-}
-
-static const char *string_encoding(const struct meta *m)
-{
-	int64_t v;
-
-	if (string_is_int(m, &v)) {
-		return "int";
-	}
-	if (m->form == FORM_LARGE || (m->flags & META_RAW) != 0 || m->payload.len > EMBSTR_MAX) {
-		return "raw";
-	}
-	return "embstr";
+	return strcmp(string_encoding(m), "int") == 0 && parse_int(m->payload, v);
 }
 
 static enum status encoding_of(struct command_ctx *ctx, const struct store_key *key,

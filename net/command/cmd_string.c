@@ -2,14 +2,13 @@
 #include "net/command/cmd_string.h"
 
 #include "net/command/command_host.h"
+#include "net/proto/float_text.h"
 
 #include <math.h>
-#include <stdio.h>
 
 enum {
 	BULK_MAX_DEFAULT = 512 << 20,
 	BULK_MAX_LEAST = 1 << 20, /* proto-max-bulk-len cannot be set lower */
-	LONG_DOUBLE_TEXT_MAX = 5 * 1024,
 };
 
 uint64_t string_len_max(const struct command_ctx *ctx)
@@ -246,31 +245,11 @@ static void cmd_decrby(struct command_ctx *ctx)
 	add_int(ctx, -by);
 }
 
-/* The plain decimal text of v: at most 17 digits behind the point, no zeros at its end, never -0.
- */
-static size_t print_long_double(long double v, char dst[LONG_DOUBLE_TEXT_MAX])
-{
-	int printed = snprintf(dst, LONG_DOUBLE_TEXT_MAX, "%.17Lf", v);
-	size_t n = printed > 0 && printed < LONG_DOUBLE_TEXT_MAX ? (size_t)printed : 0;
-
-	if (n > 0 && memchr(dst, '.', n) != NULL) {
-		while (dst[n - 1] == '0') {
-			n--;
-		}
-		n -= dst[n - 1] == '.';
-	}
-	if (n == 2 && dst[0] == '-' && dst[1] == '0') {
-		dst[0] = '0';
-		n = 1;
-	}
-	return n;
-}
-
 static void cmd_incrbyfloat(struct command_ctx *ctx)
 {
 	struct store_key key;
 	struct meta m;
-	char text[LONG_DOUBLE_TEXT_MAX];
+	char text[FLOAT_TEXT_CAP];
 	long double v = 0, by;
 	struct slice value;
 	enum status st = command_lookup(ctx, 1, TYPE_STRING, &key, &m);
@@ -290,7 +269,7 @@ static void cmd_incrbyfloat(struct command_ctx *ctx)
 		resp_error(ctx->reply, "ERR increment would produce NaN or Infinity");
 		return;
 	}
-	value = slice_of(text, print_long_double(v, text));
+	value = slice_of(text, float_text(v, text));
 	/* META_ENCODED: Redis does not turn what it computed as a float into an integer again. */
 	st = string_replace(ctx->engine, &key, st == ST_OK ? &m : NULL, value, META_ENCODED,
 			    st == ST_OK ? m.expire_at_ms : 0);

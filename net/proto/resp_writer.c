@@ -2,6 +2,8 @@
  * its room is reserved first, so that a failed allocation never leaves half of one. */
 #include "net/proto/resp_writer.h"
 
+#include "net/proto/float_text.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +13,6 @@ enum {
 	HEADER_MAX = DIGITS_MAX + 3, /* kind, digits, CRLF */
 	ERROR_TEXT_MAX = 1024,
 	/* The longest %Lf: sign, 4933 digits, point, 17 decimals. */
-	LONG_DOUBLE_TEXT_MAX = 5 * 1024,
 };
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
@@ -303,29 +304,9 @@ void resp_double(struct resp_writer *w, double v)
 
 void resp_long_double(struct resp_writer *w, long double v)
 {
-	char text[LONG_DOUBLE_TEXT_MAX];
-	int need;
-	size_t len;
+	char text[FLOAT_TEXT_CAP];
 
-	if (isnan(v) || isinf(v)) {
-		resp_bulk_str(w, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-		return;
-	}
-	need = snprintf(text, sizeof text, "%.17Lf", v);
-	len = need > 0 && (size_t)need < sizeof text ? (size_t)need : 0;
-	if (memchr(text, '.', len) != NULL) {
-		while (text[len - 1] == '0') {
-			len--;
-		}
-		if (text[len - 1] == '.') {
-			len--;
-		}
-	}
-	if (len == 2 && text[0] == '-' && text[1] == '0') {
-		text[0] = '0';
-		len = 1;
-	}
-	resp_bulk(w, slice_of(text, len));
+	resp_bulk(w, slice_of(text, float_text(v, text)));
 }
 
 void resp_verbatim(struct resp_writer *w, const char ext[3], struct slice text)
