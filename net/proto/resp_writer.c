@@ -12,7 +12,6 @@ enum {
 	DIGITS_MAX = 20,	     /* of a 64-bit integer with its sign */
 	HEADER_MAX = DIGITS_MAX + 3, /* kind, digits, CRLF */
 	ERROR_TEXT_MAX = 1024,
-	/* The longest %Lf: sign, 4933 digits, point, 17 decimals. */
 };
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
