@@ -5,10 +5,10 @@
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
+#include "engine/base/waiting.h"
 #include "engine/engine_impl.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum {
 	CHUNK_BYTES = 64 << 20, /* dirty pages per checkpoint transaction */
@@ -17,6 +17,7 @@ enum {
 	RESOLVE_AT_FREEZE =
 	    2000, /* blind writes looked up when a table freezes: a millisecond or two */
 	BACKPRESSURE_US_MAX = 2000,
+	CLOSE_POLL_US = 1000,
 	PATH_LEN_MAX = 4096,
 };
 
@@ -521,13 +522,6 @@ enum status engine_checkpoint(struct engine *e)
 
 /* --- close --- */
 
-static void pause_1ms(void)
-{
-	struct timespec t = {.tv_nsec = 1000000};
-
-	(void)nanosleep(&t, NULL);
-}
-
 /* Checkpoints all that is in memory, unless the disk does not let us: then the log keeps it. */
 static void drain_all(struct engine *e)
 {
@@ -542,7 +536,7 @@ static void drain_all(struct engine *e)
 		    (e->frozen == NULL && !e->checkpoint_wanted)) {
 			return;
 		}
-		pause_1ms();
+		waiting_pause_us(CLOSE_POLL_US);
 	}
 }
 

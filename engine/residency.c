@@ -2,10 +2,10 @@
 #include "engine/residency.h"
 
 #include "engine/base/alloc.h"
+#include "engine/base/waiting.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum {
 	LOOK_MS = 500,
@@ -31,15 +31,7 @@ static void *look(void *arg)
 
 	(void)pthread_mutex_lock(&r->lock);
 	while (!r->stop) {
-		struct timespec until;
-
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += (long)LOOK_MS * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		(void)pthread_cond_timedwait(&r->wake, &r->lock, &until);
+		waiting_cond_us(&r->wake, &r->lock, LOOK_MS * 1000);
 		/* An idle node does not walk its page tables. */
 		if (!r->stop && atomic_exchange(&r->asked, false)) {
 			(void)pthread_mutex_unlock(&r->lock);
@@ -54,7 +46,6 @@ static void *look(void *arg)
 enum status residency_start(struct store *store, struct residency **out)
 {
 	struct residency *r = mem_calloc(1, sizeof *r);
-	pthread_condattr_t attr;
 
 	if (r == NULL) {
 		return ST_NO_MEMORY;
@@ -67,10 +58,7 @@ enum status residency_start(struct store *store, struct residency **out)
 	}
 	atomic_store(&r->all, store_resident(store));
 	(void)pthread_mutex_init(&r->lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&r->wake, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	waiting_cond_init(&r->wake);
 	if (pthread_create(&r->thread, NULL, look, r) != 0) {
 		(void)pthread_mutex_destroy(&r->lock);
 		(void)pthread_cond_destroy(&r->wake);

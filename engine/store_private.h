@@ -46,7 +46,7 @@ struct store {
 
 struct store_reader {
 	struct store *store;
-	MDB_txn *txn;
+	MDB_txn *txn, *spare;	    /* spare: reset, for the next renewal; NULL until needed */
 	MDB_cursor *probe, *expiry; /* NULL until needed */
 	uint64_t round;		    /* counts renewals */
 	uint64_t probe_round, expiry_round;

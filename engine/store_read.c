@@ -28,15 +28,29 @@ enum status store_reader_open(struct store *s, struct store_reader **out)
 	return ST_OK;
 }
 
+/* Takes the new snapshot beside the old one: when LMDB refuses (after a failed meta page it serves
+ * no new readers), the old one still serves. */
 enum status store_reader_renew(struct store_reader *r)
 {
+	MDB_txn *fresh = r->active ? r->spare : r->txn;
 	int rc;
 
-	store_reader_reset(r);
-	rc = mdb_txn_renew(r->txn);
-	r->active = rc == 0;
+	if (fresh == NULL) {
+		rc = mdb_txn_begin(r->store->env, NULL, MDB_RDONLY, &fresh);
+	} else {
+		rc = mdb_txn_renew(fresh);
+	}
+	if (rc != 0) {
+		return store_from_lmdb(rc);
+	}
+	if (r->active) {
+		mdb_txn_reset(r->txn);
+		r->spare = r->txn;
+	}
+	r->txn = fresh;
+	r->active = true;
 	r->round++;
-	return store_from_lmdb(rc);
+	return ST_OK;
 }
 
 void store_reader_reset(struct store_reader *r)
@@ -55,6 +69,9 @@ void store_reader_close(struct store_reader *r)
 	mdb_cursor_close(r->probe);
 	mdb_cursor_close(r->expiry);
 	mdb_txn_abort(r->txn);
+	if (r->spare != NULL) {
+		mdb_txn_abort(r->spare);
+	}
 	mem_free(r);
 }
 

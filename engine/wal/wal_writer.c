@@ -6,6 +6,7 @@
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
+#include "engine/base/waiting.h"
 #include "engine/wal/wal_files.h"
 #include "engine/wal/wal_frame.h"
 
@@ -13,7 +14,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	EVERYSEC_US = 1000000,
@@ -85,19 +85,6 @@ static void notify(struct wal_writer *w)
 	}
 }
 
-/* Waits on a condition for a while of real time; the lock is held. */
-static void wait_us(struct wal_writer *w, pthread_cond_t *cond, uint64_t us)
-{
-	struct timespec until;
-	uint64_t ns;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	ns = (uint64_t)until.tv_nsec + us % 1000000 * 1000;
-	until.tv_sec += (time_t)(us / 1000000 + ns / 1000000000);
-	until.tv_nsec = (long)(ns % 1000000000);
-	(void)pthread_cond_timedwait(cond, &w->lock, &until);
-}
-
 /* --- states --- */
 
 static void set_state(struct wal_writer *w, enum wal_state state, int error)
@@ -143,7 +130,7 @@ static bool stall(struct wal_writer *w, const char *what)
 	}
 	(void)pthread_mutex_lock(&w->lock);
 	if (!w->stop) {
-		wait_us(w, &w->wake, STALL_RETRY_US);
+		waiting_cond_us(&w->wake, &w->lock, STALL_RETRY_US);
 	}
 	go_on = !w->stop;
 	(void)pthread_mutex_unlock(&w->lock);
@@ -419,7 +406,7 @@ static bool take_work(struct wal_writer *w, struct buf *records)
 		if (us == 0) {
 			(void)pthread_cond_wait(&w->wake, &w->lock);
 		} else {
-			wait_us(w, &w->wake, us);
+			waiting_cond_us(&w->wake, &w->lock, us);
 		}
 		w->sleeping = false;
 	}
@@ -579,7 +566,7 @@ static void *archive(void *arg)
 		if (w->stop) {
 			break;
 		}
-		wait_us(w, &w->archive_wake, EVERYSEC_US);
+		waiting_cond_us(&w->archive_wake, &w->lock, EVERYSEC_US);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -589,15 +576,10 @@ static void *archive(void *arg)
 
 static void init_sync(struct wal_writer *w)
 {
-	pthread_condattr_t attr;
-
 	(void)pthread_mutex_init(&w->lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&w->wake, &attr);
-	(void)pthread_cond_init(&w->synced, &attr);
-	(void)pthread_cond_init(&w->archive_wake, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	waiting_cond_init(&w->wake);
+	waiting_cond_init(&w->synced);
+	waiting_cond_init(&w->archive_wake);
 }
 
 static void release_all(struct wal_writer *w)
@@ -807,6 +789,10 @@ enum status wal_writer_sync(struct wal_writer *w, uint64_t lsn)
 	while (atomic_load(&w->durable) < lsn) {
 		if (atomic_load(&w->state) == WAL_FAILED || w->stop) {
 			st = ST_IO;
+			break;
+		}
+		if (atomic_load(&w->state) == WAL_STALLED) {
+			st = ST_NO_SPACE;
 			break;
 		}
 		if (lsn > w->sync_wanted) {

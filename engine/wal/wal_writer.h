@@ -100,7 +100,7 @@ uint64_t wal_writer_durable_lsn(const struct wal_writer *w);
 enum wal_state wal_writer_state(const struct wal_writer *w);
 
 /* Waits until lsn is durable, whatever the policy. Any thread but the executor and the WAL thread.
- * ST_IO: the log failed first. */
+ * ST_IO: the log failed first. ST_NO_SPACE: it is stalled; try again later. */
 MUST_CHECK enum status wal_writer_sync(struct wal_writer *w, uint64_t lsn);
 
 /* Records up to lsn are no longer needed for recovery (the previous checkpoint): segments wholly at
