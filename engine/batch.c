@@ -79,8 +79,8 @@ static enum status keep_timer(struct engine *e, struct mt_entry *entry, uint64_t
 
 /* Puts a value (or a tombstone) under a key of the active table. undo: within a batch that may be
  * rolled back. */
-static enum status table_write(struct engine *e, const struct store_key *key, bool tombstone,
-			       bool blind, uint64_t lsn, const struct slice *parts,
+static enum status table_write(struct engine *e, const struct store_key *key, uint64_t hash,
+			       bool tombstone, bool blind, uint64_t lsn, const struct slice *parts,
 			       size_t parts_count, bool undo)
 {
 	struct slice bytes = store_key_slice(key);
@@ -93,7 +93,7 @@ static enum status table_write(struct engine *e, const struct store_key *key, bo
 	for (size_t i = 0; i < parts_count; i++) {
 		len += parts[i].len;
 	}
-	st = memtable_upsert(e->active, bytes, memtable_hash(bytes, e->hash_seed), &entry);
+	st = memtable_upsert(e->active, bytes, hash, &entry);
 	if (st == ST_OK && undo) {
 		st = undo_push(e, entry, tombstone ? SIZE_MAX : len);
 	}
@@ -242,8 +242,8 @@ enum status batch_apply(struct engine *e, const struct wal_op *op, const struct 
 	for (size_t i = 0; i < parts_count; i++) {
 		stored[n++] = parts[i];
 	}
-	st = table_write(e, key, !put, (op->flags & WAL_OP_BLIND) != 0, e->next_lsn, stored, n,
-			 true);
+	st = table_write(e, key, memtable_hash(store_key_slice(key), e->hash_seed), !put,
+			 (op->flags & WAL_OP_BLIND) != 0, e->next_lsn, stored, n, true);
 	if (st != ST_OK) {
 		undo_to(e, undo_len);
 		e->turn.len = turn_len;
@@ -356,33 +356,37 @@ uint64_t engine_seen_lsn(const struct engine *e)
 	return e->batch.seen_lsn;
 }
 
-/* The store key of a decoded operation. */
-static void key_of_op(struct store_key *k, const struct wal_op *op)
+enum status apply_key(const struct wal_op *op, struct store_key *key)
 {
 	switch (op->kind) {
 	case WAL_OP_PUT_KEY:
 	case WAL_OP_DEL_KEY:
-		store_key_of_key(k, op->name);
+		store_key_of_key(key, op->name);
 		break;
 	case WAL_OP_PUT_FIELD:
 	case WAL_OP_DEL_FIELD:
-		store_key_of_field(k, op->slot, op->id, op->name);
+		store_key_of_field(key, op->slot, op->id, op->name);
 		break;
 	case WAL_OP_PUT_ELEM:
 	case WAL_OP_DEL_ELEM:
-		store_key_of_elem(k, op->slot, op->id, op->name);
+		/* The encoder never made a longer one. */
+		if (op->name.len > STORE_KEY_DIRECT_MAX - ELEM_PREFIX_LEN) {
+			return ST_CORRUPT;
+		}
+		store_key_of_elem(key, op->slot, op->id, op->name);
 		break;
 	case WAL_OP_DROP:
 	case WAL_OP_FLUSH:
 	case WAL_OP_KINDS:
-		store_key_of_garbage(k, op->slot, op->id);
+		store_key_of_garbage(key, op->slot, op->id);
 		break;
 	}
+	return ST_OK;
 }
 
-enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn)
+enum status apply_op(struct engine *e, const struct wal_op *op, const struct store_key *key,
+		     uint64_t hash, uint64_t lsn)
 {
-	struct store_key key;
 	struct slice parts[3];
 	uint8_t name_len[4];
 	size_t n = 0;
@@ -395,12 +399,6 @@ enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn)
 		e->unresolved_at = 0;
 		return ST_OK;
 	}
-	/* An ordered element's key must fit as it is; the encoder never made a longer one. */
-	if ((op->kind == WAL_OP_PUT_ELEM || op->kind == WAL_OP_DEL_ELEM) &&
-	    op->name.len > STORE_KEY_DIRECT_MAX - ELEM_PREFIX_LEN) {
-		return ST_CORRUPT;
-	}
-	key_of_op(&key, op);
 	if (op->id >= e->next_id && !PLANTED(47)) {
 		e->next_id = op->id + 1;
 	}
@@ -414,13 +412,14 @@ enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn)
 			e->next_id = m.id + 1;
 		}
 	}
-	if (put && carries_name(op, &key)) {
-		bytes_put_u32le(name_len, (uint32_t)key.name.len);
+	if (put && carries_name(op, key)) {
+		bytes_put_u32le(name_len, (uint32_t)key->name.len);
 		parts[n++] = slice_of(name_len, sizeof name_len);
-		parts[n++] = key.name;
+		parts[n++] = key->name;
 	}
 	if (put) {
 		parts[n++] = op->value;
 	}
-	return table_write(e, &key, !put, (op->flags & WAL_OP_BLIND) != 0, lsn, parts, n, false);
+	return table_write(e, key, hash, !put, (op->flags & WAL_OP_BLIND) != 0, lsn, parts, n,
+			   false);
 }

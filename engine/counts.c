@@ -85,6 +85,10 @@ enum status counts_base(struct engine *e, struct mt_entry *entry, bool looked_be
 		entry->base = MT_BASE_ABSENT;
 		return ST_OK;
 	}
+	if (e->frozen == NULL && !looked_below) {
+		entry->base = MT_BASE_UNKNOWN;
+		return memtable_unresolved_add(e->active, entry);
+	}
 	hash = memtable_hash(key, e->hash_seed);
 	if (e->frozen != NULL) {
 		struct mt_entry *below = memtable_find(e->frozen, key, hash);

@@ -129,8 +129,12 @@ MUST_CHECK enum status batch_apply(struct engine *e, const struct wal_op *op,
 /* Replaces the active table by an empty one that hides everything below; logs the flush. */
 MUST_CHECK enum status batch_flush(struct engine *e);
 
-/* Applies a decoded operation of a record with this LSN to the active table, for recovery. */
-MUST_CHECK enum status apply_op(struct engine *e, const struct wal_op *op, uint64_t lsn);
+/* The store key of a decoded operation; borrows its name. ST_CORRUPT. */
+MUST_CHECK enum status apply_key(const struct wal_op *op, struct store_key *key);
+/* Applies a decoded operation of the record lsn to the active table. key and hash are the
+ * operation's. ST_CORRUPT: a value that is no key record. */
+MUST_CHECK enum status apply_op(struct engine *e, const struct wal_op *op,
+				const struct store_key *key, uint64_t hash, uint64_t lsn);
 
 /* An empty table for the active place: the spare one, or a new one. */
 MUST_CHECK enum status engine_fresh_table(struct engine *e, struct memtable **out);

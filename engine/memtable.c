@@ -114,6 +114,24 @@ struct mt_entry *memtable_find(const struct memtable *mt, struct slice key, uint
 	}
 }
 
+void memtable_prefetch_cell(const struct memtable *mt, struct slice key, uint64_t hash)
+{
+	__builtin_prefetch(&mt->cells[hash & mt->mask]);
+	__builtin_prefetch(&mt->key_groups[store_key_slot(key)]);
+}
+
+void memtable_prefetch_entry(const struct memtable *mt, struct slice key, uint64_t hash)
+{
+	uint64_t cell = mt->cells[hash & mt->mask];
+
+	__builtin_prefetch(mt->key_groups[store_key_slot(key)]);
+
+	if (cell != 0 && ((cell ^ hash) & ~POINTER_MASK) == 0) {
+		__builtin_prefetch(cell_entry(cell));
+		__builtin_prefetch((const uint8_t *)cell_entry(cell) + 64);
+	}
+}
+
 static void cell_put(uint64_t *cells, size_t mask, uint64_t cell, uint64_t hash)
 {
 	size_t i = hash & mask;

@@ -3,6 +3,7 @@
  *
  * A torn tail is reported and left behind: the writer goes on in a new segment that begins at its
  * LSN. Everything else that is wrong stops the start. */
+#include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
 #include "engine/engine_impl.h"
@@ -10,23 +11,69 @@
 
 #include <inttypes.h>
 
-static enum status apply_record(struct engine *e, const struct wal_record *rec)
-{
-	struct slice ops = rec->ops;
-	struct wal_op op;
-	enum status st;
+enum { LOOKAHEAD = 16 };
 
-	while ((st = wal_op_next(&ops, &op)) == ST_OK) {
-		st = apply_op(e, &op, rec->lsn);
-		if (st != ST_OK) {
-			return st;
-		}
+/* Operations decoded but not applied: their lookups are begun together, so that they wait for
+ * memory together. */
+struct lookahead {
+	uint32_t count;
+	struct {
+		struct wal_op op;
+		struct store_key key;
+		uint64_t hash, lsn;
+	} items[LOOKAHEAD];
+};
+
+static enum status apply_all(struct engine *e, struct lookahead *ahead)
+{
+	enum status st = ST_OK;
+
+	for (uint32_t i = 0; i < ahead->count; i++) {
+		memtable_prefetch_entry(e->active, store_key_slice(&ahead->items[i].key),
+					ahead->items[i].hash);
 	}
-	return st == ST_END ? ST_OK : st;
+	for (uint32_t i = 0; st == ST_OK && i < ahead->count; i++) {
+		st = apply_op(e, &ahead->items[i].op, &ahead->items[i].key, ahead->items[i].hash,
+			      ahead->items[i].lsn);
+	}
+	ahead->count = 0;
+	return st;
 }
 
-static enum status replay(struct engine *e, struct wal_reader *r, uint64_t from_lsn,
-			  struct buf *error)
+static enum status add_record(struct engine *e, struct lookahead *ahead,
+			      const struct wal_record *rec)
+{
+	struct slice ops = rec->ops;
+	enum status st;
+
+	for (;;) {
+		uint32_t i = ahead->count;
+
+		if (i == LOOKAHEAD) {
+			st = apply_all(e, ahead);
+			if (st != ST_OK) {
+				return st;
+			}
+			continue;
+		}
+		st = wal_op_next(&ops, &ahead->items[i].op);
+		if (st == ST_OK) {
+			st = apply_key(&ahead->items[i].op, &ahead->items[i].key);
+		}
+		if (st != ST_OK) {
+			return st == ST_END ? ST_OK : st;
+		}
+		ahead->items[i].hash =
+		    memtable_hash(store_key_slice(&ahead->items[i].key), e->hash_seed);
+		ahead->items[i].lsn = rec->lsn;
+		memtable_prefetch_cell(e->active, store_key_slice(&ahead->items[i].key),
+				       ahead->items[i].hash);
+		ahead->count++;
+	}
+}
+
+static enum status replay(struct engine *e, struct wal_reader *r, struct lookahead *ahead,
+			  uint64_t from_lsn, struct buf *error)
 {
 	uint64_t expect = from_lsn;
 
@@ -47,7 +94,10 @@ static enum status replay(struct engine *e, struct wal_reader *r, uint64_t from_
 			return ST_CORRUPT;
 		}
 		expect++;
-		st = apply_record(e, &rec);
+		st = add_record(e, ahead, &rec);
+		if (st == ST_OK && wal_reader_left(r) == 0) {
+			st = apply_all(e, ahead);
+		}
 		if (st != ST_OK) {
 			buf_note(error, "cannot apply the log's record %" PRIu64 ": %s", rec.lsn,
 				 status_text(st));
@@ -110,6 +160,7 @@ enum status recovery_run(struct engine *e, const struct store_state *state, stru
 	uint64_t from = state->checkpoint_lsn + (PLANTED(41) ? 2 : 1);
 	struct wal_reader_options opts = {.from_lsn = from, .safe_lsn = state->drain_lsn};
 	struct wal_reader_end end;
+	struct lookahead *ahead = NULL;
 	struct wal_reader *r;
 	enum status st = wal_reader_open(e->opts.io, e->wal_dir, &opts, &r);
 
@@ -118,7 +169,9 @@ enum status recovery_run(struct engine *e, const struct store_state *state, stru
 			 status_text(st));
 		return st;
 	}
-	st = replay(e, r, from, error);
+	ahead = mem_calloc(1, sizeof *ahead);
+	st = ahead == NULL ? ST_NO_MEMORY : replay(e, r, ahead, from, error);
+	mem_free(ahead);
 	wal_reader_end(r, &end);
 	if (st == ST_END || st == ST_TORN) {
 		if (st == ST_TORN) {

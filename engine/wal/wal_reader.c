@@ -498,6 +498,11 @@ enum status wal_reader_next(struct wal_reader *r, struct wal_record *out)
 	}
 }
 
+uint32_t wal_reader_left(const struct wal_reader *r)
+{
+	return r->records_left;
+}
+
 void wal_reader_place(const struct wal_reader *r, struct wal_place *out)
 {
 	*out = (struct wal_place){

@@ -42,10 +42,14 @@ MUST_CHECK enum status wal_reader_open_segments(const struct wal_reader_segment 
 						struct wal_reader **out);
 void wal_reader_close(struct wal_reader *r); /* NULL is fine */
 
-/* The next record. *out borrows the reader until its next call. ST_END, ST_TORN, ST_CORRUPT,
- * ST_VERSION: as above, with wal_reader_error; called again, the same answer. ST_IO, ST_NO_MEMORY.
+/* The next record. *out borrows the reader until the call after the last record of its frame
+ * (wal_reader_left). ST_END, ST_TORN, ST_CORRUPT, ST_VERSION: as above, with wal_reader_error;
+ * called again, the same answer. ST_IO, ST_NO_MEMORY.
  */
 MUST_CHECK enum status wal_reader_next(struct wal_reader *r, struct wal_record *out);
+
+/* Records of the present frame that are still to come: the next so many calls read no frame. */
+uint32_t wal_reader_left(const struct wal_reader *r);
 
 /* The frame and file place that the last record came from; file is valid as long as the reader. */
 struct wal_place {
