@@ -1,0 +1,116 @@
+/* A temporary engine for tests of what is built on it. */
+#include "tests/support/engine_box.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void open_dir(struct engine_box *b)
+{
+	struct engine_options opts = {
+	    .dir = b->dir,
+	    .io = io_posix(),
+	    .clock = clock_system(),
+	    .seed = 7,
+	    .map_size_max = (uint64_t)1 << 32,
+	    .memtable_max = 8 << 20,
+	    .checkpoint_interval_ms = 3600000,
+	    .wal_segment_size = 4 << 20,
+	    .wal_keep_size = 4 << 20,
+	    .wal_compression_level = 1,
+	    .fsync = WAL_FSYNC_NO,
+	};
+	struct buf error = {0};
+	enum status st = engine_open(&opts, &b->e, &error);
+
+	if (st != ST_OK) {
+		print_error("%.*s\n", (int)error.len, (const char *)error.data);
+	}
+	buf_deinit(&error);
+	assert_int_equal(st, ST_OK);
+}
+
+void engine_box_open(struct engine_box *b, uint64_t seed)
+{
+	(void)snprintf(b->dir, sizeof b->dir, "/tmp/cairn-box-XXXXXX");
+	assert_non_null(mkdtemp(b->dir));
+	rng_seed(&b->rng, seed);
+	b->now_ms = 1000000;
+	open_dir(b);
+}
+
+void engine_box_close(struct engine_box *b)
+{
+	char cmd[128];
+
+	assert_int_equal(engine_close(b->e), ST_OK);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", b->dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+void engine_box_restart(struct engine_box *b)
+{
+	assert_int_equal(engine_close(b->e), ST_OK);
+	open_dir(b);
+}
+
+void engine_box_checkpoint(struct engine_box *b)
+{
+	struct engine_stats stats;
+
+	(void)engine_turn_end(b->e);
+	assert_int_equal(engine_checkpoint(b->e), ST_OK);
+	do {
+		(void)usleep(500);
+		(void)engine_turn_end(b->e);
+		engine_stats(b->e, &stats);
+	} while (stats.checkpoint_running);
+}
+
+void engine_box_live(struct engine_box *b)
+{
+	uint64_t dice = rng_below(&b->rng, 2000);
+
+	if (dice == 0) {
+		engine_box_restart(b);
+	} else if (dice < 4) {
+		engine_box_checkpoint(b);
+	} else if (dice < 10) {
+		enum status st = engine_checkpoint(b->e); /* goes on behind the next steps */
+
+		assert_true(st == ST_OK || st == ST_AGAIN);
+	} else if (dice < 500) {
+		(void)engine_turn_end(b->e);
+	}
+}
+
+void engine_box_begin(struct engine_box *b)
+{
+	engine_begin(b->e, slice_str("test"), b->now_ms, 1);
+}
+
+void engine_box_commit(struct engine_box *b)
+{
+	(void)engine_commit(b->e);
+}
+
+struct slice engine_box_value(uint32_t v, uint8_t *dst)
+{
+	int len = snprintf((char *)dst, 16, "%u", v);
+	size_t extra = v % 53 == 0 ? 300 : v % 211 == 0 ? 3000 : v % 12;
+
+	if (v % 3 == 0 && extra < 12) {
+		extra = 0; /* a number as such */
+	} else {
+		dst[len++] = ':';
+	}
+	for (size_t i = 0; i < extra; i++) {
+		dst[(size_t)len + i] = (uint8_t)('a' + (v + i * i) % 26);
+	}
+	return slice_of(dst, (size_t)len + extra);
+}

@@ -1,0 +1,40 @@
+/* An engine in a temporary directory, and random events of its life between the steps of a test:
+ * ends of turns, checkpoints, restarts. */
+#ifndef CAIRN_TESTS_SUPPORT_ENGINE_BOX_H
+#define CAIRN_TESTS_SUPPORT_ENGINE_BOX_H
+
+#include "engine/base/rng.h"
+#include "engine/engine.h"
+
+enum { BOX_VALUE_MAX = 4096 };
+
+struct engine_box {
+	char dir[64];
+	struct engine *e;
+	struct rng rng;
+	uint64_t now_ms;
+};
+
+/* Opens a new engine; asserts on failure. */
+void engine_box_open(struct engine_box *b, uint64_t seed);
+/* Closes it and removes its directory. */
+void engine_box_close(struct engine_box *b);
+
+/* Closes and opens again what is there. */
+void engine_box_restart(struct engine_box *b);
+
+/* A finished checkpoint: all that was written so far is in the store. */
+void engine_box_checkpoint(struct engine_box *b);
+
+/* One in four times ends the turn, more rarely begins or finishes a checkpoint, rarely restarts.
+ * Not inside a batch. */
+void engine_box_live(struct engine_box *b);
+
+void engine_box_begin(struct engine_box *b);
+void engine_box_commit(struct engine_box *b);
+
+/* The bytes that number v stands for, in dst of BOX_VALUE_MAX: no two are equal; most short, some a
+ * few hundred bytes, few thousands. */
+struct slice engine_box_value(uint32_t v, uint8_t *dst);
+
+#endif
