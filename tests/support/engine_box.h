@@ -13,6 +13,7 @@ struct engine_box {
 	struct engine *e;
 	struct rng rng;
 	uint64_t now_ms;
+	bool open; /* a batch is */
 };
 
 /* Opens a new engine; asserts on failure. */
@@ -32,6 +33,7 @@ void engine_box_live(struct engine_box *b);
 
 void engine_box_begin(struct engine_box *b);
 void engine_box_commit(struct engine_box *b);
+void engine_box_rollback(struct engine_box *b);
 
 /* The bytes that number v stands for, in dst of BOX_VALUE_MAX: no two are equal; most short, some a
  * few hundred bytes, few thousands. */

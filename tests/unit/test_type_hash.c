@@ -125,7 +125,9 @@ static void check_walk(struct fixture *f, const struct store_key *key, const str
 				break;
 			}
 			assert_int_equal(field.data[0], 'f');
-			n = (uint32_t)strtoul((const char *)field.data + 1, NULL, 10);
+			memset(name, 0, sizeof name);
+			memcpy(name, field.data, field.len);
+			n = (uint32_t)strtoul((const char *)name + 1, NULL, 10);
 			assert_true(n < FIELDS && !seen[n]);
 			assert_true(slice_eq(field, field_name(n, name)));
 			assert_true(slice_eq(value, engine_box_value(model->values[n], bytes)));
@@ -200,7 +202,7 @@ static void random_set(struct fixture *f, uint32_t n, uint32_t spread)
 	assert_non_null(look(f, &key, &m));
 	f->spills += before == FORM_INLINE && m.form == FORM_LARGE;
 	if (rng_below(&f->box.rng, 10) == 0) {
-		engine_rollback(f->box.e);
+		engine_box_rollback(&f->box);
 		return;
 	}
 	engine_box_commit(&f->box);
@@ -239,7 +241,7 @@ static void random_del(struct fixture *f, uint32_t n, uint32_t spread)
 	}
 	assert_int_equal(removed, expect);
 	if (rng_below(&f->box.rng, 10) == 0) {
-		engine_rollback(f->box.e);
+		engine_box_rollback(&f->box);
 		return;
 	}
 	engine_box_commit(&f->box);
@@ -370,7 +372,7 @@ static void damaged_blobs_are_refused_by_every_function(void **state)
 		}
 		type_hash_iter_close(&it);
 		assert_int_equal(st, ST_CORRUPT);
-		engine_rollback(f->box.e);
+		engine_box_rollback(&f->box);
 	}
 }
 
@@ -394,7 +396,7 @@ static void a_write_without_memory_leaves_nothing_behind(void **state)
 		mem_fail_nth(nth);
 		st = type_hash_set(f->box.e, &key, old, pair, 1, &limits, &n);
 		mem_fail_nth(-1);
-		engine_rollback(f->box.e);
+		engine_box_rollback(&f->box);
 		check_hash(f, 1, true);
 	}
 	assert_int_equal(st, ST_OK);
