@@ -252,7 +252,7 @@ static void random_writes_equal_the_model(void **state)
 {
 	struct fixture *f = *state;
 
-	for (uint32_t round = 0; round < 12000; round++) {
+	for (uint32_t round = 0; round < 30000; round++) {
 		uint32_t n = (uint32_t)rng_below(&f->box.rng, HASHES);
 		/* Each hash grows and shrinks in waves of its own length. */
 		bool growing = round / (400 + 300 * n) % 2 == 0;
