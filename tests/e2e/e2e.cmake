@@ -1,0 +1,32 @@
+# Real processes on 127.0.0.1: cairn-server beside Debian's redis-server and its clients.
+if(NOT TARGET cairn-server)
+	return()
+endif()
+
+set(python ${Python3_EXECUTABLE} -B)
+set(e2e ${CMAKE_CURRENT_SOURCE_DIR}/e2e)
+set(cairn --cairn $<TARGET_FILE:cairn-server>)
+
+# Sanitized builds compare fewer commands; the plain build has the full count.
+set(commands "")
+set(rounds "")
+if(CAIRN_SANITIZE AND NOT CAIRN_LONG)
+	set(commands --commands 8000)
+	set(rounds --rounds 6)
+endif()
+
+cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${cairn} ${commands})
+cairn_test(crash.kill9 crash 300 SERIAL
+	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/kill9.py ${cairn} ${rounds})
+
+add_executable(hiredis_client ${e2e}/hiredis_client.c)
+target_link_libraries(hiredis_client PRIVATE node_flags PkgConfig::HIREDIS)
+
+foreach(name startup clients)
+	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
+		--hiredis $<TARGET_FILE:hiredis_client>)
+endforeach()
+if(NOT CAIRN_SANITIZE)
+	# Memory is measured, so not under sanitizers, whose own shadow is the larger part.
+	cairn_test(e2e.memory e2e 300 SERIAL COMMAND ${python} ${e2e}/test_memory.py ${cairn})
+endif()

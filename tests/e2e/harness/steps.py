@@ -1,0 +1,160 @@
+"""Steps of a command stream, how their replies are compared, and what generators draw from."""
+
+# How the replies of a command are compared; all others byte by byte.
+#   unordered  as a multiset of elements           pairs  as a multiset of (field, value)
+#   near       integers may differ a little (TTLs) kind   only the type has to agree
+#   ignore     not at all
+COMPARE = {
+    "KEYS": "unordered", "HKEYS": "unordered", "HVALS": "unordered", "HGETALL": "pairs",
+    "CONFIG GET": "pairs",
+    "TTL": "near", "PTTL": "near", "EXPIRETIME": "near", "PEXPIRETIME": "near",
+    "RANDOMKEY": "kind", "HRANDFIELD": "kind", "TIME": "kind", "INFO": "kind",
+    "LASTSAVE": "kind", "CLIENT ID": "kind", "CLIENT LIST": "kind", "CLIENT INFO": "kind",
+    "OBJECT IDLETIME": "near", "OBJECT FREQ": "kind", "MEMORY USAGE": "kind",
+    "MEMORY STATS": "kind", "MEMORY DOCTOR": "kind", "COMMAND COUNT": "kind",
+    "SLOWLOG GET": "kind", "SLOWLOG LEN": "kind", "HELLO": "hello",
+}
+
+
+class Step:
+    """One action on both servers. kind: "call"; "scan": a whole iteration, args with the cursor
+    "0" in its place; "sleep": args is milliseconds; "raw": args is bytes as sent, answered until
+    the server closes or falls silent; "reconnect". conn is the index of the connection."""
+
+    __slots__ = ("args", "compare", "conn", "kind")
+
+    def __init__(self, args, compare=None, conn=0, kind="call"):
+        self.args, self.compare, self.conn, self.kind = args, compare, conn, kind
+
+    def comparison(self):
+        if self.compare is not None:
+            return self.compare
+        words = [text(a).upper() for a in self.args[:2]]
+        return COMPARE.get(" ".join(words)) or COMPARE.get(words[0] if words else "") or "exact"
+
+    def __repr__(self):
+        if self.kind == "sleep":
+            return "sleep %d ms" % self.args
+        if self.kind in ("raw", "reconnect"):
+            return "%s %r" % (self.kind, self.args)
+        shown = " ".join(quoted(a) for a in self.args[:24])
+        if len(self.args) > 24:
+            shown += " ...(%d arguments)" % len(self.args)
+        return ("[%d] " % self.conn if self.conn else "") + (
+            "scan: " if self.kind == "scan" else "") + shown
+
+
+def text(arg):
+    return arg.decode("latin-1") if isinstance(arg, bytes) else str(arg)
+
+
+def quoted(arg):
+    shown = text(arg)
+    if len(shown) > 120:
+        shown = "%s...(%d bytes)" % (shown[:100], len(shown))
+    if shown and all(32 < ord(c) < 127 and c not in "\"'\\" for c in shown):
+        return shown
+    return '"%s"' % "".join(
+        c if 32 <= ord(c) < 127 and c not in '"\\' else "\\x%02x" % ord(c) for c in shown)
+
+
+def canonical(reply, pairs=False):
+    """The reply with its elements in an order of their own."""
+    kind, value = reply
+    if not isinstance(value, list):
+        return reply
+    items = [canonical(v) for v in value]
+    if pairs or kind in "%|":
+        items = list(zip(items[::2], items[1::2]))
+    return kind, sorted(items, key=repr)
+
+
+def _numbers(reply):
+    kind, value = reply
+    if isinstance(value, list):
+        return [n for v in value for n in _numbers(v)]
+    try:
+        return [int(value)]
+    except (TypeError, ValueError):
+        return [value]
+
+
+def near(a, b):
+    """Integers within 2 s in either unit; a reply of -1 or -2 only equals itself."""
+    mine, theirs = _numbers(a), _numbers(b)
+    return len(mine) == len(theirs) and all(
+        x == y or (isinstance(x, int) and isinstance(y, int) and x >= 0 and y >= 0
+                   and abs(x - y) <= max(2, 2500 if max(x, y) > 3000 else 1500))
+        for x, y in zip(mine, theirs))
+
+
+def same(how, a, b):
+    """Whether two (reply, bytes) agree. how: a name of COMPARE, or a list for EXEC's elements."""
+    (reply_a, raw_a), (reply_b, raw_b) = a, b
+    if raw_a == raw_b or how == "ignore":
+        return True
+    if isinstance(how, list):
+        items_a, items_b = reply_a[1], reply_b[1]
+        return (isinstance(items_a, list) and isinstance(items_b, list)
+                and len(items_a) == len(items_b) == len(how)
+                and all(x == y or same(h, (x, None), (y, b"")) for h, x, y
+                        in zip(how, items_a, items_b)))
+    if how == "exact" or reply_a[0] != reply_b[0]:
+        return False
+    if how == "kind" or how == "hello":
+        return reply_a[0] != "-" and (reply_a[1] is None) == (reply_b[1] is None)
+    if how == "near":
+        return near(reply_a, reply_b)
+    return canonical(reply_a, how == "pairs") == canonical(reply_b, how == "pairs")
+
+
+class pick:
+    """What arguments are drawn from: few keys, so that commands meet on them."""
+
+    KEYS = ["k%d" % i for i in range(8)] + ["{t}a", "{t}b", "{t}c", "", "key with space",
+                                            "long" * 200]
+
+    @staticmethod
+    def key(rng):
+        return rng.choice(pick.KEYS[:8] if rng.random() < 0.8 else pick.KEYS)
+
+    @staticmethod
+    def value(rng):
+        kind = rng.randrange(10)
+        if kind < 3:
+            return str(pick.integer(rng))
+        if kind < 4:
+            return pick.number(rng)
+        if kind < 8:
+            return "v%x" % rng.getrandbits(24) * rng.choice([1, 1, 1, 3, 20])
+        if kind < 9:
+            return bytes(rng.randrange(256) for _ in range(rng.randrange(20)))
+        return rng.choice(["", "\r\n", "\x00", "a" * 3000, "ünï", "-0", "+1", " 1", "1 ", "0x10"])
+
+    @staticmethod
+    def integer(rng):
+        return rng.choice([0, 1, -1, 2, 10, -10, rng.randrange(-100, 100), rng.randrange(1 << 32),
+                           (1 << 63) - 1, -(1 << 63)])
+
+    @staticmethod
+    def index(rng):
+        return rng.choice([0, 1, -1, 2, -2, rng.randrange(-12, 12), rng.randrange(-12, 12), 1000,
+                           -1000])
+
+    @staticmethod
+    def number(rng):
+        """Text that may or may not be a float."""
+        return rng.choice(["1.5", "-2.25", "0", "1e3", "3.0e-5", "5.0", "1e400", "inf", "-inf",
+                           "nan", "abc", "", "1.5 ", ".5", "5.", "1e5000", "%d.%d" % (
+                               rng.randrange(-50, 50), rng.randrange(1000))])
+
+    @staticmethod
+    def junk_integer(rng):
+        """Text that should have been an integer."""
+        return rng.choice(["abc", "", "1.5", "9223372036854775808", "-9223372036854775809", " 1",
+                           "1 ", "0x1", "+1", "00", "-0", "1e3"])
+
+    @staticmethod
+    def case(rng, word):
+        """A word in one of its spellings."""
+        return rng.choice([word, word, word.lower(), word.capitalize()])
