@@ -152,7 +152,6 @@ bool command_arg_is(const struct command_ctx *ctx, size_t arg, const char *word)
 /* Parses bytes without a reply. */
 MUST_CHECK bool parse_int(struct slice text, int64_t *out);
 MUST_CHECK bool parse_long_float(struct slice text, long double *out);
-
 MUST_CHECK bool parse_float(struct slice text, double *out);
 
 /* True when the bytes are the word, ignoring ASCII case. */

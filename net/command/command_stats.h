@@ -39,6 +39,7 @@ struct command_stats {
 	bool histograms; /* latency-tracking */
 };
 
+/* Counters for count commands; the clock is borrowed. ST_NO_MEMORY. */
 MUST_CHECK enum status command_stats_init(struct command_stats *s, size_t count,
 					  const struct clock *clock);
 void command_stats_deinit(struct command_stats *s);
