@@ -107,20 +107,6 @@ static void transactions(void)
 	freeReplyObject(r);
 }
 
-static void resp3(void)
-{
-	redisReply *r = redisCommand(ctx, "HELLO 3");
-
-	check(r != NULL && r->type == REDIS_REPLY_MAP, "HELLO 3 answers a map");
-	freeReplyObject(r);
-	r = redisCommand(ctx, "HGETALL hi:h");
-	check(r != NULL && r->type == REDIS_REPLY_MAP && r->elements == 4, "HGETALL is a map");
-	freeReplyObject(r);
-	r = redisCommand(ctx, "GET hi:none");
-	check(r != NULL && r->type == REDIS_REPLY_NIL, "a missing key is null");
-	freeReplyObject(r);
-}
-
 int main(int argc, char **argv)
 {
 	struct timeval patience = {30, 0};
@@ -138,7 +124,6 @@ int main(int argc, char **argv)
 	simple_commands();
 	pipelined_commands();
 	transactions();
-	resp3();
 	redisFree(ctx);
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures == 0 ? 0 : 1;

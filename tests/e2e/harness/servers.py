@@ -34,7 +34,7 @@ class Server:
     """One server process. kind is "cairn" or "redis"; options are directives, as a dict."""
 
     def __init__(self, binary, kind, options=None, directory=None, port=None, env=None):
-        self.binary, self.kind = binary, kind
+        self.binary, self.kind = os.path.abspath(binary), kind
         self.options = dict(options or {})
         self.owns_directory = directory is None
         self.dir = directory or tempfile.mkdtemp(prefix="cairn-%s-" % kind)
