@@ -1,5 +1,5 @@
-"""The hash group: every command and option, on hashes that grow and shrink across the borders between
-a blob and element records, and between Redis's encodings; bad arguments and wrong types."""
+"""The hash group: every command and option, on hashes that grow and shrink across the borders
+between a blob and element records, and between Redis's encodings; bad arguments and wrong types."""
 from harness.steps import Step, pick
 
 KEYS = ["h1", "h2", "h3", "{t}h", "big", "huge"]

@@ -1,5 +1,5 @@
-"""The list group: every command and option, on lists that grow and shrink across the border between a
-blob and element records; bad arguments and wrong types."""
+"""The list group: every command and option, on lists that grow and shrink across the border between
+a blob and element records; bad arguments and wrong types."""
 from harness.steps import pick
 
 KEYS = ["l1", "l2", "{t}a", "{t}b", "big", "huge"]
