@@ -107,6 +107,10 @@ enum status engine_checkpoint(struct engine *e);
  * was read lately, or the whole file is in memory. */
 bool engine_key_warm(struct engine *e, const struct store_key *key);
 
+/* True when the whole store is expected to be in memory: then every key is warm. Cheaper than
+ * asking for each. */
+bool engine_all_warm(struct engine *e);
+
 /* Touches, on a helper thread and in its own read transaction, what a lookup of this key would
  * read; bytes read elsewhere are faulted in. Thread: any but the executor; each thread passes its
  * own reader. */

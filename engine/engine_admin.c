@@ -43,15 +43,20 @@ void engine_set_memtable_max(struct engine *e, uint64_t bytes)
 	e->memtable_max = bytes;
 }
 
+bool engine_all_warm(struct engine *e)
+{
+	/* residency_warm asks for the next look as well. */
+	return residency_all(e->residency) && residency_warm(e->residency, 0);
+}
+
 bool engine_key_warm(struct engine *e, const struct store_key *key)
 {
 	struct slice bytes = store_key_slice(key);
 	uint64_t hash;
 	bool hidden;
 
-	if (residency_all(e->residency)) {
-		/* Asks for the next look as well. */
-		return residency_warm(e->residency, 0);
+	if (engine_all_warm(e)) {
+		return true;
 	}
 	hash = memtable_hash(bytes, e->hash_seed);
 	return residency_warm(e->residency, hash) || view_find(e, bytes, hash, &hidden) != NULL ||

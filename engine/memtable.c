@@ -18,6 +18,8 @@ enum {
 	    160,	   /* a 16-byte key with a 100-byte value, to size the table at first */
 	GROUP_SPACE = 'C', /* the space of pseudo keys under which groups are found */
 	TAG_SHIFT = 48,
+	FILTER_SHIFT = 20,
+	FILTER_BITS_PER_CELL = 4,
 };
 
 static const uint64_t POINTER_MASK = ((uint64_t)1 << TAG_SHIFT) - 1;
@@ -56,10 +58,13 @@ enum status memtable_create(size_t bytes_max, uint64_t seed, struct memtable **o
 	st = arena_init(&mt->arena, bytes_max * 2 + ((size_t)8 << 20));
 	if (st == ST_OK) {
 		mt->cells = mem_map(slots * sizeof *mt->cells);
+		mt->filter_mask = slots * FILTER_BITS_PER_CELL - 1;
+		mt->filter = mem_map(slots * FILTER_BITS_PER_CELL / 8);
 		mt->key_groups = mem_calloc(SLOTS, sizeof(struct mt_group *));
 		mt->slot_keys = mem_calloc(SLOTS, sizeof *mt->slot_keys);
 	}
-	if (mt->cells == NULL || mt->key_groups == NULL || mt->slot_keys == NULL) {
+	if (mt->cells == NULL || mt->filter == NULL || mt->key_groups == NULL ||
+	    mt->slot_keys == NULL) {
 		memtable_destroy(mt);
 		return ST_NO_MEMORY;
 	}
@@ -88,6 +93,7 @@ void memtable_destroy(struct memtable *mt)
 	free_runs(mt);
 	arena_deinit(&mt->arena);
 	mem_unmap(mt->cells, (mt->mask + 1) * sizeof *mt->cells);
+	mem_unmap(mt->filter, (mt->filter_mask + 1) / 8);
 	mem_free(mt->key_groups);
 	mem_free(mt->slot_keys);
 	buf_deinit(&mt->unresolved);
@@ -95,8 +101,19 @@ void memtable_destroy(struct memtable *mt)
 	mem_free(mt);
 }
 
+/* Bits of the hash that neither the cell's index nor its tag is taken from, as far as tables go. */
+static size_t filter_bit(const struct memtable *mt, uint64_t hash)
+{
+	return (size_t)(hash >> FILTER_SHIFT) & mt->filter_mask;
+}
+
 struct mt_entry *memtable_find(const struct memtable *mt, struct slice key, uint64_t hash)
 {
+	size_t bit = filter_bit(mt, hash);
+
+	if ((mt->filter[bit / 64] >> (bit % 64) & 1) == 0) {
+		return NULL;
+	}
 	for (size_t i = hash & mt->mask;; i = (i + 1) & mt->mask) {
 		uint64_t cell = mt->cells[i];
 		struct mt_entry *e;
@@ -169,6 +186,7 @@ static enum status insert(struct memtable *mt, struct slice key, uint64_t hash,
 			  struct mt_entry **out)
 {
 	struct mt_entry *e;
+	size_t bit;
 
 	if ((mt->cells_used + 1) * 10 > (mt->mask + 1) * 7) {
 		enum status st = grow(mt);
@@ -185,6 +203,8 @@ static enum status insert(struct memtable *mt, struct slice key, uint64_t hash,
 	memcpy(e->key, key.data, key.len);
 	cell_put(mt->cells, mt->mask, cell_of(e, hash), hash);
 	mt->cells_used++;
+	bit = filter_bit(mt, hash);
+	mt->filter[bit / 64] |= (uint64_t)1 << (bit % 64);
 	*out = e;
 	return ST_OK;
 }
@@ -347,6 +367,7 @@ bool memtable_reset(struct memtable *mt, size_t step)
 	if (mt->cleared == 0) {
 		free_runs(mt);
 		arena_reset(&mt->arena);
+		memset(mt->filter, 0, (mt->filter_mask + 1) / 8);
 		memset(mt->key_groups, 0, SLOTS * sizeof(struct mt_group *));
 		memset(mt->slot_keys, 0, SLOTS * sizeof *mt->slot_keys);
 		mt->groups = NULL;

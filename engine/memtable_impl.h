@@ -37,6 +37,9 @@ struct mt_group {
 struct memtable {
 	uint64_t *cells; /* tag (16 high bits of the hash) and pointer; 0: free */
 	size_t mask, cells_used;
+	uint64_t *filter; /* a bit per hash, at most one in six set: most misses end here, within
+			     the CPU's cache */
+	size_t filter_mask;
 	uint64_t seed;
 	struct arena arena;
 	struct mt_group **key_groups; /* [SLOTS] */

@@ -358,6 +358,9 @@ static bool is_cold(struct dispatch *d, const struct session *s, const struct co
 		    const struct slice *argv, size_t argc, bool exec)
 {
 	d->cold_len = 0;
+	if (engine_all_warm(d->engine)) {
+		return false;
+	}
 	if (exec) {
 		for (size_t i = 0; i < s->queue_len; i++) {
 			const struct queued_command *q = &s->queue[i];
