@@ -167,7 +167,9 @@ static bool add_signed(int64_t v, int64_t by, unsigned width, enum bits_overflow
 	bool wraps64 = __builtin_add_overflow(v, by, &exact);
 
 	if (wraps64 || v > max || v < min || exact > max || exact < min) {
-		bool above = v > max || (v >= min && by > 0);
+		/* Of a number so low that its distance to max exceeds an int64, Redis says that it
+		 * is too high; clients of BITFIELD see which end it saturates to. */
+		bool above = v > max || (v >= min && by > 0) || (width < 64 && v < max - INT64_MAX);
 
 		return overflowed(wrapped, (uint64_t)min, (uint64_t)max, above, how, out);
 	}

@@ -160,7 +160,9 @@ static void a_value_out_of_range_is_brought_into_it(void **state)
 	    {-129, true, 8, 127, -128},
 	    {1, true, 1, -1, 0},
 	    {-2, true, 1, 0, -1},
-	    {INT64_MIN, true, 63, 0, (int64_t)((uint64_t)3 << 62)},
+	    {INT64_MIN, true, 63, 0, INT64_MAX / 2},
+	    {INT64_MIN + 127, true, 8, 127, 127},
+	    {INT64_MIN + 128, true, 8, -128, -128},
 	};
 
 	(void)state;
