@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Sourced by tools/check and tools/quickstart: installs Debian packages that are missing.
 # Nothing is asked, nothing is started: a server that comes with a package stays off.
 
