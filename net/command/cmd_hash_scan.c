@@ -289,7 +289,8 @@ void cmd_hrandfield(struct command_ctx *ctx)
 		return;
 	}
 	if (count == INT64_MIN) {
-		resp_error(ctx->reply, "ERR value is out of range, must be between %lld and %lld",
+		resp_error(ctx->reply,
+			   "ERR value is out of range, value must between %lld and %lld",
 			   -(long long)INT64_MAX, (long long)INT64_MAX);
 		return;
 	}

@@ -106,8 +106,8 @@ static void without_x(const char *text, int64_t count, char *dst)
 
 		if (gone) {
 			seen++;
-			gone = count == 0 ||
-			       (count > 0 ? seen <= (size_t)count : total - seen < (size_t)-count);
+			gone = count == 0 || (count > 0 ? seen <= (size_t)count
+							: total - seen < 0 - (size_t)count);
 		}
 		if (!gone) {
 			dst[n++] = text[i];

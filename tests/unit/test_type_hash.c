@@ -248,6 +248,40 @@ static void random_del(struct fixture *f, uint32_t n, uint32_t spread)
 	f->hashes[n] = after;
 }
 
+static void set_one(struct fixture *f, uint32_t n, uint32_t field)
+{
+	uint8_t name[NAME_MAX_LEN], bytes[BOX_VALUE_MAX];
+	struct store_key key = hash_key(n);
+	struct slice pair[2] = {field_name(field, name), engine_box_value(++f->next_value, bytes)};
+	struct meta m;
+	uint64_t added;
+
+	engine_box_begin(&f->box);
+	assert_int_equal(type_hash_set(f->box.e, &key, look(f, &key, &m), pair, 1, &limits, &added),
+			 ST_OK);
+	assert_int_equal(added, f->hashes[n].values[field] == 0);
+	engine_box_commit(&f->box);
+	f->hashes[n].count += added;
+	f->hashes[n].values[field] = f->next_value;
+}
+
+static void del_one(struct fixture *f, uint32_t n, uint32_t field)
+{
+	uint8_t name[NAME_MAX_LEN];
+	struct store_key key = hash_key(n);
+	struct slice one = field_name(field, name);
+	struct meta m;
+	uint64_t removed;
+
+	engine_box_begin(&f->box);
+	assert_int_equal(type_hash_del(f->box.e, &key, look(f, &key, &m), &one, 1, &removed),
+			 ST_OK);
+	assert_int_equal(removed, f->hashes[n].values[field] != 0);
+	engine_box_commit(&f->box);
+	f->hashes[n].count -= removed;
+	f->hashes[n].values[field] = 0;
+}
+
 static void random_writes_equal_the_model(void **state)
 {
 	struct fixture *f = *state;
@@ -313,6 +347,68 @@ static void expiry_and_flags_survive_changes_of_form(void **state)
 	}
 	assert_int_equal(m.form, FORM_INLINE);
 	engine_box_commit(&f->box);
+}
+
+static void a_paged_walk_meets_what_stays_exactly_once(void **state)
+{
+	struct fixture *f = *state;
+	struct store_key key = hash_key(0);
+	struct meta m;
+
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t seen[FIELDS] = {0};
+		uint64_t from = 0, order = 0;
+		bool more = true;
+
+		while (f->hashes[0].count < 150) {
+			random_set(f, 0, FIELDS);
+		}
+		while (more) {
+			uint8_t name[NAME_MAX_LEN];
+			struct type_hash_iter it;
+			struct slice field, value;
+			uint32_t taken = 0;
+
+			engine_box_begin(&f->box);
+			assert_non_null(look(f, &key, &m));
+			assert_int_equal(m.form, FORM_LARGE);
+			assert_int_equal(type_hash_iter_open(f->box.e, &key, &m, from, &it), ST_OK);
+			for (; taken < 10; taken++) {
+				enum status st = type_hash_iter_next(&it, &order, &field, &value);
+				uint32_t n;
+
+				if (st == ST_END) {
+					more = false;
+					break;
+				}
+				assert_int_equal(st, ST_OK);
+				memset(name, 0, sizeof name);
+				memcpy(name, field.data, field.len);
+				n = (uint32_t)strtoul((const char *)name + 1, NULL, 10);
+				seen[n]++;
+				from = order + 1;
+			}
+			type_hash_iter_close(&it);
+			engine_box_commit(&f->box);
+			/* Odd fields come and go between the pages; even ones stay. */
+			for (uint32_t i = 0; i < 5; i++) {
+				uint32_t odd = (uint32_t)rng_below(&f->box.rng, FIELDS / 2) * 2 + 1;
+
+				if (rng_below(&f->box.rng, 2) == 0) {
+					set_one(f, 0, odd);
+				} else {
+					del_one(f, 0, odd);
+				}
+			}
+			engine_box_live(&f->box);
+		}
+		for (uint32_t i = 0; i < FIELDS; i += 2) {
+			assert_int_equal(seen[i], f->hashes[0].values[i] != 0);
+		}
+		for (uint32_t i = 1; i < FIELDS; i += 2) {
+			assert_true(seen[i] <= 1);
+		}
+	}
 }
 
 /* Puts a record with these payload bytes under the first hash's key. */
@@ -407,6 +503,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(random_writes_equal_the_model, setup, teardown),
 	    cmocka_unit_test_setup_teardown(expiry_and_flags_survive_changes_of_form, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(a_paged_walk_meets_what_stays_exactly_once, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(damaged_blobs_are_refused_by_every_function, setup,
 					    teardown),

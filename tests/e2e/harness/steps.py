@@ -1,6 +1,7 @@
 """Steps of a command stream, how their replies are compared, and what generators draw from."""
 
 # How the replies of a command are compared; all others byte by byte.
+#   shape      types and lengths, errors exactly
 #   unordered  as a multiset of elements           pairs  as a multiset of (field, value)
 #   near       integers may differ a little (TTLs) kind   only the type has to agree
 #   ignore     not at all
@@ -66,7 +67,7 @@ def canonical(reply, pairs=False):
     if not isinstance(value, list):
         return reply
     items = [canonical(v) for v in value]
-    if pairs or kind in "%|":
+    if (pairs and items and not isinstance(items[0][1], list)) or kind in "%|":
         items = list(zip(items[::2], items[1::2]))
     return kind, sorted(items, key=repr)
 
@@ -90,6 +91,14 @@ def near(a, b):
         for x, y in zip(mine, theirs))
 
 
+def shape(reply):
+    """Types and lengths without the content; an error is its content."""
+    kind, value = reply
+    if isinstance(value, list):
+        return kind, [shape(v) for v in value]
+    return kind, value if kind == "-" else value is None
+
+
 def same(how, a, b):
     """Whether two (reply, bytes) agree. how: a name of COMPARE, or a list for EXEC's elements."""
     (reply_a, raw_a), (reply_b, raw_b) = a, b
@@ -101,6 +110,8 @@ def same(how, a, b):
                 and len(items_a) == len(items_b) == len(how)
                 and all(x == y or same(h, (x, None), (y, b"")) for h, x, y
                         in zip(how, items_a, items_b)))
+    if how == "shape":
+        return shape(reply_a) == shape(reply_b)
     if how == "exact" or reply_a[0] != reply_b[0]:
         return False
     if how == "kind" or how == "hello":
