@@ -12,6 +12,7 @@ enum {
 	SCAN_COUNT_DEFAULT = 10,
 	CURSOR_TEXT_MAX = 64,
 	SCAN_HEADER_MAX = 128,
+	BULK_MIN = 6, /* bytes of the shortest bulk */
 };
 
 /* A reply of random fields with repeats has no natural end: longer ones are refused. */
@@ -233,6 +234,10 @@ static void random_fields(struct command_ctx *ctx, int64_t count, bool with_valu
 	want = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
 	if (!found || (count > 0 && want > total)) {
 		want = total;
+	}
+	if (count < 0 && want > RANDOM_REPLY_MAX / BULK_MIN) {
+		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
+		return;
 	}
 	resp_array(ctx->reply, (size_t)(with_values && ctx->reply->proto < 3 ? 2 * want : want));
 	seed(ctx, &rng);

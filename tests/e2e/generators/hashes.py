@@ -83,7 +83,8 @@ def read(rng):
 def scan(rng):
     args = ["HSCAN", key(rng), "0"]
     if rng.random() < 0.5:
-        args += [pick.case(rng, "MATCH"), rng.choice(["*", "f1*", "f?", "f[2-5]*", "none", "", "f"])]
+        args += [pick.case(rng, "MATCH"),
+                 rng.choice(["*", "f1*", "f?", "f[2-5]*", "none", "", "f"])]
     if rng.random() < 0.5:
         args += [pick.case(rng, "COUNT"), rng.choice([1, 2, 7, 100, 10000])]
     return Step(args, kind="scan")
