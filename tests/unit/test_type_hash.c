@@ -248,6 +248,35 @@ static void random_del(struct fixture *f, uint32_t n, uint32_t spread)
 	f->hashes[n] = after;
 }
 
+static void a_longer_value_alone_changes_the_encoding_of_a_large_hash(void **state)
+{
+	struct fixture *f = *state;
+	struct store_key key = hash_key(0);
+	uint8_t name[NAME_MAX_LEN], bytes[65];
+	struct slice pair[2] = {slice_str(""), slice_of(bytes, 60)};
+	struct meta m;
+	uint64_t n;
+
+	memset(bytes, 'v', sizeof bytes);
+	engine_box_begin(&f->box);
+	for (uint32_t i = 0; i < 38; i++) {
+		pair[0] = field_name(i, name);
+		assert_int_equal(
+		    type_hash_set(f->box.e, &key, look(f, &key, &m), pair, 1, &limits, &n), ST_OK);
+	}
+	assert_non_null(look(f, &key, &m));
+	assert_int_equal(m.form, FORM_LARGE);
+	for (size_t len = 64; len <= 65; len++) {
+		pair[0] = field_name(3, name);
+		pair[1].len = len;
+		assert_int_equal(type_hash_set(f->box.e, &key, &m, pair, 1, &limits, &n), ST_OK);
+		assert_int_equal(n, 0);
+		assert_non_null(look(f, &key, &m));
+		assert_string_equal(type_hash_encoding(&m), len > 64 ? "hashtable" : "listpack");
+	}
+	engine_box_commit(&f->box);
+}
+
 static void set_one(struct fixture *f, uint32_t n, uint32_t field)
 {
 	uint8_t name[NAME_MAX_LEN], bytes[BOX_VALUE_MAX];
@@ -504,6 +533,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(random_writes_equal_the_model, setup, teardown),
 	    cmocka_unit_test_setup_teardown(expiry_and_flags_survive_changes_of_form, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_longer_value_alone_changes_the_encoding_of_a_large_hash, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_paged_walk_meets_what_stays_exactly_once, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(damaged_blobs_are_refused_by_every_function, setup,
