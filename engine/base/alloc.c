@@ -81,6 +81,11 @@ size_t mem_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
+void mem_trim(void)
+{
+	(void)malloc_trim(0);
+}
+
 void mem_fail_nth(int64_t n)
 {
 	atomic_store(&fail_in, n);

@@ -23,6 +23,9 @@ void mem_unmap(void *ptr, size_t size);
  * allocate. */
 size_t mem_used(void);
 
+/* Gives free memory back to the system where the allocator can. Any thread. */
+void mem_trim(void);
+
 /* Test hook: the n-th allocation from now (0 = the next) fails once; a negative n disarms. */
 void mem_fail_nth(int64_t n);
 

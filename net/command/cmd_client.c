@@ -387,7 +387,7 @@ static void cmd_client_pause(struct command_ctx *ctx)
 	int64_t ms;
 
 	if (ctx->argc > 4) {
-		resp_error(ctx->reply, ERR_SYNTAX);
+		command_reply_bad_subcommand(ctx);
 		return;
 	}
 	if (ctx->argc == 4) {

@@ -81,7 +81,7 @@ static void cmd_select(struct command_ctx *ctx)
 {
 	int64_t db;
 
-	if (!command_arg_int(ctx, 1, &db, "ERR invalid DB index")) {
+	if (!command_arg_int(ctx, 1, &db, NULL)) {
 		return;
 	}
 	if (db != 0) {

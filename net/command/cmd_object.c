@@ -7,7 +7,6 @@
 
 enum {
 	SHARED_INTS = 10000, /* small numbers that Redis keeps once for all */
-	LISTPACK_SIZE_DEFAULT = -2,
 };
 
 static bool string_is_int(const struct meta *m, int64_t *v)
@@ -15,12 +14,9 @@ static bool string_is_int(const struct meta *m, int64_t *v)
 	return strcmp(string_encoding(m), "int") == 0 && parse_int(m->payload, v);
 }
 
-static enum status encoding_of(struct command_ctx *ctx, const struct store_key *key,
-			       const struct meta *m, const char **out)
+enum status object_encoding(struct command_ctx *ctx, const struct store_key *key,
+			    const struct meta *m, const char **out)
 {
-	const char *limit;
-	int64_t listpack_max = LISTPACK_SIZE_DEFAULT;
-
 	switch (m->type) {
 	case TYPE_STRING:
 		*out = string_encoding(m);
@@ -29,11 +25,8 @@ static enum status encoding_of(struct command_ctx *ctx, const struct store_key *
 		*out = type_hash_encoding(m);
 		return ST_OK;
 	case TYPE_LIST:
-		limit = ctx->host->ops->config_value(ctx->host, "list-max-listpack-size");
-		if (limit == NULL || !parse_int(slice_str(limit), &listpack_max)) {
-			listpack_max = LISTPACK_SIZE_DEFAULT;
-		}
-		return type_list_encoding(ctx->engine, key, m, listpack_max, out);
+		return type_list_encoding(ctx->engine, key, m, ctx->host->list_max_listpack_size,
+					  out);
 	default:
 		return ST_CORRUPT; /* nothing writes other types yet */
 	}
@@ -60,7 +53,7 @@ static void cmd_object_encoding(struct command_ctx *ctx)
 	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
 		return;
 	}
-	st = encoding_of(ctx, &key, &m, &text);
+	st = object_encoding(ctx, &key, &m, &text);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		return;

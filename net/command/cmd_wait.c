@@ -3,8 +3,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/session.h"
 
-/* The timeout in argv[arg] as a deadline; 0: for ever. False: the error reply was sent. */
-static bool arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadline_ms)
+bool command_arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadline_ms)
 {
 	int64_t ms;
 
@@ -23,8 +22,7 @@ static bool arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadline
 	return true;
 }
 
-/* True when the command should be run again later; the first call fixes the deadline. */
-static bool go_on_waiting(struct command_ctx *ctx, uint64_t deadline_ms)
+bool command_wait_until(struct command_ctx *ctx, uint64_t deadline_ms)
 {
 	struct session *s = ctx->session;
 
@@ -44,10 +42,11 @@ void cmd_wait(struct command_ctx *ctx)
 	int64_t replicas;
 	uint64_t deadline_ms;
 
-	if (!command_arg_int(ctx, 1, &replicas, NULL) || !arg_deadline(ctx, 2, &deadline_ms)) {
+	if (!command_arg_int(ctx, 1, &replicas, NULL) ||
+	    !command_arg_deadline(ctx, 2, &deadline_ms)) {
 		return;
 	}
-	if (replicas > 0 && go_on_waiting(ctx, deadline_ms)) {
+	if (replicas > 0 && command_wait_until(ctx, deadline_ms)) {
 		return;
 	}
 	resp_int(ctx->reply, 0);
@@ -75,13 +74,13 @@ void cmd_waitaof(struct command_ctx *ctx)
 		resp_error(ctx->reply, "ERR value is out of range, must be positive");
 		return;
 	}
-	if (!arg_deadline(ctx, 3, &deadline_ms)) {
+	if (!command_arg_deadline(ctx, 3, &deadline_ms)) {
 		return;
 	}
 	engine_stats(ctx->engine, &stats);
 	lsn = ctx->session->wait.active ? ctx->session->wait.lsn : ctx->session->gate_lsn;
 	durable = stats.wal.durable_lsn >= lsn;
-	if ((replicas > 0 || (local > 0 && !durable)) && go_on_waiting(ctx, deadline_ms)) {
+	if ((replicas > 0 || (local > 0 && !durable)) && command_wait_until(ctx, deadline_ms)) {
 		return;
 	}
 	resp_array(ctx->reply, 2);

@@ -8,7 +8,8 @@
 /* Clients choose what they use by this: the Redis whose commands Cairn answers like. */
 #define REDIS_COMPAT_VERSION "7.2.4"
 
-extern const struct command subcommands_client[], subcommands_object[];
+extern const struct command subcommands_client[], subcommands_object[], subcommands_slowlog[],
+    subcommands_latency[], subcommands_config[], subcommands_memory[], subcommands_command[];
 
 /* Functions of commands_key that live in files of their own. */
 void cmd_expire(struct command_ctx *ctx);
@@ -28,6 +29,23 @@ void cmd_keys(struct command_ctx *ctx);
 void cmd_randomkey(struct command_ctx *ctx);
 void cmd_wait(struct command_ctx *ctx);
 void cmd_waitaof(struct command_ctx *ctx);
+
+/* And of commands_server. */
+void cmd_info(struct command_ctx *ctx);
+void cmd_debug(struct command_ctx *ctx);
+void cmd_command(struct command_ctx *ctx);
+
+/* What OBJECT ENCODING says of a value; a static string. Errors: as engine/keyspace.h. */
+MUST_CHECK enum status object_encoding(struct command_ctx *ctx, const struct store_key *key,
+				       const struct meta *m, const char **out);
+
+/* The time argument in argv[arg] (milliseconds from now, not negative) as a deadline; 0: for ever.
+ * False: the error reply was sent. */
+MUST_CHECK bool command_arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadline_ms);
+
+/* True when the command is to be run again later: not past the deadline (0: none) that the first
+ * such call of this request gave, and waiting is possible here. */
+MUST_CHECK bool command_wait_until(struct command_ctx *ctx, uint64_t deadline_ms);
 
 /* The reply of a HELP subcommand: a head line, then lines, ended by NULL, then HELP itself. */
 void command_reply_help(struct command_ctx *ctx, const char *const *lines);

@@ -96,6 +96,7 @@ struct command_host {
 	/* Copies of settings that commands read often, kept by dispatch_config_changed. */
 	uint64_t hash_max_listpack_entries, hash_max_listpack_value;
 	int64_t list_max_listpack_size;
+	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 
 #endif

@@ -241,8 +241,12 @@ static void count_run(struct dispatch *d, const struct command_ctx *ctx,
 	const struct buf *out = ctx->reply->out;
 	uint64_t now = clock_ticks();
 	bool error = out->len > ctx->reply_at && out->data[ctx->reply_at] == '-';
+	uint64_t ticks = now > began ? now - began : 0;
 
-	command_stats_count(&d->stats, entry->index, now > began ? now - began : 0, error);
+	command_stats_count(&d->stats, entry->index, ticks, error);
+	if (ticks >= d->slow_ticks) {
+		dispatch_note_slow(d, ctx, ticks);
+	}
 	d->host->stats.commands_processed++;
 	if (error) {
 		count_error(d, out, ctx->reply_at);
@@ -445,8 +449,9 @@ static void calibrate(struct dispatch *d, uint64_t now_ms)
 {
 	if (!d->settings_known) {
 		dispatch_config_changed(d);
+	} else {
+		dispatch_calibrate(d);
 	}
-	command_stats_calibrate(&d->stats);
 	d->calibrated_ms = now_ms;
 }
 

@@ -8,6 +8,8 @@ enum {
 	HASH_ENTRIES_DEFAULT = 512,
 	HASH_VALUE_DEFAULT = 64,
 	LIST_SIZE_DEFAULT = -2,
+	SLOW_USEC_DEFAULT = 10000,
+	SLOWLOG_LEN_DEFAULT = 128,
 };
 
 enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out)
@@ -40,6 +42,7 @@ void dispatch_destroy(struct dispatch *d)
 	if (d == NULL) {
 		return;
 	}
+	slowlog_reset(&d->slowlog);
 	watch_table_deinit(&d->watches);
 	command_stats_deinit(&d->stats);
 	command_table_deinit(&d->table);
@@ -73,7 +76,44 @@ void dispatch_config_changed(struct dispatch *d)
 	    (uint64_t)setting_int(d, "hash-max-listpack-value", HASH_VALUE_DEFAULT);
 	d->host->list_max_listpack_size =
 	    setting_int(d, "list-max-listpack-size", LIST_SIZE_DEFAULT);
+	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);
+	slowlog_set_max(&d->slowlog,
+			(size_t)setting_int(d, "slowlog-max-len", SLOWLOG_LEN_DEFAULT));
+	d->latency.threshold_ms = (uint64_t)setting_int(d, "latency-monitor-threshold", 0);
 	d->settings_known = true;
+	dispatch_calibrate(d);
+}
+
+void dispatch_calibrate(struct dispatch *d)
+{
+	uint64_t slow = UINT64_MAX;
+	size_t used = mem_used();
+
+	command_stats_calibrate(&d->stats);
+	if (d->slow_usec >= 0) {
+		slow = (uint64_t)d->slow_usec;
+	}
+	if (d->latency.threshold_ms > 0 && d->latency.threshold_ms * 1000 < slow) {
+		slow = d->latency.threshold_ms * 1000;
+	}
+	d->slow_ticks = slow > UINT32_MAX * UINT64_C(1000000)
+			    ? UINT64_MAX
+			    : (uint64_t)((double)slow * d->stats.ticks_per_us);
+	d->memory_peak = used > d->memory_peak ? used : d->memory_peak;
+}
+
+void dispatch_note_slow(struct dispatch *d, const struct command_ctx *ctx, uint64_t ticks)
+{
+	uint64_t usec = command_stats_usec(&d->stats, ticks);
+	const struct session *s = ctx->session;
+
+	if (d->slow_usec >= 0 && usec >= (uint64_t)d->slow_usec &&
+	    (ctx->cmd->flags & CMD_SKIP_SLOWLOG) == 0) {
+		slowlog_add(&d->slowlog, ctx->argv, ctx->argc, ctx->now_ms / 1000, usec,
+			    slice_str(s->addr), slice_str(s->name != NULL ? s->name : ""));
+	}
+	latency_add(&d->latency, (ctx->cmd->flags & CMD_FAST) != 0 ? "fast-command" : "command",
+		    ctx->now_ms / 1000, usec / 1000);
 }
 
 static bool key_exists(void *arg, struct slice name)

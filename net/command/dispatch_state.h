@@ -6,6 +6,8 @@
 #include "net/command/command_stats.h"
 #include "net/command/command_table.h"
 #include "net/command/dispatch.h"
+#include "net/command/latency_log.h"
+#include "net/command/slowlog.h"
 #include "net/command/watch.h"
 
 struct dispatch {
@@ -16,6 +18,12 @@ struct dispatch {
 	struct command_stats stats;
 	struct watch_table watches;
 	struct rng rng;
+	struct slowlog slowlog;
+	struct latency_log latency;
+	int64_t slow_usec;    /* slowlog-log-slower-than; negative: off */
+	uint64_t slow_ticks;  /* above which a command has to be looked at closely */
+	uint64_t memory_peak; /* highest heap use seen */
+	uint64_t anchor_wall_us, anchor_mono_us; /* for TIME */
 	struct cold_key *cold;
 	size_t cold_len, cold_cap;
 	size_t queue_bytes_max; /* of one session's MULTI */
@@ -29,6 +37,13 @@ struct dispatch {
  * thing in reply. */
 MUST_CHECK bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *entry,
 				    const struct slice *argv, size_t argc);
+
+/* Looks at clocks and memory again; about once a second. */
+void dispatch_calibrate(struct dispatch *d);
+
+/* A command took at least slow_ticks: into the slow log and the latency events it goes, where they
+ * want it. */
+void dispatch_note_slow(struct dispatch *d, const struct command_ctx *ctx, uint64_t ticks);
 
 /* Breaks the watch of a session when one of its watched keys has expired since. */
 void dispatch_check_watched_expiry(struct dispatch *d, struct session *s);

@@ -1,0 +1,188 @@
+/* DEBUG: a few switches and probes for tests. */
+#include "engine/base/alloc.h"
+#include "engine/base/logger.h"
+#include "net/command/command_groups.h"
+#include "net/command/command_host.h"
+#include "net/command/session.h"
+
+#include <stdio.h>
+
+enum { MATCH_TEXT_MAX = 1 << 20 };
+
+/* Holds this client back, and nobody else. */
+static void debug_sleep(struct command_ctx *ctx)
+{
+	double seconds;
+
+	if (!parse_float(ctx->argv[2], &seconds) || seconds < 0 || seconds > 1e9) {
+		seconds = 0;
+	}
+	if (seconds > 0 && command_wait_until(ctx, ctx->now_ms + (uint64_t)(seconds * 1000) + 1)) {
+		return;
+	}
+	resp_ok(ctx->reply);
+}
+
+static void debug_set_active_expire(struct command_ctx *ctx)
+{
+	ctx->host->no_active_expiry = slice_eq(ctx->argv[2], slice_str("0"));
+	resp_ok(ctx->reply);
+}
+
+static void debug_log(struct command_ctx *ctx)
+{
+	logger(LOG_LVL_WARNING, "DEBUG LOG: %.*s", (int)ctx->argv[2].len,
+	       (const char *)ctx->argv[2].data);
+	resp_ok(ctx->reply);
+}
+
+/* How long a match against a text of so many equal bytes takes. */
+static void debug_match(struct command_ctx *ctx)
+{
+	int64_t len;
+	uint8_t *text;
+
+	if (!command_arg_int(ctx, 2, &len, NULL)) {
+		return;
+	}
+	if (len < 0 || len > MATCH_TEXT_MAX) {
+		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
+		return;
+	}
+	text = mem_alloc((size_t)len + 1);
+	if (text == NULL) {
+		command_reply_status(ctx, ST_NO_MEMORY);
+		return;
+	}
+	memset(text, 'a', (size_t)len);
+	resp_bool(ctx->reply, glob_match(ctx->argv[3], slice_of(text, (size_t)len), false));
+	mem_free(text);
+}
+
+static void debug_object(struct command_ctx *ctx)
+{
+	struct store_key key;
+	struct meta m;
+	const char *encoding;
+	char line[160];
+	enum status st = command_lookup_any(ctx, 2, &key, &m);
+
+	if (st == ST_NOT_FOUND) {
+		resp_error(ctx->reply, ERR_NO_KEY);
+	}
+	if (st != ST_OK) {
+		return;
+	}
+	st = object_encoding(ctx, &key, &m, &encoding);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	(void)snprintf(line, sizeof line,
+		       "Value at:0x%llx refcount:1 encoding:%s serializedlength:%llu lru:0 "
+		       "lru_seconds_idle:0",
+		       m.form == FORM_LARGE ? (unsigned long long)m.id : 0ULL, encoding,
+		       m.form == FORM_LARGE ? (unsigned long long)m.count
+					    : (unsigned long long)m.payload.len);
+	resp_simple(ctx->reply, line);
+}
+
+static void protocol_array(struct command_ctx *ctx, bool as_set)
+{
+	if (as_set) {
+		resp_set(ctx->reply, 3);
+	} else {
+		resp_array(ctx->reply, 3);
+	}
+	for (int64_t i = 0; i < 3; i++) {
+		resp_int(ctx->reply, i);
+	}
+}
+
+static void protocol_map(struct command_ctx *ctx)
+{
+	resp_map(ctx->reply, 3);
+	for (int64_t i = 0; i < 3; i++) {
+		resp_int(ctx->reply, i);
+		resp_bool(ctx->reply, i == 1);
+	}
+}
+
+/* One reply of each kind that RESP knows. */
+static void debug_protocol(struct command_ctx *ctx)
+{
+	struct resp_writer *w = ctx->reply;
+
+	if (command_arg_is(ctx, 2, "string")) {
+		resp_bulk_str(w, "Hello World");
+	} else if (command_arg_is(ctx, 2, "integer")) {
+		resp_int(w, 12345);
+	} else if (command_arg_is(ctx, 2, "double")) {
+		resp_double(w, 3.141);
+	} else if (command_arg_is(ctx, 2, "bignum")) {
+		resp_big_number(w, slice_str("1234567999999999999999999999999999999"));
+	} else if (command_arg_is(ctx, 2, "null")) {
+		resp_null(w);
+	} else if (command_arg_is(ctx, 2, "array")) {
+		protocol_array(ctx, false);
+	} else if (command_arg_is(ctx, 2, "set")) {
+		protocol_array(ctx, true);
+	} else if (command_arg_is(ctx, 2, "map")) {
+		protocol_map(ctx);
+	} else if (command_arg_is(ctx, 2, "verbatim")) {
+		resp_verbatim(w, "txt", slice_str("This is a verbatim\nstring"));
+	} else if (command_arg_is(ctx, 2, "true")) {
+		resp_bool(w, true);
+	} else if (command_arg_is(ctx, 2, "false")) {
+		resp_bool(w, false);
+	} else {
+		resp_error(w,
+			   "ERR Wrong protocol type name. Please use one of the following: "
+			   "string|integer|double|bignum|null|array|set|map|verbatim|true|false");
+	}
+}
+
+static void debug_help(struct command_ctx *ctx)
+{
+	static const char *const lines[] = {
+	    "LOG <message>",
+	    "    Write a line into the server's log.",
+	    "OBJECT <key>",
+	    "    How a value is kept.",
+	    "PROTOCOL <type>",
+	    "    A reply of that type.",
+	    "SET-ACTIVE-EXPIRE (0|1)",
+	    "    Whether expired keys are removed before somebody meets them.",
+	    "SLEEP <seconds>",
+	    "    Hold this client back.",
+	    "STRINGMATCH-LEN <length> <pattern>",
+	    "    Match the pattern against so many letters a.",
+	    NULL};
+
+	command_reply_help(ctx, lines);
+}
+
+void cmd_debug(struct command_ctx *ctx)
+{
+	static const struct {
+		const char *name;
+		size_t argc;
+		command_fn run;
+	} verbs[] = {
+	    {"help", 2, debug_help},
+	    {"log", 3, debug_log},
+	    {"object", 3, debug_object},
+	    {"protocol", 3, debug_protocol},
+	    {"set-active-expire", 3, debug_set_active_expire},
+	    {"sleep", 3, debug_sleep},
+	    {"stringmatch-len", 4, debug_match},
+	};
+
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		if (ctx->argc == verbs[i].argc && command_arg_is(ctx, 1, verbs[i].name)) {
+			verbs[i].run(ctx);
+			return;
+		}
+	}
+	command_reply_bad_subcommand(ctx);
+}
