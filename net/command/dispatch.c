@@ -4,6 +4,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/invariant.h"
+#include "engine/base/logger.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/txn_queue.h"
 
@@ -53,7 +54,8 @@ __attribute__((format(printf, 5, 6))) static void reject(struct dispatch *d, str
 	}
 	if (entry != NULL && s->in_multi && strcmp(entry->full_name, "exec") == 0) {
 		txn_reset(s);
-		resp_error(w, "EXECABORT Transaction discarded because of: %s", text);
+		resp_error(w, "EXECABORT Transaction discarded because of: %s",
+			   strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
 	} else {
 		s->multi_failed |= s->in_multi;
 		resp_error(w, "%s", text);
@@ -471,6 +473,15 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 	}
 	d->may_wait = may_wait;
 	entry = command_table_resolve(&d->table, argv, argc);
+	if (entry == NULL && (word_is(argv[0], "post") || word_is(argv[0], "host:"))) {
+		/* A browser was made to talk to us: nothing after its headers may run. */
+		logger(LOG_LVL_WARNING,
+		       "an HTTP request came in place of a command, probably by a web page in a "
+		       "browser near here; the connection from %s is closed",
+		       s->addr);
+		s->close_after_reply = true;
+		goto out;
+	}
 	if (entry == NULL) {
 		reject_unknown(d, s, argv, argc, &w);
 		goto out;

@@ -23,7 +23,6 @@ OTHER = [
     ["ECHO", "a", "b"], ["SELECT", "0"], ["SELECT", "x"], ["SELECT", "-1"], ["SELECT", "99"],
     ["SELECT"], ["SELECT", "0", "1"], ["AUTH", "x"], ["AUTH", "default", "x"],
     ["AUTH", "nosuch", "x"], ["AUTH", "a", "b", "c"], ["AUTH"], ["RESET"], ["RESET", "x"],
-    ["READONLY"], ["READWRITE"], ["ASKING"],
     ["HELLO"], ["HELLO", "2"], ["HELLO", "3"], ["HELLO", "4"], ["HELLO", "1"], ["HELLO", "x"],
     ["HELLO", "3", "SETNAME", "n"], ["HELLO", "3", "SETNAME", "a b"], ["HELLO", "3", "AUTH", "x"],
     ["HELLO", "3", "AUTH", "nosuch", "x"], ["HELLO", "3", "NOSUCH"], ["HELLO", "2", "SETNAME"],
