@@ -14,7 +14,7 @@ bool bit_offset_arg(struct command_ctx *ctx, size_t arg, unsigned bits, uint64_t
 		unit = bits;
 	}
 	if (!string_to_int(text, &off) || __builtin_mul_overflow(off, unit, &off) || off < 0 ||
-	    (uint64_t)off / 8 >= string_len_max(ctx)) {
+	    !string_len_allowed(ctx, (uint64_t)off / 8 + 1)) {
 		resp_error(ctx->reply, "%s", bit_offset_error);
 		return false;
 	}

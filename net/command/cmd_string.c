@@ -13,24 +13,25 @@ enum {
 
 uint64_t string_len_max(const struct command_ctx *ctx)
 {
-	const char *text = NULL;
+	const char *text = ctx->host->ops->config_value(ctx->host, "proto-max-bulk-len");
 	int64_t v;
 
-	if (ctx->host != NULL && ctx->host->ops->config_value != NULL) {
-		text = ctx->host->ops->config_value(ctx->host, "proto-max-bulk-len");
-	}
 	if (text == NULL || !string_to_int(slice_str(text), &v) || v <= 0) {
 		return BULK_MAX_DEFAULT;
 	}
 	return (uint64_t)v;
 }
 
+bool string_len_allowed(const struct command_ctx *ctx, uint64_t len)
+{
+	return len <= BULK_MAX_LEAST || len <= string_len_max(ctx);
+}
+
 bool string_may_grow(struct command_ctx *ctx, uint64_t base, uint64_t extra)
 {
 	uint64_t total;
 
-	if (!__builtin_add_overflow(base, extra, &total) &&
-	    (total <= BULK_MAX_LEAST || total <= string_len_max(ctx))) {
+	if (!__builtin_add_overflow(base, extra, &total) && string_len_allowed(ctx, total)) {
 		return true;
 	}
 	resp_error(ctx->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");

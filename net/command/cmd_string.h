@@ -8,6 +8,9 @@
 /* proto-max-bulk-len as configured now; 512 MB when the host does not say. */
 uint64_t string_len_max(const struct command_ctx *ctx);
 
+/* True when a string may have len bytes. Short ones need no look at the configuration. */
+bool string_len_allowed(const struct command_ctx *ctx, uint64_t len);
+
 /* True when a string may grow to base + extra bytes; otherwise sends Redis's error. */
 MUST_CHECK bool string_may_grow(struct command_ctx *ctx, uint64_t base, uint64_t extra);
 

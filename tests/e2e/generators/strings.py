@@ -40,7 +40,7 @@ def options(rng, words):
         else:
             args.append(pick.case(rng, rng.choice(words)))
     if rng.random() < 0.03:
-        args.append(rng.choice(["EX", "PXAT", "", "XXX", "10"]))
+        args.append(rng.choice(["EX", "PXAT", "", "NXX", "10"]))
     return args
 
 

@@ -1,0 +1,116 @@
+/* Commands without a network. */
+#include "tests/support/command_box.h"
+
+#include "engine/base/alloc.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ARGS_MAX = 64, FAILURES_MAX = 1000, TRIES_MAX = 20000 };
+
+static const char *config_value(struct command_host *h, const char *name)
+{
+	struct command_box *b =
+	    (struct command_box *)(void *)((char *)h - offsetof(struct command_box, host));
+
+	return strcmp(name, "proto-max-bulk-len") == 0 ? b->bulk_len_max : NULL;
+}
+
+static const struct command_host_ops host_ops = {.config_value = config_value};
+
+void command_box_open(struct command_box *b, uint64_t seed)
+{
+	struct dispatch_options opts = {0};
+
+	*b = (struct command_box){.host = {.ops = &host_ops, .config_file = "", .executable = ""}};
+	engine_box_open(&b->engine, seed);
+	b->engine.now_ms = 1700000000000;
+	opts.engine = b->engine.e;
+	opts.host = &b->host;
+	assert_int_equal(dispatch_create(&opts, &b->dispatch), ST_OK);
+	session_init(&b->session, 1, b->engine.now_ms);
+	b->session.proto = 2;
+	b->session.authenticated = true;
+}
+
+void command_box_close(struct command_box *b)
+{
+	session_deinit(&b->session);
+	dispatch_destroy(b->dispatch);
+	engine_box_close(&b->engine);
+	buf_deinit(&b->out);
+}
+
+struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc)
+{
+	b->out.len = 0;
+	assert_int_equal(dispatch_request(b->dispatch, &b->session, argv, argc, &b->out,
+					  b->engine.now_ms, false),
+			 DISPATCH_DONE);
+	(void)engine_turn_end(b->engine.e);
+	return buf_slice(&b->out);
+}
+
+struct slice command_box_line(struct command_box *b, const char *line)
+{
+	struct slice argv[ARGS_MAX];
+	size_t argc = 0;
+
+	for (const char *p = line; *p != 0; p += *p == ' ') {
+		size_t n = strcspn(p, " ");
+
+		assert_true(argc < ARGS_MAX);
+		argv[argc++] = n == 2 && p[0] == '\'' ? slice_of("", 0) : slice_of(p, n);
+		p += n;
+	}
+	return command_box_run(b, argv, argc);
+}
+
+void command_box_check(struct command_box *b, const struct box_case *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct slice reply = command_box_line(b, cases[i].line);
+
+		if (!slice_eq(reply, slice_str(cases[i].reply))) {
+			print_error("%s\n  wanted %s  got    %.*s", cases[i].line, cases[i].reply,
+				    (int)reply.len, (const char *)reply.data);
+			fail();
+		}
+	}
+}
+
+void command_box_walk_memory(struct command_box *b, const char *line, const char *look)
+{
+	struct buf before = {0}, error = {0};
+	struct slice reply = command_box_line(b, look);
+
+	assert_int_equal(buf_append(&before, reply.data, reply.len), ST_OK);
+	for (int n = 0, tries = 0;; n++, tries++) {
+		mem_fail_nth(n);
+		reply = command_box_line(b, line);
+		mem_fail_nth(-1);
+		if (reply.len > 0 && reply.data[0] != '-') {
+			break;
+		}
+		if (slice_has_prefix(reply, slice_str("-MISCONF "))) {
+			/* It was the log's or the checkpoint's allocation: they try again. */
+			(void)usleep(1000);
+			n -= n > 0;
+		}
+		error.len = 0;
+		assert_int_equal(buf_append(&error, reply.data, reply.len), ST_OK);
+		if (n > FAILURES_MAX || tries > TRIES_MAX) {
+			print_error("%s\n  always %.*s", line, (int)error.len,
+				    (const char *)error.data);
+			fail();
+		}
+		assert_true(slice_eq(command_box_line(b, look), buf_slice(&before)));
+	}
+	buf_deinit(&before);
+	buf_deinit(&error);
+}

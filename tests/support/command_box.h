@@ -1,0 +1,39 @@
+/* Commands without a network: an engine, a dispatch, a session and a host that knows only settings.
+ */
+#ifndef CAIRN_TESTS_SUPPORT_COMMAND_BOX_H
+#define CAIRN_TESTS_SUPPORT_COMMAND_BOX_H
+
+#include "net/command/dispatch.h"
+#include "tests/support/engine_box.h"
+
+struct command_box {
+	struct engine_box engine;
+	struct command_host host;
+	struct dispatch *dispatch;
+	struct session session;
+	struct buf out;		  /* the last reply */
+	const char *bulk_len_max; /* the setting proto-max-bulk-len; NULL: not set */
+};
+
+/* A command with its arguments, separated by single spaces ('' is an empty one), and the reply's
+ * bytes. */
+struct box_case {
+	const char *line, *reply;
+};
+
+/* Opens; asserts on failure. The session speaks RESP2. */
+void command_box_open(struct command_box *b, uint64_t seed);
+void command_box_close(struct command_box *b);
+
+/* Runs a command and returns its reply, valid until the next one. */
+struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc);
+struct slice command_box_line(struct command_box *b, const char *line);
+
+/* Runs the cases in order and asserts each reply; says which one failed. */
+void command_box_check(struct command_box *b, const struct box_case *cases, size_t count);
+
+/* Asserts that every way an allocation may fail while line runs leads to an -OOM or -ERR reply
+ * that leaves the reply to look as it was before, until it succeeds. */
+void command_box_walk_memory(struct command_box *b, const char *line, const char *look);
+
+#endif
