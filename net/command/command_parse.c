@@ -159,6 +159,10 @@ bool glob_match(struct slice pattern, struct slice text, bool nocase)
 	size_t p = 0, t = 0;
 	size_t star_p = SIZE_MAX, star_t = 0; /* behind the last star; where its text ends */
 
+	if (text.len == 0) {
+		/* As in Redis, where "**" does not match the empty key although "*" gives it. */
+		return pattern.len == 0 || (pattern.len == 1 && pattern.data[0] == '*');
+	}
 	while (t < text.len) {
 		if (p < pattern.len && pattern.data[p] == '*') {
 			star_p = ++p;

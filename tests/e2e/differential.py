@@ -56,8 +56,13 @@ def accepted(rows, step, theirs, ours):
 class Side:
     """One server and its connections during a round."""
 
+    settings = {}  # port -> all directives as they were before the first round
+
     def __init__(self, port, proto):
         self.port, self.proto, self.connections = port, proto, {}
+        if port not in Side.settings:
+            with Client(port) as c:
+                Side.settings[port] = self.config(c)
 
     def at(self, index):
         if index not in self.connections:
@@ -73,7 +78,14 @@ class Side:
             self.drop(index)
         with Client(self.port) as c:
             c.call("FLUSHALL")
-            c.call("CONFIG", "RESETSTAT")
+            for name, value in self.config(c).items():
+                if Side.settings[self.port].get(name) != value:
+                    c.call("CONFIG", "SET", name, Side.settings[self.port][name])
+
+    @staticmethod
+    def config(client):
+        pairs = client.call("CONFIG", "GET", "*")
+        return dict(zip(pairs[::2], pairs[1::2]))
 
     def read(self, index):
         """(reply, bytes); a closed connection is a reply of its own and is opened anew."""

@@ -23,7 +23,8 @@ foreach(source ${fuzz_sources})
 		math(EXPR limit "${CAIRN_FUZZ_SECONDS} + 120")
 		cairn_test(fuzz.${name} fuzz ${limit} COMMAND ${target}
 			-max_total_time=${CAIRN_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
-			-max_len=65536 -print_final_stats=1 -artifact_prefix=${found}- ${found} ${seeds})
+			-max_len=65536 -print_final_stats=1 -artifact_prefix=${found}-
+			${found} ${seeds})
 	else()
 		target_sources(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_replay.c)
 		cairn_test(fuzz.${name} fuzz 300 COMMAND ${target} ${corpus})
