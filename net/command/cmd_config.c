@@ -83,7 +83,7 @@ static void cmd_config_set(struct command_ctx *ctx)
 	enum status st;
 
 	if (ctx->argc % 2 != 0) {
-		resp_error(ctx->reply, "ERR wrong number of arguments for 'config|set' command");
+		resp_error(ctx->reply, ERR_SYNTAX);
 		return;
 	}
 	if (!set_names_ok(ctx)) {

@@ -1,0 +1,470 @@
+/* COMMAND: what commands there are, and what is known of them. */
+#include "net/command/command_facts.h"
+#include "net/command/command_groups.h"
+#include "net/command/dispatch_state.h"
+
+/* In the order in which COMMAND prints them. */
+static const struct {
+	uint32_t flag;
+	const char *name;
+} flag_names[] = {
+    {CMD_WRITE, "write"},
+    {CMD_READONLY, "readonly"},
+    {CMD_DENYOOM, "denyoom"},
+    {CMD_ADMIN, "admin"},
+    {CMD_PUBSUB, "pubsub"},
+    {CMD_NOSCRIPT, "noscript"},
+    {CMD_BLOCKING, "blocking"},
+    {CMD_LOADING, "loading"},
+    {CMD_STALE, "stale"},
+    {CMD_SKIP_MONITOR, "skip_monitor"},
+    {CMD_SKIP_SLOWLOG, "skip_slowlog"},
+    {CMD_FAST, "fast"},
+    {CMD_NO_AUTH, "no_auth"},
+    {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
+    {CMD_NO_ASYNC_LOADING, "no_async_loading"},
+    {CMD_NO_MULTI, "no_multi"},
+    {CMD_MOVABLE_KEYS, "movablekeys"},
+    {CMD_ALLOW_BUSY, "allow_busy"},
+};
+enum { FLAG_NAMES = sizeof flag_names / sizeof flag_names[0] };
+
+static void reply_flags(struct resp_writer *w, uint32_t flags)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FLAG_NAMES; i++) {
+		n += (flags & flag_names[i].flag) != 0;
+	}
+	resp_set(w, n);
+	for (size_t i = 0; i < FLAG_NAMES; i++) {
+		if ((flags & flag_names[i].flag) != 0) {
+			resp_simple(w, flag_names[i].name);
+		}
+	}
+}
+
+static size_t count_words(const char *words)
+{
+	struct slice rest = slice_str(words != NULL ? words : ""), word;
+	size_t n = 0;
+
+	while (facts_word(&rest, ' ', &word)) {
+		n++;
+	}
+	return n;
+}
+
+static void reply_categories(struct resp_writer *w, const char *acl)
+{
+	struct slice rest = slice_str(acl != NULL ? acl : ""), word;
+
+	resp_set(w, count_words(acl));
+	while (facts_word(&rest, ' ', &word)) {
+		char text[32] = "@";
+		size_t len = word.len < sizeof text - 2 ? word.len : sizeof text - 2;
+
+		memcpy(text + 1, word.data, len);
+		text[1 + len] = 0;
+		resp_simple(w, text);
+	}
+}
+
+static void reply_tips(struct resp_writer *w, const char *tips)
+{
+	struct slice rest = slice_str(tips != NULL ? tips : ""), word;
+
+	resp_set(w, count_words(tips));
+	while (facts_word(&rest, ' ', &word)) {
+		resp_bulk(w, word);
+	}
+}
+
+/* A container's own line, or a command's or subcommand's. */
+static void reply_info(struct resp_writer *w, const struct command_entry *e)
+{
+	static const struct command_facts unknown = {0};
+	const struct command_facts *f = command_facts_find(e->full_name);
+
+	f = f != NULL ? f : &unknown;
+	resp_array(w, 10);
+	resp_bulk_str(w, e->full_name);
+	resp_int(w, e->cmd->arity);
+	reply_flags(w, e->cmd->flags);
+	resp_int(w, e->cmd->keys.first);
+	resp_int(w, e->cmd->keys.last);
+	resp_int(w, e->cmd->keys.step);
+	reply_categories(w, f->acl);
+	reply_tips(w, f->tips);
+	facts_reply_key_specs(w, slice_str(f->keys != NULL ? f->keys : ""));
+	if (e->subs_count == 0) {
+		resp_set(w, 0);
+		return;
+	}
+	resp_array(w, e->subs_count);
+	for (size_t i = 0; i < e->subs_count; i++) {
+		reply_info(w, &e->subs[i]); /* subcommands have none of their own */
+	}
+}
+
+static void reply_all(struct command_ctx *ctx)
+{
+	const struct command_table *t = &ctx->dispatch->table;
+
+	resp_array(ctx->reply, t->top_count);
+	for (size_t i = 0; i < t->top_count; i++) {
+		reply_info(ctx->reply, &t->entries[i]);
+	}
+}
+
+void cmd_command(struct command_ctx *ctx)
+{
+	reply_all(ctx);
+}
+
+static void cmd_command_count(struct command_ctx *ctx)
+{
+	resp_int(ctx->reply, (int64_t)ctx->dispatch->table.top_count);
+}
+
+static void cmd_command_info(struct command_ctx *ctx)
+{
+	if (ctx->argc == 2) {
+		reply_all(ctx);
+		return;
+	}
+	resp_array(ctx->reply, ctx->argc - 2);
+	for (size_t i = 2; i < ctx->argc; i++) {
+		const struct command_entry *e =
+		    command_table_find_full(&ctx->dispatch->table, ctx->argv[i]);
+
+		if (e != NULL) {
+			reply_info(ctx->reply, e);
+		} else {
+			resp_null(ctx->reply);
+		}
+	}
+}
+
+/* --- DOCS --- */
+
+static void reply_pair(struct resp_writer *w, const char *name, const char *value)
+{
+	if (value != NULL) {
+		resp_bulk_str(w, name);
+		resp_bulk_str(w, value);
+	}
+}
+
+static void reply_doc_flags(struct resp_writer *w, const char *flags)
+{
+	struct slice rest = slice_str(flags), word;
+
+	resp_bulk_str(w, "doc_flags");
+	resp_set(w, count_words(flags));
+	while (facts_word(&rest, ' ', &word)) {
+		resp_simple(w, slice_eq(word, slice_str("deprecated")) ? "deprecated" : "syscmd");
+	}
+}
+
+static void reply_docs(struct resp_writer *w, const struct command_entry *e)
+{
+	const struct command_facts *f = command_facts_find(e->full_name);
+
+	resp_bulk_str(w, e->full_name);
+	if (f == NULL) {
+		resp_map(w, 0);
+		return;
+	}
+	resp_map(w, 4 + (size_t)(f->doc_flags != NULL) + (size_t)(f->deprecated_since != NULL) +
+			(size_t)(f->replaced_by != NULL) + (size_t)(f->args != NULL) +
+			(size_t)(e->subs_count > 0));
+	reply_pair(w, "summary", f->summary);
+	reply_pair(w, "since", f->since);
+	reply_pair(w, "group", f->group);
+	reply_pair(w, "complexity", f->complexity);
+	if (f->doc_flags != NULL) {
+		reply_doc_flags(w, f->doc_flags);
+	}
+	reply_pair(w, "deprecated_since", f->deprecated_since);
+	reply_pair(w, "replaced_by", f->replaced_by);
+	if (f->args != NULL) {
+		resp_bulk_str(w, "arguments");
+		facts_reply_args(w, slice_str(f->args));
+	}
+	if (e->subs_count > 0) {
+		resp_bulk_str(w, "subcommands");
+		resp_map(w, e->subs_count);
+		for (size_t i = 0; i < e->subs_count; i++) {
+			reply_docs(w, &e->subs[i]);
+		}
+	}
+}
+
+static void cmd_command_docs(struct command_ctx *ctx)
+{
+	const struct command_table *t = &ctx->dispatch->table;
+	size_t mark, n = 0;
+
+	if (ctx->argc == 2) {
+		resp_map(ctx->reply, t->top_count);
+		for (size_t i = 0; i < t->top_count; i++) {
+			reply_docs(ctx->reply, &t->entries[i]);
+		}
+		return;
+	}
+	mark = resp_deferred_begin(ctx->reply);
+	for (size_t i = 2; i < ctx->argc; i++) {
+		const struct command_entry *e = command_table_find_full(t, ctx->argv[i]);
+
+		if (e != NULL) {
+			reply_docs(ctx->reply, e);
+			n++;
+		}
+	}
+	resp_deferred_end(ctx->reply, mark, '%', n);
+}
+
+/* --- LIST --- */
+
+enum list_filter { LIST_ALL, LIST_ACLCAT, LIST_PATTERN, LIST_NONE };
+
+static bool in_category(const char *full_name, struct slice category)
+{
+	const struct command_facts *f = command_facts_find(full_name);
+	struct slice rest = slice_str(f != NULL && f->acl != NULL ? f->acl : ""), word;
+	char text[32];
+
+	if (category.len >= sizeof text) {
+		return false;
+	}
+	memcpy(text, category.data, category.len);
+	text[category.len] = 0;
+	while (facts_word(&rest, ' ', &word)) {
+		if (word_is(word, text)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void cmd_command_list(struct command_ctx *ctx)
+{
+	const struct command_table *t = &ctx->dispatch->table;
+	enum list_filter filter = LIST_ALL;
+	size_t mark, n = 0;
+
+	if (ctx->argc == 5 && command_arg_is(ctx, 2, "filterby")) {
+		if (command_arg_is(ctx, 3, "aclcat")) {
+			filter = LIST_ACLCAT;
+		} else if (command_arg_is(ctx, 3, "pattern")) {
+			filter = LIST_PATTERN;
+		} else if (command_arg_is(ctx, 3, "module")) {
+			filter = LIST_NONE; /* there are no modules */
+		}
+	}
+	if (ctx->argc != 2 && filter == LIST_ALL) {
+		resp_error(ctx->reply, ERR_SYNTAX);
+		return;
+	}
+	mark = resp_deferred_begin(ctx->reply);
+	for (size_t i = 0; i < t->count && filter != LIST_NONE; i++) {
+		const char *name = t->entries[i].full_name;
+
+		if ((filter == LIST_ACLCAT && !in_category(name, ctx->argv[4])) ||
+		    (filter == LIST_PATTERN && !glob_match(ctx->argv[4], slice_str(name), true))) {
+			continue;
+		}
+		resp_bulk_str(ctx->reply, name);
+		n++;
+	}
+	resp_deferred_end(ctx->reply, mark, ctx->argc == 2 ? '~' : '*', n);
+}
+
+/* --- GETKEYS --- */
+
+/* Where the keys of a specification begin in a command line; 0: nowhere. */
+static size_t spec_begin(const struct key_spec *k, const struct slice *argv, size_t argc)
+{
+	char word[64];
+
+	if (!k->by_keyword) {
+		return k->begin > 0 && (size_t)k->begin < argc ? (size_t)k->begin : 0;
+	}
+	if (k->keyword.len >= sizeof word) {
+		return 0;
+	}
+	memcpy(word, k->keyword.data, k->keyword.len);
+	word[k->keyword.len] = 0;
+	for (size_t i = 1; i + 1 < argc; i++) {
+		if (word_is(argv[i], word)) {
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+/* The first and last key position and the step. False: the command line makes no sense. */
+static bool spec_find(const struct key_spec *k, size_t begin, const struct slice *argv, size_t argc,
+		      size_t range[3])
+{
+	int64_t last;
+
+	if (k->by_number) {
+		size_t at = begin + (size_t)k->find[0];
+		int64_t n;
+
+		if (at >= argc || !parse_int(argv[at], &n) || n < 1 || n > (int64_t)argc) {
+			return false;
+		}
+		range[0] = begin + (size_t)k->find[1];
+		range[2] = (size_t)k->find[2];
+		range[1] = range[0] + (size_t)(n - 1) * range[2];
+		return range[1] < argc;
+	}
+	last = k->find[0] >= 0 ? (int64_t)begin + k->find[0] : (int64_t)argc + k->find[0];
+	if (k->find[0] < 0 && k->find[2] > 1) {
+		last = (int64_t)begin + ((int64_t)argc - (int64_t)begin) / k->find[2] + k->find[0];
+	}
+	range[0] = begin;
+	range[1] = (size_t)last;
+	range[2] = (size_t)k->find[1];
+	return last >= (int64_t)begin && last < (int64_t)argc;
+}
+
+/* SET and BITFIELD say more exactly than their specification what they do with the key. */
+static struct slice exact_flags(const char *name, const struct key_spec *k,
+				const struct slice *argv, size_t argc)
+{
+	bool gets = false, sets = false;
+
+	for (size_t i = 2; i < argc; i++) {
+		gets |= word_is(argv[i], "get");
+		sets |= word_is(argv[i], "set") || word_is(argv[i], "incrby");
+	}
+	if (strcmp(name, "set") == 0 && !gets) {
+		return slice_str("OW update");
+	}
+	if (strcmp(name, "set") == 0) {
+		return slice_str("RW access update");
+	}
+	if (strcmp(name, "bitfield") == 0) {
+		return slice_str(sets ? "RW access update" : "RO access");
+	}
+	return k->flags;
+}
+
+static void reply_key(struct resp_writer *w, struct slice key, struct slice flags, bool with_flags)
+{
+	struct slice rest = flags, word;
+	size_t n = 0;
+
+	if (!with_flags) {
+		resp_bulk(w, key);
+		return;
+	}
+	resp_array(w, 2);
+	resp_bulk(w, key);
+	while (facts_word(&rest, ' ', &word)) {
+		n++;
+	}
+	resp_set(w, n);
+	for (rest = flags; facts_word(&rest, ' ', &word);) {
+		char text[32];
+		size_t len = word.len < sizeof text ? word.len : sizeof text - 1;
+
+		memcpy(text, word.data, len);
+		text[len] = 0;
+		resp_simple(w, text);
+	}
+}
+
+static void get_keys(struct command_ctx *ctx, bool with_flags)
+{
+	const struct slice *argv = ctx->argv + 2;
+	size_t argc = ctx->argc - 2, mark, n = 0;
+	const struct command_entry *e = command_table_resolve(&ctx->dispatch->table, argv, argc);
+	const struct command_facts *f = e == NULL ? NULL : command_facts_find(e->full_name);
+	struct slice rest;
+	struct key_spec k;
+
+	if (e == NULL) {
+		resp_error(ctx->reply, "ERR Invalid command specified");
+		return;
+	}
+	if (f == NULL || f->keys == NULL) {
+		resp_error(ctx->reply, "ERR The command has no key arguments");
+		return;
+	}
+	if (!command_arity_ok(e->cmd, argc)) {
+		resp_error(ctx->reply, "ERR Invalid number of arguments specified for command");
+		return;
+	}
+	mark = resp_deferred_begin(ctx->reply);
+	for (rest = slice_str(f->keys); key_spec_next(&rest, &k);) {
+		size_t begin = spec_begin(&k, argv, argc), range[3];
+
+		if (begin == 0) {
+			continue;
+		}
+		if (!spec_find(&k, begin, argv, argc, range)) {
+			n = 0;
+			break;
+		}
+		for (size_t i = range[0]; i <= range[1]; i += range[2], n++) {
+			reply_key(ctx->reply, argv[i], exact_flags(e->full_name, &k, argv, argc),
+				  with_flags);
+		}
+	}
+	if (n == 0) {
+		command_failed(ctx); /* takes back the mark */
+		resp_error(ctx->reply, "ERR Invalid arguments specified for command");
+		return;
+	}
+	resp_deferred_end(ctx->reply, mark, '*', n);
+}
+
+static void cmd_command_getkeys(struct command_ctx *ctx)
+{
+	get_keys(ctx, false);
+}
+
+static void cmd_command_getkeysandflags(struct command_ctx *ctx)
+{
+	get_keys(ctx, true);
+}
+
+static void cmd_command_help(struct command_ctx *ctx)
+{
+	static const char *const lines[] = {
+	    "(no subcommand)",
+	    "    All commands, as INFO describes them.",
+	    "COUNT",
+	    "    How many commands there are.",
+	    "DOCS [<command> ...]",
+	    "    Documentation: summary, arguments and so on.",
+	    "GETKEYS <command line>",
+	    "    The keys in it.",
+	    "GETKEYSANDFLAGS <command line>",
+	    "    The keys in it, and what is done to them.",
+	    "INFO [<command> ...]",
+	    "    Arity, flags, key positions, categories, hints.",
+	    "LIST [FILTERBY (ACLCAT <category>|PATTERN <pattern>|MODULE <name>)]",
+	    "    Names of commands.",
+	    NULL};
+
+	command_reply_help(ctx, lines);
+}
+
+#define COMMAND_COMMON CMD_LOADING | CMD_STALE
+
+const struct command subcommands_command[] = {
+    {"count", 2, COMMAND_COMMON, NO_KEYS, cmd_command_count, NULL},
+    {"docs", -2, COMMAND_COMMON, NO_KEYS, cmd_command_docs, NULL},
+    {"getkeys", -4, COMMAND_COMMON, NO_KEYS, cmd_command_getkeys, NULL},
+    {"getkeysandflags", -4, COMMAND_COMMON, NO_KEYS, cmd_command_getkeysandflags, NULL},
+    {"help", 2, COMMAND_COMMON, NO_KEYS, cmd_command_help, NULL},
+    {"info", -2, COMMAND_COMMON, NO_KEYS, cmd_command_info, NULL},
+    {"list", -2, COMMAND_COMMON, NO_KEYS, cmd_command_list, NULL},
+    {.name = NULL},
+};
