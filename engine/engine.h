@@ -87,6 +87,9 @@ enum status engine_writable(const struct engine *e);
 /* How long a writer should be held before its next command, microseconds; 0 below half full. */
 uint32_t engine_backpressure_us(const struct engine *e);
 
+/* Counts a writer that was held (engine_stats.throttled). */
+void engine_count_throttled(struct engine *e);
+
 /* --- keys: see engine/keyspace.h for reads and writes in terms of user keys --- */
 
 /* --- the loop --- */

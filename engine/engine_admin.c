@@ -38,6 +38,11 @@ void engine_set_wal(struct engine *e, int compression_level, uint64_t keep_size,
 	wal_writer_set_retention(e->wal, keep_size, keep_ms);
 }
 
+void engine_count_throttled(struct engine *e)
+{
+	e->stats.throttled++;
+}
+
 void engine_set_memtable_max(struct engine *e, uint64_t bytes)
 {
 	e->memtable_max = bytes;

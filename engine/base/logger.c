@@ -18,6 +18,11 @@ void logger_set(logger_sink sink, void *arg, enum log_level min_level)
 	atomic_store(&the_sink, sink);
 }
 
+void logger_set_level(enum log_level min_level)
+{
+	atomic_store(&the_level, (int)min_level);
+}
+
 void logger(enum log_level level, const char *fmt, ...)
 {
 	logger_sink sink = atomic_load(&the_sink);

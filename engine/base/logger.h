@@ -11,6 +11,9 @@ typedef void (*logger_sink)(void *arg, enum log_level level, const char *line);
  * level only changing. A NULL sink drops everything. */
 void logger_set(logger_sink sink, void *arg, enum log_level min_level);
 
+/* Changes the lowest level alone. Any thread. */
+void logger_set_level(enum log_level min_level);
+
 /* Formats one line (cut at 1023 bytes) and hands it to the sink. errno is preserved. */
 void logger(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -4,8 +4,8 @@
 #include "net/proto/resp_reader.h"
 
 #include "engine/base/alloc.h"
+#include "net/proto/quoted_words.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -251,100 +251,27 @@ static enum status next_multibulk(struct resp_reader *r, struct slice in,
 	return st;
 }
 
-static int hex_value(uint8_t c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
-/* What a backslash inside double quotes stands for; *used characters of text are eaten. */
-static char unescape(const uint8_t *text, size_t avail, size_t *used)
-{
-	static const char from[] = "nrtba";
-	static const char to[] = "\n\r\t\b\a";
-	const char *known;
-
-	if (avail >= 4 && text[1] == 'x' && isxdigit(text[2]) && isxdigit(text[3])) {
-		*used = 4;
-		return (char)(hex_value(text[2]) * 16 + hex_value(text[3]));
-	}
-	*used = 2;
-	known = text[1] == '\0' ? NULL : strchr(from, text[1]);
-	return known != NULL ? to[known - from] : (char)text[1];
-}
-
-/* One word of an inline request that may hold quotes, unescaped to dst. Returns the bytes eaten,
- * 0 when a quote is not closed or followed by more than a space. */
-static size_t quoted_word(const uint8_t *text, size_t len, char *dst, size_t *dst_len)
-{
-	char quote = 0;
-	size_t i = 0, n = 0;
-
-	while (i < len) {
-		uint8_t c = text[i];
-
-		if (quote == 0) {
-			if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
-				break;
-			}
-			if (c == '"' || c == '\'') {
-				quote = (char)c;
-			} else {
-				dst[n++] = (char)c;
-			}
-			i++;
-		} else if (c == '\\' && quote == '"' && i + 1 < len) {
-			size_t used;
-
-			dst[n++] = unescape(text + i, len - i, &used);
-			i += used;
-		} else if (c == '\\' && quote == '\'' && i + 1 < len && text[i + 1] == '\'') {
-			dst[n++] = '\'';
-			i += 2;
-		} else if (c == (uint8_t)quote) {
-			if (i + 1 < len && !isspace(text[i + 1])) {
-				return 0;
-			}
-			*dst_len = n;
-			return i + 1;
-		} else {
-			dst[n++] = (char)c;
-			i++;
-		}
-	}
-	*dst_len = n;
-	return quote == 0 ? i : 0;
-}
-
 static enum status split_inline(struct resp_reader *r, const uint8_t *text, size_t len)
 {
-	size_t i = 0, out = 0;
+	size_t at = 0, out = 0, n = 0;
+	enum status st = ST_OK;
 
 	/* One copy for all words: unescaping never makes them longer. */
 	r->inline_copy = mem_alloc(len + 1);
 	if (r->inline_copy == NULL) {
 		return ST_NO_MEMORY;
 	}
-	for (;;) {
-		size_t used, n;
-		enum status st;
-
-		while (i < len && isspace(text[i])) {
-			i++;
+	while (st == ST_OK) {
+		st = quoted_word_next(text, len, &at, r->inline_copy + out, &n);
+		if (st == ST_OK) {
+			st = add_span(r, out, n);
+			out += n;
 		}
-		if (i == len) {
-			return ST_OK;
-		}
-		used = quoted_word(text + i, len - i, r->inline_copy + out, &n);
-		if (used == 0) {
-			return fail(r, "unbalanced quotes in request");
-		}
-		st = add_span(r, out, n);
-		if (st != ST_OK) {
-			return st;
-		}
-		out += n;
-		i += used;
 	}
+	if (st == ST_INVALID) {
+		return fail(r, "unbalanced quotes in request");
+	}
+	return st == ST_END ? ST_OK : st;
 }
 
 static enum status next_inline(struct resp_reader *r, struct slice in,

@@ -1,0 +1,92 @@
+/* Configuration: the directives of config.def, from defaults, a file, arguments and CONFIG SET. */
+#ifndef CAIRN_NET_CONFIG_H
+#define CAIRN_NET_CONFIG_H
+
+#include "engine/base/buf.h"
+#include "engine/base/slice.h"
+#include "engine/base/status.h"
+
+#include <stdbool.h>
+
+enum config_id {
+#define CONFIG(id, name, other, kind, init, least, most, flags, words) CONFIG_##id,
+#include "net/config.def"
+#undef CONFIG
+	CONFIG_COUNT
+};
+
+struct config {
+	char *text[CONFIG_COUNT];     /* owned; as CONFIG GET prints it */
+	int64_t number[CONFIG_COUNT]; /* INT, MEMORY (bytes), OCTAL, BOOL (0, 1), ENUM (index of the
+					 word) */
+	bool given[CONFIG_COUNT];     /* by file, argument or CONFIG SET */
+	char *file;		      /* absolute path, or NULL */
+	int depth;		      /* of includes */
+};
+
+/* Everything at its default. ST_NO_MEMORY. */
+MUST_CHECK enum status config_init(struct config *c);
+void config_deinit(struct config *c);
+
+/* Reads a redis.conf-style file ("-": stdin). On ST_INVALID error says file, line, text and reason.
+ */
+MUST_CHECK enum status config_read_file(struct config *c, const char *path, struct buf *error);
+
+/* Reads redis-server-style arguments after the program's name: [FILE] [--directive value ...]. */
+MUST_CHECK enum status config_read_args(struct config *c, int argc, char **argv, struct buf *error);
+
+/* Id of a name or alias, ignoring case; CONFIG_COUNT: unknown. */
+enum config_id config_find(struct slice name);
+const char *config_name(enum config_id id);
+
+static inline int64_t config_int(const struct config *c, enum config_id id)
+{
+	return c->number[id];
+}
+
+static inline const char *config_text(const struct config *c, enum config_id id)
+{
+	return c->text[id];
+}
+
+/* Sets name, value pairs at run time, all or none. error: "NAME') - reason", for Redis's message.
+ * local: the client may change protected ones when enable-protected-configs says local. */
+MUST_CHECK enum status config_set_pairs(struct config *c, const struct slice *pairs, size_t count,
+					bool local, struct buf *error);
+
+/* Calls each for every directive whose name or alias matches the glob. */
+void config_each(const struct config *c, struct slice pattern,
+		 void (*each)(void *arg, const char *name, const char *value), void *arg);
+
+/* Rewrites the file that was read: comments and order stay, changed values are replaced, what is
+ * not in it and differs from its default is added. Written beside, synced, renamed. */
+MUST_CHECK enum status config_rewrite(const struct config *c, struct buf *error);
+
+/* Names of given directives that have no meaning here, for one notice; false when there are none.
+ */
+bool config_meaningless(const struct config *c, struct buf *names);
+
+/* --- net/config_value.c: one value --- */
+
+/* Checks and normalises the words of a directive's value; gives its text (owned) and number. reason
+ * gets Redis's words. */
+MUST_CHECK enum status config_parse(const struct config *c, enum config_id id,
+				    const struct slice *words, size_t count, char **text,
+				    int64_t *number, const char **reason);
+/* True when the directive takes several words. */
+bool config_many_words(enum config_id id);
+
+enum config_flags {
+	IMMUTABLE = 1,
+	PROTECTED = 2,
+	NO_MEANING = 4,
+	ABSENT = 8,
+	PATH = 16,
+	PASSWORD = 32,
+	HIDDEN = 64
+};
+unsigned config_flags(enum config_id id);
+const char *config_default(enum config_id id);
+const char *config_alias(enum config_id id); /* NULL: none */
+
+#endif

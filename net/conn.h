@@ -1,0 +1,72 @@
+/* One client connection: bytes in, requests run, replies out when they may leave. Executor thread.
+ */
+#ifndef CAIRN_NET_CONN_H
+#define CAIRN_NET_CONN_H
+
+#include "engine/base/buf.h"
+#include "net/command/session.h"
+#include "net/proto/resp_reader.h"
+
+#include <event2/event.h>
+
+struct server;
+
+/* Output up to off may leave once lsn is acknowledged. */
+struct conn_mark {
+	size_t off;
+	uint64_t lsn;
+};
+
+enum conn_wait {
+	CONN_READY,
+	CONN_COLD,  /* its next request waits for a prefetch */
+	CONN_LATER, /* its next request is to be tried again next turn */
+	CONN_HELD,  /* back-pressure: until hold_until_us */
+	CONN_PAUSED /* CLIENT PAUSE */
+};
+
+struct conn {
+	struct session session; /* first */
+	struct server *server;
+	struct conn *next, *prev;
+	struct conn *dirty_next, *gated_next;
+	bool in_dirty, in_gated, dead, writing, reading;
+	int fd;
+	struct event *read_event, *write_event;
+	struct resp_reader reader;
+	struct buf in;	/* bytes not yet run; empty for most clients at most times */
+	struct buf out; /* replies not yet sent, from out_sent on */
+	size_t out_sent;
+	struct conn_mark *marks; /* ascending; grows with the turns that one reply waits for */
+	size_t marks_count, marks_cap, marks_first;
+	enum conn_wait wait;
+	bool no_wait; /* the next request has waited and runs now */
+	uint64_t hold_until_us;
+	uint64_t soft_limit_since_ms;
+};
+
+/* Takes over an accepted, non-blocking socket. NULL: out of memory (the socket is closed). */
+struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr);
+
+/* Closes and forgets; the memory goes at the end of the turn (conn_reap). */
+void conn_close(struct conn *c);
+
+/* Runs what is pending, as far as it may run now. */
+void conn_run(struct conn *c);
+
+/* Goes on reading after a wait that left nothing pending. */
+void conn_resume(struct conn *c);
+
+/* Sends what may leave; called at the end of a turn. */
+void conn_flush(struct conn *c);
+
+/* Puts the client on the list of those that the end of this turn looks at. */
+void conn_touch(struct conn *c);
+
+/* Frees closed connections. */
+void conn_reap(struct server *s);
+
+/* Output that waits, gated or not. */
+size_t conn_output(const struct conn *c);
+
+#endif

@@ -1,0 +1,309 @@
+/* Listening sockets: addresses of bind, the Unix socket, and who may come in. */
+#include "engine/base/logger.h"
+#include "net/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ACCEPTS_PER_TURN = 1000, ACCEPT_RETRY_MS = 100, ADDR_LEN = 64, HOST_LEN = 256 };
+
+static const char denied[] =
+    "-DENIED Cairn is running in protected mode because protected mode is enabled and no password "
+    "is "
+    "set for the default user. In this mode connections are only accepted from the loopback "
+    "interface. To connect from elsewhere: 1) send 'CONFIG SET protected-mode no' from the machine "
+    "the node runs on, if it cannot be reached from the internet (CONFIG REWRITE makes that "
+    "permanent); 2) or set 'protected-mode no' in the configuration file and restart; 3) or start "
+    "the node with '--protected-mode no'; 4) or set a password with requirepass.\r\n";
+
+/* --- accepting --- */
+
+static void socket_text(const struct sockaddr_storage *sa, const char *unix_path,
+			char dst[ADDR_LEN])
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	if (sa->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
+
+		(void)inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip);
+		(void)snprintf(dst, ADDR_LEN, "%s:%u", ip, ntohs(in->sin_port));
+	} else if (sa->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)sa;
+
+		(void)inet_ntop(AF_INET6, &in->sin6_addr, ip, sizeof ip);
+		(void)snprintf(dst, ADDR_LEN, "[%s]:%u", ip, ntohs(in->sin6_port));
+	} else {
+		(void)snprintf(dst, ADDR_LEN, "%.61s:0", unix_path);
+	}
+}
+
+static bool is_local(const struct sockaddr_storage *sa)
+{
+	if (sa->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
+
+		return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+	}
+	if (sa->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)sa;
+
+		return IN6_IS_ADDR_LOOPBACK(&in->sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&in->sin6_addr) && in->sin6_addr.s6_addr[12] == 127);
+	}
+	return true;
+}
+
+static void set_options(const struct server *s, int fd)
+{
+	int one = 1, idle = (int)config_int(s->config, CONFIG_TCP_KEEPALIVE), count = 3;
+	int interval = idle / 3 > 0 ? idle / 3 : 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (idle > 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	}
+}
+
+/* Says why and hangs up; best effort, as the socket may be full of nothing yet. */
+static void refuse(struct server *s, int fd, const char *text)
+{
+	ssize_t n = send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)n;
+	(void)close(fd);
+	s->host.stats.connections_rejected++;
+}
+
+static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
+{
+	struct sockaddr_storage local = {0};
+	socklen_t len = sizeof local;
+	char addr[ADDR_LEN], laddr[ADDR_LEN];
+	const char *path = config_text(s->config, CONFIG_UNIXSOCKET);
+	bool open_house = s->host.password == NULL || s->host.password[0] == 0;
+
+	if (s->host.stats.clients >= (uint64_t)config_int(s->config, CONFIG_MAXCLIENTS)) {
+		refuse(s, fd, "-ERR max number of clients reached\r\n");
+		return;
+	}
+	if (config_int(s->config, CONFIG_PROTECTED_MODE) != 0 && open_house && !is_local(peer)) {
+		refuse(s, fd, denied);
+		return;
+	}
+	(void)getsockname(fd, (struct sockaddr *)&local, &len);
+	socket_text(peer, path, addr);
+	socket_text(&local, path, laddr);
+	if (peer->ss_family != AF_UNIX) {
+		set_options(s, fd);
+	}
+	(void)conn_create(s, fd, addr, laddr);
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage peer = {0};
+		socklen_t len = sizeof peer;
+		int fd =
+		    accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			greet(s, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			struct timeval pause = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+
+			logger(LOG_LVL_WARNING,
+			       "Accepting client connection: %m; next try in %d ms",
+			       ACCEPT_RETRY_MS);
+			/* Readiness would come again at once: leave the descriptors to those who
+			 * have one. */
+			for (int l = 0; l < s->listeners_count; l++) {
+				(void)event_del(s->listen_events[l]);
+			}
+			(void)event_add(s->accept_retry, &pause);
+		}
+		return;
+	}
+}
+
+static void on_accept_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)fd;
+	(void)what;
+	for (int l = 0; l < s->listeners_count; l++) {
+		(void)event_add(s->listen_events[l], NULL);
+	}
+}
+
+/* --- listening --- */
+
+static enum status add_listener(struct server *s, int fd)
+{
+	struct event *ev = event_new(s->base, fd, EV_READ | EV_PERSIST, on_accept, s);
+
+	if (ev == NULL || s->listeners_count == LISTENERS_MAX) {
+		(void)close(fd);
+		return ST_NO_MEMORY;
+	}
+	s->listeners[s->listeners_count] = fd;
+	s->listen_events[s->listeners_count++] = ev;
+	(void)event_add(ev, NULL);
+	return ST_OK;
+}
+
+/* One address of bind. ST_NOT_FOUND: the address does not exist on this machine. */
+static enum status listen_tcp(struct server *s, const char *host, int port)
+{
+	struct addrinfo hints = {.ai_family = strchr(host, ':') != NULL ? AF_INET6 : AF_INET,
+				 .ai_socktype = SOCK_STREAM,
+				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *list;
+	char port_text[16];
+	int fd = -1, one = 1;
+	bool any = strcmp(host, "*") == 0 || strcmp(host, "::*") == 0;
+
+	(void)snprintf(port_text, sizeof port_text, "%d", port);
+	if (strcmp(host, "::*") == 0) {
+		hints.ai_family = AF_INET6;
+	}
+	if (getaddrinfo(any ? NULL : host, port_text, &hints, &list) != 0) {
+		errno = EADDRNOTAVAIL;
+		return ST_NOT_FOUND;
+	}
+	for (struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
+		fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (fd < 0) {
+			continue;
+		}
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+		if (a->ai_family == AF_INET6) {
+			(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+		}
+		if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 ||
+		    listen(fd, (int)config_int(s->config, CONFIG_TCP_BACKLOG)) != 0) {
+			int saved = errno;
+
+			(void)close(fd);
+			fd = -1;
+			errno = saved;
+		}
+	}
+	freeaddrinfo(list);
+	if (fd >= 0) {
+		return add_listener(s, fd);
+	}
+	return errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT ? ST_NOT_FOUND : ST_IO;
+}
+
+static enum status listen_all_tcp(struct server *s, int port, struct buf *error)
+{
+	char list[1024], *save = NULL;
+	int opened = 0;
+
+	(void)snprintf(list, sizeof list, "%s", config_text(s->config, CONFIG_BIND));
+	for (char *host = strtok_r(list, " ", &save); host != NULL;
+	     host = strtok_r(NULL, " ", &save)) {
+		/* "-ADDR": not there is not an error. */
+		bool optional = host[0] == '-';
+		enum status st = listen_tcp(s, optional ? host + 1 : host, port);
+
+		if (st == ST_OK) {
+			opened++;
+		} else if (!(optional && st == ST_NOT_FOUND)) {
+			logger(LOG_LVL_WARNING,
+			       "Warning: Could not create server TCP listening socket %s:%d: "
+			       "bind: %m",
+			       host, port);
+			buf_note(error, "Failed listening on port %d (TCP), aborting.", port);
+			return ST_IO;
+		}
+	}
+	if (opened == 0) {
+		buf_note(error, "Failed listening on port %d (TCP), aborting.", port);
+		return ST_IO;
+	}
+	return ST_OK;
+}
+
+static enum status listen_unix(struct server *s, const char *path, struct buf *error)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	mode_t mode = (mode_t)config_int(s->config, CONFIG_UNIXSOCKETPERM);
+	int fd;
+
+	if (strlen(path) >= sizeof sa.sun_path) {
+		buf_note(error, "unixsocket %s: the path is too long", path);
+		return ST_INVALID;
+	}
+	memcpy(sa.sun_path, path, strlen(path) + 1);
+	(void)unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 ||
+	    listen(fd, (int)config_int(s->config, CONFIG_TCP_BACKLOG)) != 0 ||
+	    (mode != 0 && chmod(path, mode) != 0)) {
+		buf_note(error, "Failed opening Unix socket %s: %m", path);
+		if (fd >= 0) {
+			(void)close(fd);
+		}
+		return ST_IO;
+	}
+	return add_listener(s, fd);
+}
+
+enum status listener_open_all(struct server *s, struct buf *error)
+{
+	int port = (int)config_int(s->config, CONFIG_PORT);
+	const char *path = config_text(s->config, CONFIG_UNIXSOCKET);
+	enum status st = ST_OK;
+
+	s->accept_retry = event_new(s->base, -1, 0, on_accept_retry, s);
+	if (s->accept_retry == NULL) {
+		return ST_NO_MEMORY;
+	}
+	if (port != 0) {
+		st = listen_all_tcp(s, port, error);
+	}
+	if (st == ST_OK && path[0] != 0) {
+		st = listen_unix(s, path, error);
+	}
+	if (st == ST_OK && s->listeners_count == 0) {
+		buf_note(error, "Configured to not listen anywhere, exiting.");
+		st = ST_INVALID;
+	}
+	return st;
+}
+
+void listener_close_all(struct server *s)
+{
+	for (int i = 0; i < s->listeners_count; i++) {
+		event_free(s->listen_events[i]);
+		(void)close(s->listeners[i]);
+	}
+	s->listeners_count = 0;
+	if (s->accept_retry != NULL) {
+		event_free(s->accept_retry);
+		s->accept_retry = NULL;
+	}
+	if (config_text(s->config, CONFIG_UNIXSOCKET)[0] != 0) {
+		(void)unlink(config_text(s->config, CONFIG_UNIXSOCKET));
+	}
+}

@@ -1,0 +1,16 @@
+/* Where log lines go: stdout or a file, in Redis's line format, and syslog when asked. */
+#ifndef CAIRN_NET_LOG_SINK_H
+#define CAIRN_NET_LOG_SINK_H
+
+#include "engine/base/logger.h"
+
+#include <stdbool.h>
+
+/* Begins logging at this level. file "": stdout. syslog_ident NULL: no syslog. The strings are
+ * copied. False: the file can't be opened (errno says why); lines go to stdout then. */
+bool log_sink_open(const char *file, enum log_level level, const char *syslog_ident, int facility);
+
+/* Writes one line from a signal handler: no allocation, no lock, no stdio. */
+void log_sink_emergency(const char *text);
+
+#endif

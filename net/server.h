@@ -1,0 +1,69 @@
+/* The node's inside: what server.c (loop, wiring), conn.c (one client), listener.c and host.c
+ * share. Executor thread. */
+#ifndef CAIRN_NET_SERVER_H
+#define CAIRN_NET_SERVER_H
+
+#include "net/command/command_host.h"
+#include "net/command/dispatch.h"
+#include "net/config.h"
+#include "net/conn.h"
+#include "net/prefetch.h"
+
+#include <event2/event.h>
+#include <stdatomic.h>
+
+enum { LISTENERS_MAX = 18, READ_SHARED = 64 * 1024 };
+
+struct server {
+	struct command_host host; /* first: commands' host is this server */
+	struct config *config;
+	struct event_base *base;
+	struct engine *engine;
+	struct dispatch *dispatch;
+	struct prefetch *prefetch;
+
+	int listeners[LISTENERS_MAX];
+	struct event *listen_events[LISTENERS_MAX];
+	int listeners_count;
+	struct event *wake_event, *cron_event, *term_event, *int_event, *accept_retry;
+	int wake_fd;
+	_Atomic bool wake_pending;
+
+	struct conn *conns, *conns_last; /* all, oldest first */
+	struct conn *dirty;		 /* touched in this turn, or with something left to run */
+	struct conn *gated;		 /* waiting for an LSN */
+	uint64_t next_client_id;
+	uint8_t *read_shared; /* what read(2) fills, when a client has nothing pending */
+
+	uint64_t now_ms; /* wall clock of this turn */
+	uint64_t pause_until_ms;
+	bool pause_writes_only;
+
+	bool stopping, stop_now;
+	unsigned shutdown_flags;
+	struct {
+		uint64_t at_ms, commands, input, output;
+	} sample;
+	uint64_t cron_count;
+	char *run_dir; /* working directory, absolute */
+	struct buf dictionary;
+};
+
+/* Opens the engine and the listeners. error: what, where, what to do; *exit_code as for exit(3). */
+MUST_CHECK enum status server_open(struct config *config, const char *executable,
+				   struct server **out, struct buf *error, int *exit_code);
+/* Serves until SHUTDOWN or a signal; returns the process's exit code. */
+int server_run(struct server *s);
+void server_close(struct server *s);
+
+/* --- listener.c --- */
+MUST_CHECK enum status listener_open_all(struct server *s, struct buf *error);
+void listener_close_all(struct server *s);
+
+/* --- host.c --- */
+extern const struct command_host_ops server_host_ops;
+/* Carries settings that are kept in effect elsewhere (engine, log, clients) over from the
+ * configuration. */
+void host_apply_config(struct server *s);
+
+#endif
