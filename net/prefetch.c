@@ -2,6 +2,7 @@
 #include "net/prefetch.h"
 
 #include "engine/base/alloc.h"
+#include "engine/store.h"
 
 #include <pthread.h>
 
@@ -53,7 +54,7 @@ static void *run(void *arg)
 		p->done_hook(p->done_arg);
 	}
 	(void)pthread_mutex_unlock(&p->lock);
-	engine_reader_close(reader);
+	store_reader_close(reader);
 	return NULL;
 }
 

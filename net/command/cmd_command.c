@@ -278,7 +278,7 @@ static void cmd_command_list(struct command_ctx *ctx)
 		resp_bulk_str(ctx->reply, name);
 		n++;
 	}
-	resp_deferred_end(ctx->reply, mark, ctx->argc == 2 ? '~' : '*', n);
+	resp_deferred_end(ctx->reply, mark, '*', n);
 }
 
 /* --- GETKEYS --- */

@@ -51,6 +51,7 @@ void command_reply_status(struct command_ctx *ctx, enum status st)
 	char key[KEY_SHOWN_MAX + 1];
 
 	command_failed(ctx);
+	ctx->undo_exec = st != ST_WRONG_TYPE && st != ST_CORRUPT;
 	switch (st) {
 	case ST_WRONG_TYPE:
 		resp_error(ctx->reply, ERR_WRONG_TYPE);

@@ -58,6 +58,7 @@ struct command_ctx {
 	struct dispatch *dispatch;
 	size_t reply_at; /* where this command's reply begins in reply->out */
 	bool failed;	 /* see command_failed */
+	bool undo_exec;	 /* the engine failed: what EXEC has done so far is undone as well */
 	bool later;	 /* see command_later */
 };
 

@@ -308,7 +308,7 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 	ctx.argc = argc;
 	ctx.full_name = entry->full_name;
 	ctx.reply_at = exec->reply->out->len;
-	ctx.failed = false;
+	ctx.failed = ctx.undo_exec = false;
 	if ((entry->cmd->flags & CMD_COUNTS) != 0) {
 		(void)engine_count_resolve(d->engine, UINT32_MAX);
 	}
@@ -321,7 +321,7 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 		resp_error(exec->reply, "ERR the command failed");
 	}
 	count_run(d, &ctx, entry, began);
-	return !ctx.failed || engine_batch_ops(d->engine) == ops;
+	return !ctx.undo_exec && (!ctx.failed || engine_batch_ops(d->engine) == ops);
 }
 
 /* --- what a request waits for --- */

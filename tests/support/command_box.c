@@ -33,6 +33,8 @@ void command_box_open(struct command_box *b, uint64_t seed)
 	opts.engine = b->engine.e;
 	opts.host = &b->host;
 	assert_int_equal(dispatch_create(&opts, &b->dispatch), ST_OK);
+	b->engine.touched = dispatch_touched;
+	b->engine.touched_arg = b->dispatch;
 	session_init(&b->session, 1, b->engine.now_ms);
 	b->session.proto = 2;
 	b->session.authenticated = true;
@@ -41,6 +43,7 @@ void command_box_open(struct command_box *b, uint64_t seed)
 void command_box_close(struct command_box *b)
 {
 	session_deinit(&b->session);
+	b->engine.touched = NULL;
 	dispatch_destroy(b->dispatch);
 	engine_box_close(&b->engine);
 	buf_deinit(&b->out);

@@ -10,6 +10,15 @@
 
 #include <cmocka.h>
 
+static void on_touched(void *arg, const struct store_key *key)
+{
+	struct engine_box *b = arg;
+
+	if (b->touched != NULL) {
+		b->touched(b->touched_arg, key);
+	}
+}
+
 static void open_dir(struct engine_box *b)
 {
 	struct engine_options opts = {
@@ -24,6 +33,8 @@ static void open_dir(struct engine_box *b)
 	    .wal_keep_size = 4 << 20,
 	    .wal_compression_level = 1,
 	    .fsync = WAL_FSYNC_NO,
+	    .touched = on_touched,
+	    .touched_arg = b,
 	};
 	struct buf error = {0};
 	enum status st = engine_open(&opts, &b->e, &error);

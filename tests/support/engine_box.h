@@ -14,6 +14,9 @@ struct engine_box {
 	struct rng rng;
 	uint64_t now_ms;
 	bool open; /* a batch is */
+	/* engine_options.touched, when set. */
+	void (*touched)(void *arg, const struct store_key *key);
+	void *touched_arg;
 };
 
 /* Opens a new engine; asserts on failure. */
