@@ -8,6 +8,7 @@ command done twice, half a transaction, or a later command without an earlier on
 mode of appendfsync must pass, since the frame is given to the kernel before the reply leaves.
 Checkpoints run all the time (small memtable, BGSAVE), and one start in four is killed as well."""
 import argparse
+import collections
 import os
 import random
 import shutil
@@ -23,7 +24,8 @@ from harness.resp import Client, Closed, encode, plain  # noqa: E402
 from harness.servers import LONG, Server, free_port  # noqa: E402
 
 MODES = ["always", "everysec", "no"]
-LIST_MAX = 60
+LIST_MAX = 600
+UNIQUE_MAX = 3000  # keys written once by each client, before the oldest goes
 
 
 class Writer:
@@ -35,6 +37,7 @@ class Writer:
         self.sent = []     # (commands, effect) in order; an effect changes a state in place
         self.acked = 0     # of self.sent
         self.seq = 0
+        self.unique = collections.deque()
         self.total = 0
         self.problem = None
 
@@ -44,6 +47,14 @@ class Writer:
         rng, value = self.rng, b"%s-%d" % (self.name.encode(), self.seq)
         key = "%s:%%s:%d" % (self.name, rng.randrange(200))
         dice = rng.random()
+        if dice < 0.20:
+            # A key of its own: no later write covers the loss of this one.
+            if len(self.unique) > UNIQUE_MAX:
+                name = "%s:u:%d" % (self.name, self.unique.popleft())
+                return [["DEL", name]], [(name, lambda _: None)]
+            self.unique.append(self.seq)
+            name = "%s:u:%d" % (self.name, self.seq)
+            return [["SET", name, value]], [(name, lambda _, v=value: v)]
         if dice < 0.35:
             data = value + b"x" * rng.choice([0, 50, 100, 3000])
             return [["SET", key % "s", data]], [(key % "s", lambda _, v=data: v)]
@@ -57,7 +68,7 @@ class Writer:
                                                            or None)]
             return [["RPUSH", name, value]], [(name, lambda o, v=value: (o or []) + [v])]
         if dice < 0.80:
-            name, field = "%s:h:%d" % (self.name, rng.randrange(3)), b"f%d" % rng.randrange(300)
+            name, field = "%s:h:%d" % (self.name, rng.randrange(3)), b"f%d" % rng.randrange(400)
             return [["HSET", name, field, value]], [
                 (name, lambda o, f=field, v=value: {**(o or {}), f: v})]
         if dice < 0.85:
@@ -131,7 +142,7 @@ def read_keys(client, names):
         if cursor == b"0":
             break
     keys = sorted(set(keys))
-    readers = {b"s": "GET", b"n": "GET", b"p": "GET", b"l": "LRANGE", b"h": "HGETALL"}
+    readers = {b"s": "GET", b"u": "GET", b"n": "GET", b"p": "GET", b"l": "LRANGE", b"h": "HGETALL"}
     commands = []
     for key in keys:
         verb = readers[key.split(b":")[1]]
