@@ -41,4 +41,4 @@ def main():
     args, rest = options.parse_known_args()
     BINARIES.cairn = os.path.abspath(args.cairn)
     BINARIES.hiredis = args.hiredis and os.path.abspath(args.hiredis)
-    unittest.main(module="__main__", argv=[sys.argv[0]] + rest, verbosity=1)
+    unittest.main(module="__main__", argv=[sys.argv[0]] + rest, verbosity=1, warnings="ignore")
