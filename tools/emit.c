@@ -1,0 +1,283 @@
+/* Writing keys as RESP commands and JSON. */
+#include "tools/emit.h"
+
+#include <inttypes.h>
+
+enum { BATCH_ITEMS = 128, BATCH_BYTES = 256 * 1024, SINK_BYTES = 256 * 1024 };
+
+static enum status put_header(struct resp_sink *sink, char kind, uint64_t n)
+{
+	return buf_printf(&sink->pending, "%c%" PRIu64 "\r\n", kind, n);
+}
+
+static enum status put_bulk(struct resp_sink *sink, struct slice bytes)
+{
+	enum status st = put_header(sink, '$', bytes.len);
+
+	if (st == ST_OK) {
+		st = buf_append(&sink->pending, bytes.data, bytes.len);
+	}
+	return st == ST_OK ? buf_append(&sink->pending, "\r\n", 2) : st;
+}
+
+static enum status end_command(struct resp_sink *sink)
+{
+	sink->pending_commands++;
+	sink->commands++;
+	return sink->pending.len < SINK_BYTES ? ST_OK : resp_flush(sink);
+}
+
+enum status resp_flush(struct resp_sink *sink)
+{
+	enum status st = ST_OK;
+
+	if (sink->pending.len > 0) {
+		st = sink->take(sink->arg, buf_slice(&sink->pending), sink->pending_commands);
+		sink->pending.len = 0;
+		sink->pending_commands = 0;
+		buf_shrink(&sink->pending, 4 * SINK_BYTES);
+	}
+	return st;
+}
+
+void resp_sink_deinit(struct resp_sink *sink)
+{
+	buf_deinit(&sink->pending);
+}
+
+enum status resp_command(struct resp_sink *sink, const struct slice *argv, size_t argc)
+{
+	size_t start = sink->pending.len;
+	enum status st = put_header(sink, '*', argc);
+
+	for (size_t i = 0; st == ST_OK && i < argc; i++) {
+		st = put_bulk(sink, argv[i]);
+	}
+	if (st != ST_OK) {
+		sink->pending.len = start;
+		return st;
+	}
+	return end_command(sink);
+}
+
+enum status emit_resp_del(struct resp_sink *sink, struct slice key)
+{
+	struct slice argv[2] = {slice_str("DEL"), key};
+
+	return resp_command(sink, argv, 2);
+}
+
+static enum status emit_expiry(struct resp_sink *sink, struct slice key, uint64_t expire_at_ms)
+{
+	char text[24];
+	struct slice argv[3] = {slice_str("PEXPIREAT"), key};
+
+	if (expire_at_ms == 0) {
+		return ST_OK;
+	}
+	snprintf(text, sizeof text, "%" PRIu64, expire_at_ms);
+	argv[2] = slice_str(text);
+	return resp_command(sink, argv, 3);
+}
+
+/* The pieces of a long string go out as they are read: only one command, never copied whole. */
+static enum status emit_string(struct resp_sink *sink, const struct view *v,
+			       const struct key_record *record)
+{
+	bool expires = record->meta.expire_at_ms != 0;
+	struct value_walk w;
+	struct slice name, piece;
+	char text[24];
+	uint64_t len;
+	size_t start = sink->pending.len;
+	enum status st = value_count(record, &len);
+
+	if (st == ST_OK) {
+		st = put_header(sink, '*', expires ? 5 : 3);
+	}
+	if (st == ST_OK) {
+		st = put_bulk(sink, slice_str("SET"));
+	}
+	if (st == ST_OK) {
+		st = put_bulk(sink, record->name);
+	}
+	if (st == ST_OK) {
+		st = put_header(sink, '$', len);
+	}
+	if (st != ST_OK) {
+		sink->pending.len = start;
+		return st;
+	}
+	st = value_open(v, record, &w);
+	while (st == ST_OK) {
+		st = value_next(&w, &name, &piece);
+		if (st == ST_OK) {
+			st = buf_append(&sink->pending, piece.data, piece.len);
+		}
+	}
+	value_close(&w);
+	st = st == ST_END ? buf_append(&sink->pending, "\r\n", 2) : st;
+	if (st == ST_OK && expires) {
+		snprintf(text, sizeof text, "%" PRIu64, record->meta.expire_at_ms);
+		st = put_bulk(sink, slice_str("PXAT"));
+		if (st == ST_OK) {
+			st = put_bulk(sink, slice_str(text));
+		}
+	}
+	if (st != ST_OK) {
+		sink->pending.len = start; /* half a command would spoil all that follows */
+		return st;
+	}
+	return end_command(sink);
+}
+
+/* Lists and hashes: elements in commands of bounded size. */
+static enum status emit_elements(struct resp_sink *sink, const struct view *v,
+				 const struct key_record *record)
+{
+	bool hash = record->meta.type == TYPE_HASH;
+	struct slice argv[2 + 2 * BATCH_ITEMS];
+	size_t argc = 2, bytes = 0;
+	struct value_walk w;
+	enum status st = value_open(v, record, &w);
+
+	argv[0] = slice_str(hash ? "HSET" : "RPUSH");
+	argv[1] = record->name;
+	while (st == ST_OK) {
+		struct slice name, value;
+
+		st = value_next(&w, &name, &value);
+		if (st == ST_OK) {
+			if (hash) {
+				argv[argc++] = name;
+			}
+			argv[argc++] = value;
+			bytes += name.len + value.len;
+		}
+		if (argc > 2 &&
+		    (st == ST_END || argc + 2 > 2 + 2 * BATCH_ITEMS || bytes > BATCH_BYTES)) {
+			enum status sent = resp_command(sink, argv, argc);
+
+			argc = 2;
+			bytes = 0;
+			if (sent != ST_OK) {
+				st = sent;
+			}
+		}
+	}
+	value_close(&w);
+	return st == ST_END ? ST_OK : st;
+}
+
+enum status emit_resp(struct resp_sink *sink, const struct view *v, const struct key_record *record)
+{
+	enum status st;
+
+	if (record->meta.type == TYPE_STRING) {
+		return emit_string(sink, v, record);
+	}
+	if (record->meta.type > TYPE_HASH) {
+		return ST_WRONG_TYPE;
+	}
+	st = emit_resp_del(sink, record->name);
+	if (st == ST_OK) {
+		st = emit_elements(sink, v, record);
+	}
+	return st == ST_OK ? emit_expiry(sink, record->name, record->meta.expire_at_ms) : st;
+}
+
+enum status emit_resp_op(struct resp_sink *sink, const struct wal_op *op, uint64_t lsn,
+			 const struct op_facts *facts)
+{
+	static const struct view nothing;
+	struct slice argv[4];
+	size_t argc = 0;
+
+	switch (op->kind) {
+	case WAL_OP_FLUSH:
+		argv[argc++] = slice_str("FLUSHALL");
+		break;
+	case WAL_OP_DEL_KEY:
+		return emit_resp_del(sink, op->name);
+	case WAL_OP_PUT_KEY:
+		if (facts->meta.form == FORM_INLINE) {
+			struct key_record record = {
+			    .name = op->name, .slot = facts->slot, .meta = facts->meta};
+
+			return emit_resp(sink, &nothing, &record);
+		}
+		/* Of a hash that was there before, the fields speak for themselves; what is left is
+		 * the time to live. A new or renamed collection has no single command. */
+		if (facts->meta.type != TYPE_HASH || facts->key_lsn >= lsn) {
+			return ST_NOT_FOUND;
+		}
+		if (facts->meta.expire_at_ms != 0) {
+			return emit_expiry(sink, op->name, facts->meta.expire_at_ms);
+		}
+		argv[argc++] = slice_str("PERSIST");
+		argv[argc++] = op->name;
+		break;
+	case WAL_OP_PUT_FIELD:
+	case WAL_OP_DEL_FIELD:
+		if (!facts->has_key || facts->type != TYPE_HASH || facts->key_lsn >= lsn) {
+			return ST_NOT_FOUND;
+		}
+		argv[argc++] = slice_str(op->kind == WAL_OP_PUT_FIELD ? "HSET" : "HDEL");
+		argv[argc++] = facts->key;
+		argv[argc++] = op->name;
+		if (op->kind == WAL_OP_PUT_FIELD) {
+			argv[argc++] = op->value;
+		}
+		break;
+	case WAL_OP_DROP:
+		return ST_OK; /* belongs to a DEL or SET of the same record */
+	case WAL_OP_PUT_ELEM:
+	case WAL_OP_DEL_ELEM:
+	case WAL_OP_KINDS:
+		return ST_NOT_FOUND;
+	}
+	return resp_command(sink, argv, argc);
+}
+
+static enum status json_whole_string(struct out *o, const struct view *v,
+				     const struct key_record *record)
+{
+	struct buf text = {0};
+	enum status st = value_string(v, record, &text);
+
+	if (st == ST_OK) {
+		json_bytes(o, "value", buf_slice(&text));
+	}
+	buf_deinit(&text);
+	return st;
+}
+
+enum status emit_json_value(struct out *o, const struct view *v, const struct key_record *record)
+{
+	struct value_walk w;
+	struct slice name, value;
+	enum status st;
+
+	if (record->meta.type == TYPE_STRING) {
+		return json_whole_string(o, v, record);
+	}
+	st = value_open(v, record, &w);
+	if (st != ST_OK) {
+		return st;
+	}
+	json_array(o, "value");
+	while (st == ST_OK) {
+		st = value_next(&w, &name, &value);
+		if (st == ST_OK && record->meta.type == TYPE_HASH) {
+			json_array(o, NULL);
+			json_bytes(o, NULL, name);
+			json_bytes(o, NULL, value);
+			json_close(o, ']');
+		} else if (st == ST_OK) {
+			json_bytes(o, NULL, value);
+		}
+	}
+	json_close(o, ']');
+	value_close(&w);
+	return st == ST_END ? ST_OK : st;
+}

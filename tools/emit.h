@@ -1,0 +1,40 @@
+/* Keys as commands that make them, and as JSON or text: what dump, get and replay write. */
+#ifndef CAIRN_TOOLS_EMIT_H
+#define CAIRN_TOOLS_EMIT_H
+
+#include "engine/wal/wal_record.h"
+#include "tools/op_facts.h"
+#include "tools/tool_out.h"
+#include "tools/value.h"
+
+/* Takes the bytes of whole RESP commands; may wait for whoever reads them. */
+struct resp_sink {
+	/* commands is the number of commands in bytes. Any error stops the work. */
+	enum status (*take)(void *arg, struct slice bytes, uint64_t commands);
+	void *arg;
+	struct buf pending; /* private */
+	uint64_t pending_commands, commands;
+};
+
+/* Appends one command of argc arguments. ST_NO_MEMORY, or what take said. */
+MUST_CHECK enum status resp_command(struct resp_sink *sink, const struct slice *argv, size_t argc);
+/* Hands over what is pending. */
+MUST_CHECK enum status resp_flush(struct resp_sink *sink);
+void resp_sink_deinit(struct resp_sink *sink);
+
+/* Writes commands that make the key equal to its record, whatever it was before: SET, or DEL and
+ * RPUSH or HSET in batches, and PEXPIREAT. Errors of value_next and of the sink. */
+MUST_CHECK enum status emit_resp(struct resp_sink *sink, const struct view *v,
+				 const struct key_record *record);
+MUST_CHECK enum status emit_resp_del(struct resp_sink *sink, struct slice key);
+
+/* The command that has exactly the effect of an operation logged at lsn, where there is one.
+ * ST_NOT_FOUND: there is none (list positions, string chunks, elements of unknown or new keys). */
+MUST_CHECK enum status emit_resp_op(struct resp_sink *sink, const struct wal_op *op, uint64_t lsn,
+				    const struct op_facts *facts);
+
+/* Member "value" of the open JSON object: a string, array or object of pairs as array of [f,v]. */
+MUST_CHECK enum status emit_json_value(struct out *o, const struct view *v,
+				       const struct key_record *record);
+
+#endif

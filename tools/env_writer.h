@@ -1,0 +1,33 @@
+/* Builds a fresh data directory from effects in log order: a store that a node can start on. It is
+ * made under a temporary name beside the target and renamed when complete, so that a node can never
+ * start on half of one. */
+#ifndef CAIRN_TOOLS_ENV_WRITER_H
+#define CAIRN_TOOLS_ENV_WRITER_H
+
+#include "engine/store.h"
+#include "tools/effect.h"
+
+struct env_writer;
+
+/* dir must not exist, or be an empty directory. ST_EXISTS: it is in use; error gets a line for
+ * humans on any failure. */
+MUST_CHECK enum status env_writer_create(const struct io *io, const char *dir,
+					 struct env_writer **out, struct buf *error);
+
+/* Copies all of another store, e.g. a backup that the log continues. */
+MUST_CHECK enum status env_writer_copy(struct env_writer *w, struct store_reader *base);
+
+/* ST_CORRUPT: what is being replaced does not decode; ST_NO_SPACE, ST_MAP_FULL, ST_IO. */
+MUST_CHECK enum status env_writer_apply(struct env_writer *w, const struct effect *e);
+
+/* The smallest collection id not used by any effect so far. */
+uint64_t env_writer_next_id(const struct env_writer *w);
+
+/* Commits, closes, and gives the directory its name. */
+MUST_CHECK enum status env_writer_finish(struct env_writer *w, const struct store_state *state,
+					 struct buf *error);
+
+/* Frees; removes what was not finished. NULL is fine. */
+void env_writer_destroy(struct env_writer *w);
+
+#endif

@@ -1,0 +1,163 @@
+/* Facts of a logged operation, and the map from collection ids to keys. */
+#include "tools/op_facts.h"
+
+#include "engine/base/alloc.h"
+
+struct id_entry {
+	uint64_t id, lsn;
+	enum value_type type;
+	size_t key_len;
+	uint8_t key[];
+};
+
+enum { BUCKETS_MIN = 64 };
+
+void id_map_deinit(struct id_map *map)
+{
+	for (size_t i = 0; i < map->buckets_count; i++) {
+		mem_free(map->buckets[i]);
+	}
+	mem_free(map->buckets);
+	*map = (struct id_map){0};
+}
+
+static size_t find(const struct id_map *map, uint64_t id)
+{
+	/* Ids are handed out one after the other: a multiplication spreads them. */
+	size_t mask = map->buckets_count - 1, i = (size_t)(id * 0x9e3779b97f4a7c15u >> 20) & mask;
+
+	while (map->buckets[i] != NULL && map->buckets[i]->id != id) {
+		i = (i + 1) & mask;
+	}
+	return i;
+}
+
+static enum status grow(struct id_map *map)
+{
+	struct id_map wider = {.buckets_count =
+				   map->buckets_count == 0 ? BUCKETS_MIN : map->buckets_count * 2};
+
+	wider.buckets = mem_calloc(wider.buckets_count, sizeof *wider.buckets);
+	if (wider.buckets == NULL) {
+		return ST_NO_MEMORY;
+	}
+	for (size_t i = 0; i < map->buckets_count; i++) {
+		if (map->buckets[i] != NULL) {
+			wider.buckets[find(&wider, map->buckets[i]->id)] = map->buckets[i];
+		}
+	}
+	wider.used = map->used;
+	mem_free(map->buckets);
+	*map = wider;
+	return ST_OK;
+}
+
+static enum status remember(struct id_map *map, const struct meta *meta, struct slice key,
+			    uint64_t lsn)
+{
+	struct id_entry *e;
+	size_t i;
+
+	if (map->used * 4 >= map->buckets_count * 3 && grow(map) != ST_OK) {
+		return ST_NO_MEMORY;
+	}
+	i = find(map, meta->id);
+	e = map->buckets[i];
+	if (e != NULL && e->key_len == key.len && memcmp(e->key, key.data, key.len) == 0) {
+		return ST_OK;
+	}
+	e = mem_alloc(sizeof *e + key.len);
+	if (e == NULL) {
+		return ST_NO_MEMORY;
+	}
+	e->id = meta->id;
+	e->lsn = lsn;
+	e->type = meta->type;
+	e->key_len = key.len;
+	if (key.len > 0) {
+		memcpy(e->key, key.data, key.len);
+	}
+	map->used += map->buckets[i] == NULL;
+	mem_free(map->buckets[i]);
+	map->buckets[i] = e;
+	return ST_OK;
+}
+
+/* Key records carry their own name. */
+static enum status of_key(struct id_map *map, const struct wal_op *op, uint64_t lsn,
+			  struct op_facts *out)
+{
+	out->has_slot = true;
+	out->slot = keyslot(op->name);
+	out->has_key = true;
+	out->key = op->name;
+	if (op->kind == WAL_OP_PUT_KEY) {
+		enum status st = meta_decode(op->value, &out->meta);
+
+		if (st != ST_OK) {
+			return st;
+		}
+		out->has_meta = out->has_type = true;
+		out->type = out->meta.type;
+		if (out->meta.form == FORM_LARGE) {
+			st = remember(map, &out->meta, op->name, lsn);
+			if (st == ST_OK) {
+				out->key_lsn = map->buckets[find(map, out->meta.id)]->lsn;
+			}
+			return st;
+		}
+		out->has_value = true;
+		out->value = out->meta.payload;
+	}
+	return ST_OK;
+}
+
+enum status op_facts_of(struct id_map *map, const struct wal_op *op, uint64_t lsn,
+			struct op_facts *out)
+{
+	*out = (struct op_facts){0};
+	if (op->kind == WAL_OP_FLUSH) {
+		return ST_OK;
+	}
+	if (op->kind == WAL_OP_PUT_KEY || op->kind == WAL_OP_DEL_KEY) {
+		return of_key(map, op, lsn, out);
+	}
+	out->has_slot = true;
+	out->slot = op->slot;
+	if (map->buckets_count > 0) {
+		const struct id_entry *e = map->buckets[find(map, op->id)];
+
+		if (e != NULL) {
+			out->has_key = out->has_type = true;
+			out->key = slice_of(e->key, e->key_len);
+			out->type = e->type;
+			out->key_lsn = e->lsn;
+		}
+	}
+	if (op->kind != WAL_OP_DROP) {
+		out->has_sub = true;
+		out->sub = op->name;
+	}
+	if (op->kind == WAL_OP_PUT_FIELD || op->kind == WAL_OP_PUT_ELEM) {
+		out->has_value = true;
+		out->value = op->value;
+	}
+	return ST_OK;
+}
+
+enum status id_map_learn(struct id_map *map, const struct wal_record *rec)
+{
+	struct slice ops = rec->ops;
+	struct wal_op op;
+	enum status st = ST_OK;
+
+	while (st == ST_OK) {
+		st = wal_op_next(&ops, &op);
+		if (st == ST_OK && op.kind == WAL_OP_PUT_KEY) {
+			struct op_facts ignored;
+
+			st = op_facts_of(map, &op, rec->lsn, &ignored);
+		}
+	}
+	return st == ST_END ? ST_OK : st;
+}

@@ -1,0 +1,176 @@
+/* cairn-slot stat: sums over keys. */
+#include "tools/slot_verbs.h"
+
+#include "engine/base/alloc.h"
+#include "tools/tally.h"
+
+#include <inttypes.h>
+
+enum { BY_NOTHING, BY_SLOT, BY_TYPE, BY_PREFIX };
+
+struct stat_run {
+	struct tally groups;
+	struct buf biggest; /* its name */
+	uint64_t keys, bytes, expires, expired, elements, biggest_bytes, now_ms;
+	int by;
+};
+
+static enum status add_group(struct stat_run *run, const struct key_record *r, uint64_t bytes)
+{
+	char slot[8];
+	struct slice name = tally_prefix(r->name);
+
+	if (run->by == BY_NOTHING) {
+		return ST_OK;
+	}
+	if (run->by == BY_SLOT) {
+		snprintf(slot, sizeof slot, "%05u", r->slot);
+		name = slice_str(slot);
+	} else if (run->by == BY_TYPE) {
+		name = slice_str(value_type_text(r->meta.type));
+	}
+	return tally_add(&run->groups, name, bytes, r->meta.expire_at_ms != 0);
+}
+
+static int each_key(struct slot_scan *scan, const struct key_record *record)
+{
+	struct stat_run *run = scan->arg;
+	uint64_t bytes = 0, count = 0;
+	enum status st = slot_value_bytes(&scan->env->view, record, &bytes);
+
+	if (st == ST_OK) {
+		st = value_count(record, &count);
+	}
+	if (st == ST_OK) {
+		st = add_group(run, record, bytes);
+	}
+	if (st == ST_OK && bytes > run->biggest_bytes) {
+		run->biggest_bytes = bytes;
+		run->biggest.len = 0;
+		st = buf_append(&run->biggest, record->name.data, record->name.len);
+	}
+	if (st != ST_OK) {
+		return slot_report(scan->tool, st, record->store_key);
+	}
+	run->keys++;
+	run->bytes += bytes;
+	run->elements += record->meta.type == TYPE_STRING ? 0 : count;
+	if (record->meta.expire_at_ms != 0) {
+		run->expires++;
+		run->expired += record->meta.expire_at_ms <= run->now_ms;
+	}
+	return EXIT_GO_ON;
+}
+
+static void print_totals(struct out *o, const struct stat_run *run, uint64_t last_lsn, bool json)
+{
+	if (json) {
+		json_begin(o);
+		json_u64(o, "keys", run->keys);
+		json_u64(o, "bytes", run->bytes);
+		json_u64(o, "elements", run->elements);
+		json_u64(o, "expires", run->expires);
+		json_u64(o, "expired", run->expired);
+		json_u64(o, "biggest_bytes", run->biggest_bytes);
+		if (run->keys > 0) {
+			json_bytes(o, "biggest_key", buf_slice(&run->biggest));
+		}
+		json_u64(o, "last_lsn", last_lsn);
+		json_end(o);
+		return;
+	}
+	out_printf(o,
+		   "total keys=%" PRIu64 " bytes=%" PRIu64 " elements=%" PRIu64 " expires=%" PRIu64
+		   " expired=%" PRIu64 " last_lsn=%" PRIu64,
+		   run->keys, run->bytes, run->elements, run->expires, run->expired, last_lsn);
+	if (run->keys > 0) {
+		out_printf(o, " biggest_bytes=%" PRIu64 " biggest_key=", run->biggest_bytes);
+		out_quoted(o, buf_slice(&run->biggest), 256);
+	}
+	out_text(o, "\n");
+}
+
+static enum status print_groups(struct out *o, const struct stat_run *run, int order, uint64_t top,
+				bool json)
+{
+	static const char *const titles[] = {"", "slot", "type", "prefix"};
+	struct tally_row **rows;
+	enum status st = tally_sorted(&run->groups, (enum tally_order)order, &rows);
+
+	for (size_t i = 0; st == ST_OK && i < run->groups.used && (top == 0 || i < top); i++) {
+		const struct tally_row *row = rows[i];
+		struct slice name = slice_of(row->name, row->name_len);
+
+		if (json) {
+			json_begin(o);
+			json_bytes(o, titles[run->by], name);
+			json_u64(o, "keys", row->count);
+			json_u64(o, "bytes", row->bytes);
+			json_u64(o, "expires", row->extra);
+			json_u64(o, "biggest_bytes", row->max_bytes);
+			json_end(o);
+			continue;
+		}
+		out_printf(o, "%s=", titles[run->by]);
+		if (run->by == BY_PREFIX) {
+			out_quoted(o, name, 0);
+		} else {
+			out_bytes(o, name);
+		}
+		out_printf(o,
+			   " keys=%" PRIu64 " bytes=%" PRIu64 " expires=%" PRIu64
+			   " biggest_bytes=%" PRIu64 "\n",
+			   row->count, row->bytes, row->extra, row->max_bytes);
+	}
+	mem_free(rows);
+	return st;
+}
+
+int slot_stat(struct tool *t, int argc, char **argv)
+{
+	static const struct verb_usage usage = {
+	    "ENV",
+	    "Counts keys and their logical bytes (store keys and stored values, elements "
+	    "included),\n"
+	    "in all and by group. A prefix is what a key has up to its first ':'.",
+	    1, 1};
+	struct slot_env_options options = SLOT_ENV_INIT;
+	struct wal_filter filter = WAL_FILTER_INIT;
+	struct stat_run run = {.now_ms = t->clock->wall_ms(t->clock->ctx)};
+	int format = 0, order = TALLY_BY_BYTES;
+	uint64_t top = 20;
+	const struct option_row rows[] = {
+	    {"slot", 0, OPT_SLOTS, &filter.slots, "RANGES", "only these slots, as 0-99,812", NULL},
+	    {"match", 0, OPT_TEXT, &filter.match, "GLOB", "only keys that fit, as in KEYS", NULL},
+	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,list", NULL},
+	    {"by", 0, OPT_CHOICE, &run.by, "GROUP", "a line per slot, type or prefix",
+	     "none,slot,type,prefix"},
+	    {"sort", 0, OPT_CHOICE, &order, "ORDER", "bytes, keys or name", "bytes,keys,name"},
+	    {"top", 0, OPT_U64, &top, "N", "at most N groups (default 20, 0: all)", NULL},
+	    {"format", 0, OPT_CHOICE, &format, "FORMAT", "text or json", "text,json"},
+	    SLOT_ENV_OPTIONS(&options),
+	    {0}};
+	struct slot_env env;
+	struct slot_scan scan = {.tool = t, .filter = &filter, .each = each_key, .arg = &run};
+	size_t operands;
+	int code = args_parse(t, &usage, rows, argc, argv, &operands);
+
+	if (code == EXIT_GO_ON) {
+		code = slot_env_open(t, argv[1], &options, &env);
+	}
+	if (code != EXIT_GO_ON) {
+		return code;
+	}
+	scan.env = &env;
+	code = slot_scan_run(&scan);
+	if (code == EXIT_CLEAN) {
+		print_totals(&t->out, &run, env.last_lsn, format == 1);
+		if (print_groups(&t->out, &run, order, top, format == 1) != ST_OK) {
+			code = tool_fail(t, EXIT_IO, "out of memory");
+		}
+	}
+	tally_deinit(&run.groups);
+	buf_deinit(&run.biggest);
+	slot_env_close(&env);
+	return code;
+}
