@@ -11,8 +11,11 @@
 #include <stdio.h>
 
 enum {
-	CHUNK_BYTES = 64 << 20, /* dirty pages per checkpoint transaction */
-	RECLAIM_MAX = 20000,	/* elements of dead collections per transaction */
+	/* Dirty pages per checkpoint transaction: LMDB keeps them on the heap, so they follow the
+	 * size that memtables may have. */
+	CHUNK_BYTES_MIN = 64 << 10,
+	CHUNK_BYTES_MAX = 64 << 20,
+	RECLAIM_MAX = 20000, /* elements of dead collections per transaction */
 	CHECKPOINT_RETRY_MS = 500,
 	RESOLVE_AT_FREEZE =
 	    2000, /* blind writes looked up when a table freezes: a millisecond or two */
@@ -188,10 +191,13 @@ static enum status open_wal(struct engine *e, const struct wal_position *at, str
 
 static enum status open_checkpoint(struct engine *e)
 {
+	uint64_t chunk = e->memtable_max < CHUNK_BYTES_MIN   ? CHUNK_BYTES_MIN
+			 : e->memtable_max > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX
+							     : e->memtable_max;
 	struct checkpoint_options opts = {
 	    .store = e->store,
 	    .clock = e->opts.clock,
-	    .chunk_bytes = CHUNK_BYTES,
+	    .chunk_bytes = chunk,
 	    .reclaim_max = RECLAIM_MAX,
 	    .wal_sync = on_wal_sync,
 	    .notify = on_progress,

@@ -119,6 +119,7 @@ bool engine_all_warm(struct engine *e);
  * own reader. */
 struct store_reader;
 MUST_CHECK enum status engine_reader_open(struct engine *e, struct store_reader **out);
+void engine_reader_close(struct store_reader *r); /* NULL is fine */
 void engine_touch(struct store_reader *r, struct slice key, uint32_t elements_max);
 
 /* --- counters --- */

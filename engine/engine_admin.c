@@ -78,6 +78,11 @@ enum status engine_reader_open(struct engine *e, struct store_reader **out)
 	return st;
 }
 
+void engine_reader_close(struct store_reader *r)
+{
+	store_reader_close(r);
+}
+
 /* Reads one byte of every page, so that the pages are in memory when the executor comes. */
 static void touch_bytes(struct slice bytes)
 {

@@ -2,7 +2,6 @@
 #include "net/config.h"
 
 #include "engine/base/alloc.h"
-#include "net/command/command.h"
 #include "net/proto/quoted_words.h"
 
 #include <errno.h>
@@ -437,31 +436,6 @@ enum status config_set_pairs(struct config *c, const struct slice *pairs, size_t
 	}
 	mem_free(changes);
 	return st;
-}
-
-void config_each(const struct config *c, struct slice pattern,
-		 void (*each)(void *arg, const char *name, const char *value), void *arg)
-{
-	for (int id = 0; id < CONFIG_COUNT; id++) {
-		const char *names[] = {config_name((enum config_id)id),
-				       config_alias((enum config_id)id)};
-
-		/* Hidden ones answer to their exact name alone. */
-		bool exact = (config_flags((enum config_id)id) & HIDDEN) != 0;
-
-		for (int i = 0; i < 2; i++) {
-			if (names[i] == NULL) {
-				continue;
-			}
-			if (exact ? (config_find(pattern) == (enum config_id)id)
-				  : glob_match(pattern, slice_str(names[i]), true)) {
-				each(arg, names[i], c->text[id]);
-				if (exact) {
-					break;
-				}
-			}
-		}
-	}
 }
 
 bool config_meaningless(const struct config *c, struct buf *names)

@@ -2,6 +2,7 @@
 #include "net/config.h"
 
 #include "engine/base/alloc.h"
+#include "net/command/command.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -370,4 +371,42 @@ out:
 	mem_free(copy);
 	mem_free(joined);
 	return st;
+}
+
+static bool is_glob(struct slice pattern)
+{
+	return memchr(pattern.data, '*', pattern.len) != NULL ||
+	       memchr(pattern.data, '?', pattern.len) != NULL ||
+	       memchr(pattern.data, '[', pattern.len) != NULL;
+}
+
+void config_each(const struct config *c, struct slice pattern,
+		 void (*each)(void *arg, const char *name, const char *value), void *arg)
+{
+	char exact_name[128];
+
+	/* As Redis: a name without glob characters is given back as it was asked for. */
+	if (pattern.len < sizeof exact_name && pattern.len > 0 && !is_glob(pattern)) {
+		enum config_id id = config_find(pattern);
+
+		if (id != CONFIG_COUNT) {
+			memcpy(exact_name, pattern.data, pattern.len);
+			exact_name[pattern.len] = 0;
+			each(arg, exact_name, c->text[id]);
+		}
+		return;
+	}
+	for (int id = 0; id < CONFIG_COUNT; id++) {
+		const char *names[] = {config_name((enum config_id)id),
+				       config_alias((enum config_id)id)};
+
+		if ((config_flags((enum config_id)id) & HIDDEN) != 0) {
+			continue;
+		}
+		for (int i = 0; i < 2; i++) {
+			if (names[i] != NULL && glob_match(pattern, slice_str(names[i]), true)) {
+				each(arg, names[i], c->text[id]);
+			}
+		}
+	}
 }

@@ -524,6 +524,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	if (c->dead) {
 		return;
 	}
+	server_refresh_clock(s);
 	if (!read_room(c, &at, &room)) {
 		conn_close(c);
 		return;

@@ -116,6 +116,7 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	struct server *s = arg;
 
 	(void)what;
+	server_refresh_clock(s);
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage peer = {0};
 		socklen_t len = sizeof peer;

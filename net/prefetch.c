@@ -2,7 +2,6 @@
 #include "net/prefetch.h"
 
 #include "engine/base/alloc.h"
-#include "engine/store.h"
 
 #include <pthread.h>
 
@@ -54,7 +53,7 @@ static void *run(void *arg)
 		p->done_hook(p->done_arg);
 	}
 	(void)pthread_mutex_unlock(&p->lock);
-	store_reader_close(reader);
+	engine_reader_close(reader);
 	return NULL;
 }
 

@@ -26,6 +26,14 @@ enum {
 	DICTIONARY_MAX = 1 << 20,
 };
 
+void server_refresh_clock(struct server *s)
+{
+	if (!s->now_fresh) {
+		s->now_ms = clock_system()->wall_ms(NULL);
+		s->now_fresh = true;
+	}
+}
+
 /* --- waking up --- */
 
 /* From any thread: the WAL or a checkpoint moved, or a prefetch is through. */
@@ -115,6 +123,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	server_refresh_clock(s);
 	if (!s->host.no_active_expiry) {
 		(void)engine_expire_cycle(s->engine, s->now_ms, EXPIRE_KEYS_PER_CRON);
 	}
@@ -232,9 +241,9 @@ static void loop(struct server *s)
 
 			(void)event_base_loopexit(s->base, &soon);
 		}
-		s->now_ms = clock_system()->wall_ms(NULL);
+		s->now_fresh = false;
 		(void)event_base_loop(s->base, EVLOOP_ONCE);
-		s->now_ms = clock_system()->wall_ms(NULL);
+		server_refresh_clock(s);
 		run_due(s);
 		take_prefetched(s);
 		(void)engine_turn_end(s->engine);

@@ -36,6 +36,7 @@ struct server {
 	uint8_t *read_shared; /* what read(2) fills, when a client has nothing pending */
 
 	uint64_t now_ms; /* wall clock of this turn */
+	bool now_fresh;	 /* taken since the loop woke up */
 	uint64_t pause_until_ms;
 	bool pause_writes_only;
 
@@ -55,6 +56,9 @@ MUST_CHECK enum status server_open(struct config *config, const char *executable
 /* Serves until SHUTDOWN or a signal; returns the process's exit code. */
 int server_run(struct server *s);
 void server_close(struct server *s);
+
+/* Takes the time once per turn, after the loop has slept: the first event of a turn calls it. */
+void server_refresh_clock(struct server *s);
 
 /* --- listener.c --- */
 MUST_CHECK enum status listener_open_all(struct server *s, struct buf *error);

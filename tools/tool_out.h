@@ -19,10 +19,14 @@ struct out {
 void out_init(struct out *o, FILE *file);
 /* Flushes and frees; the file stays open. False when any byte was lost. */
 bool out_deinit(struct out *o);
+/* Writes out what is pending. */
 void out_flush(struct out *o);
 
+/* Append bytes, a text, formatted text. */
 void out_bytes(struct out *o, struct slice bytes);
+/* A C string. */
 void out_text(struct out *o, const char *text);
+/* Formatted text. */
 void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Bytes as a double-quoted word: printable ASCII as it is, the rest as \n, \r, \t, \\, \" or \xHH.

@@ -28,6 +28,7 @@ static inline bool slot_set_has(const struct slot_set *s, uint16_t slot)
 	return (s->bits[slot / 8] >> (slot % 8) & 1) != 0;
 }
 
+/* Adds a slot, once. */
 void slot_set_add(struct slot_set *s, uint16_t slot);
 
 /* Each returns false when the text is not of the form; *out is then unchanged. */

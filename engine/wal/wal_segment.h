@@ -53,6 +53,7 @@ struct wal_segment {
 	struct slice dictionary; /* borrowed */
 };
 
+/* Writes the file name of a segment. */
 void wal_segment_name(uint64_t first_lsn, char out[WAL_SEGMENT_NAME_SIZE]);
 
 /* True when the name is exactly that of a segment. */

@@ -36,7 +36,7 @@ class Clients(case.Case):
 
     def test_redis_cli_scans_and_finds_big_keys(self):
         server = self.server()
-        self.cli(server, text="".join("SET key:%d %s\n" % (i, "v" * (i % 50))
+        self.cli(server, text="".join("SET key:%d %s\n" % (i, "v" * (i % 50 + 1))
                                       for i in range(3000)))
         self.assertEqual(len(self.cli(server, "--scan", "--pattern", "key:*").split()), 3000)
         found = self.cli(server, "--bigkeys")

@@ -48,6 +48,9 @@ class Server:
         args = [self.binary, "--port", str(self.port), "--dir", self.dir]
         if self.kind == "redis" and "save" not in self.options:
             args += ["--save", ""]
+        if self.kind == "cairn" and "tsan" in self.binary and "map-size-max" not in self.options:
+            # The thread sanitizer's own maps leave no room for a terabyte.
+            args += ["--map-size-max", "16gb"]
         for name, value in self.options.items():
             values = value if isinstance(value, (list, tuple)) else [value]
             args += ["--" + name] + [str(v) for v in values]
