@@ -304,8 +304,8 @@ static enum status try_next_segment(struct wal_reader *r, const char *why)
 		return stop(
 		    r, ST_CORRUPT,
 		    "%s: %s at offset %" PRIu64 ", LSN %" PRIu64
-		    ", but the log goes on with %s: restore the file from a copy, or cut the log "
-		    "with cairn-wal repair",
+		    ", but the log goes on with %s: restore the file from a copy, or build a new "
+		    "directory from what is good with cairn-wal replay",
 		    here, why, stopped_at, r->expected, next->name);
 	}
 	r->current++;
@@ -339,12 +339,12 @@ static enum status judge(struct wal_reader *r, const char *why)
 	}
 	r->end.watermark = watermark;
 	if (r->expected <= watermark && !PLANTED(10)) {
-		return stop(
-		    r, ST_CORRUPT,
-		    "%s: %s at offset %" PRIu64 ", LSN %" PRIu64 ", but LSN %" PRIu64
-		    " was durable: restore the file from a copy, or cut the log with cairn-wal "
-		    "repair",
-		    file_name(r), why, r->off, r->expected, watermark);
+		return stop(r, ST_CORRUPT,
+			    "%s: %s at offset %" PRIu64 ", LSN %" PRIu64 ", but LSN %" PRIu64
+			    " was durable: restore the file from a copy, or build a new directory "
+			    "from what is good with "
+			    "cairn-wal replay",
+			    file_name(r), why, r->off, r->expected, watermark);
 	}
 	/* Behind the end of a recycled file lie its old frames; elsewhere only blanks can. A clean
 	 * mark says that no record followed: a writer that goes on after one first makes an empty
