@@ -73,6 +73,30 @@ static enum status continue_segment(struct wal_writer *w)
 	return ST_OK;
 }
 
+/* After a kill the end of the log may be in the page cache alone: what recovery read from there
+ * counts as durable from here on, so it has to be. */
+static enum status sync_recovered(struct wal_writer *w)
+{
+	const struct io *io = w->opts.io;
+	char name[WAL_SEGMENT_NAME_SIZE], path[WAL_PATH_MAX];
+	struct io_file *file;
+	enum status st;
+
+	if (w->opts.at.segment_first == 0) {
+		return ST_OK;
+	}
+	wal_segment_name(w->opts.at.segment_first, name);
+	st = wal_segment_path(w->dir, name, path);
+	if (st == ST_OK) {
+		st = io->ops->open(io->ctx, path, IO_READ | IO_WRITE, &file);
+	}
+	if (st == ST_OK) {
+		st = io->ops->datasync(io->ctx, file);
+		io->ops->close(io->ctx, file);
+	}
+	return st == ST_OK ? io->ops->sync_dir(io->ctx, w->dir) : st;
+}
+
 enum status wal_writer_open(const struct wal_writer_options *opts, struct wal_writer **out)
 {
 	struct wal_writer *w = mem_calloc(1, sizeof *w);
@@ -99,6 +123,9 @@ enum status wal_writer_open(const struct wal_writer_options *opts, struct wal_wr
 	st = wal_frame_encoder_create(w->level, opts->dictionary, &w->encoder);
 	if (st == ST_OK) {
 		st = wal_files_open(&w->files, opts->io, w->dir, w->archive_dir);
+	}
+	if (st == ST_OK) {
+		st = sync_recovered(w);
 	}
 	if (st == ST_OK) {
 		st = continue_segment(w);
