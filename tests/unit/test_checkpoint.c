@@ -742,7 +742,7 @@ static void random_tables_leave_what_the_model_says(void **state)
 		wait_reclaimed(f);
 		assert_int_equal(temp_store_verify(f->temp.store), model_entries(&m));
 		for (int k = 0; k < 64; k++) {
-			char name[16];
+			char name[32];
 
 			(void)snprintf(name, sizeof name, "{%d}k%d", k % 4, k);
 			if (k % 16 != 0 && m.id[k] == 0) {
