@@ -151,16 +151,11 @@ static void begin_timeline(struct engine *e, bool clean)
 	if (h->count > 0 && (clean || PLANTED(53))) {
 		return;
 	}
-	if (h->count == WAL_HISTORY_MAX) {
-		memmove(h->items, h->items + 1, (WAL_HISTORY_MAX - 1) * sizeof h->items[0]);
-		h->count--;
-	}
-	h->items[h->count] = (struct wal_timeline){
-	    .id = random_id(e),
-	    .epoch = h->count > 0 ? h->items[h->count - 1].epoch : 0,
-	    .first_lsn = e->next_lsn,
-	};
-	h->count++;
+	wal_history_begin(h, (struct wal_timeline){
+				 .id = random_id(e),
+				 .epoch = h->count > 0 ? h->items[h->count - 1].epoch : 0,
+				 .first_lsn = e->next_lsn,
+			     });
 }
 
 static enum status open_wal(struct engine *e, const struct wal_position *at, struct buf *error)

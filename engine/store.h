@@ -17,7 +17,7 @@
 #include "engine/base/io.h"
 #include "engine/base/slice.h"
 #include "engine/base/status.h"
-#include "engine/wal/wal_writer.h" /* struct wal_history */
+#include "engine/wal/wal_history.h"
 
 #include <stdbool.h>
 

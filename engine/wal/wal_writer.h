@@ -11,26 +11,11 @@
 #include "engine/base/clock.h"
 #include "engine/base/io.h"
 #include "engine/base/status.h"
+#include "engine/wal/wal_history.h"
 
 #include <stdbool.h>
 
 enum wal_fsync { WAL_FSYNC_NO, WAL_FSYNC_EVERYSEC, WAL_FSYNC_ALWAYS };
-
-/* One entry of a history: from first_lsn on, records belong to this timeline. */
-struct wal_timeline {
-	uint64_t id; /* random, never 0 */
-	uint64_t
-	    epoch; /* config epoch of the primary that began it; 0 for a node without cluster */
-	uint64_t first_lsn;
-};
-
-enum { WAL_HISTORY_MAX = 64 }; /* older entries are forgotten: only recent forks matter */
-
-struct wal_history {
-	uint64_t shard_id; /* random at creation of the store, equal on all nodes of a shard */
-	uint32_t count;
-	struct wal_timeline items[WAL_HISTORY_MAX]; /* oldest first */
-};
 
 /* Where the log ends, as recovery found it; the writer continues from here. */
 struct wal_position {
