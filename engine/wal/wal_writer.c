@@ -61,6 +61,12 @@ static bool stall(struct wal_writer *w, const char *what)
 	return go_on;
 }
 
+/* Memory may come back; the records are safe in their buffer until then. */
+bool wal_wait_for_memory(struct wal_writer *w)
+{
+	return stall(w, "a frame in memory");
+}
+
 static void resume(struct wal_writer *w)
 {
 	if (atomic_load(&w->state) == WAL_STALLED) {
@@ -125,6 +131,8 @@ enum status wal_write_group(struct wal_writer *w)
 	w->off += w->group.len;
 	(void)pthread_mutex_lock(&w->lock);
 	w->stats.disk_bytes += w->group.len;
+	w->chain_lsn = w->next_lsn - 1;
+	w->chain_digest = w->chain;
 	(void)pthread_mutex_unlock(&w->lock);
 	w->group.len = 0;
 	atomic_store(&w->written, w->next_lsn - 1);
@@ -149,7 +157,7 @@ enum status wal_begin_segment(struct wal_writer *w, bool may_stall)
 		uint64_t release, keep_size, keep_ms;
 
 		(void)pthread_mutex_lock(&w->lock);
-		release = w->release_lsn;
+		release = wal_released(w);
 		keep_size = w->opts.keep_size;
 		keep_ms = w->opts.keep_ms;
 		w->files.archived_below = w->archived_below;
@@ -189,7 +197,7 @@ enum status wal_begin_segment(struct wal_writer *w, bool may_stall)
 }
 
 /* Ends the full segment and begins the next one. */
-static enum status rotate(struct wal_writer *w)
+enum status wal_rotate(struct wal_writer *w)
 {
 	enum status st = wal_write_group(w);
 
@@ -202,17 +210,52 @@ static enum status rotate(struct wal_writer *w)
 
 /* --- frames --- */
 
-static uint64_t watermark(const struct wal_writer *w)
+uint64_t wal_watermark(const struct wal_writer *w)
 {
 	return PLANTED(12) ? w->next_lsn - 1
 			   : atomic_load_explicit(&w->durable, memory_order_relaxed);
 }
 
+enum status wal_make_room(struct wal_writer *w, uint64_t bytes)
+{
+	if (w->off + w->group.len + bytes <= w->opts.segment_size ||
+	    w->off + w->group.len <= w->segment.header_len) {
+		return ST_OK;
+	}
+	return wal_rotate(w);
+}
+
+enum status wal_frame_placed(struct wal_writer *w, const struct wal_frame *f)
+{
+	w->witnessed = f->watermark;
+	if (f->records > 0) {
+		w->chain = f->digest;
+		w->next_lsn += f->records;
+	}
+	(void)pthread_mutex_lock(&w->lock);
+	w->stats.frames++;
+	w->stats.records += f->records;
+	w->stats.raw_bytes += f->raw_len;
+	w->stats.stored_bytes += wal_frame_span(f);
+	(void)pthread_mutex_unlock(&w->lock);
+	return w->group.len >= GROUP_BYTES_MAX ? wal_write_group(w) : ST_OK;
+}
+
 /* Appends a frame of count records to the group. */
 enum status wal_add_frame(struct wal_writer *w, struct slice raw, uint32_t count, unsigned flags)
 {
-	const struct wal_timeline *t = &w->opts.history.items[w->opts.history.count - 1];
-	struct wal_frame f = {
+	const struct wal_timeline *t;
+	struct wal_frame f;
+	enum status st = ST_OK;
+
+	if (count > 0) {
+		st = wal_make_room(w, WAL_FRAME_HEADER_LEN + raw.len + WAL_FRAME_ALIGN);
+	}
+	if (st != ST_OK) {
+		return st;
+	}
+	t = &w->opts.history.items[w->opts.history.count - 1];
+	f = (struct wal_frame){
 	    .flags = flags,
 	    .records = count,
 	    .first_lsn = w->next_lsn,
@@ -220,39 +263,16 @@ enum status wal_add_frame(struct wal_writer *w, struct slice raw, uint32_t count
 	    .timeline = t->id,
 	    .time_ms = wal_wall_ms(w),
 	    .chain = w->chain,
-	    .watermark = watermark(w),
+	    .watermark = wal_watermark(w),
 	};
-	uint64_t room = WAL_FRAME_HEADER_LEN + raw.len + WAL_FRAME_ALIGN;
-	enum status st;
-
-	if (w->off + w->group.len + room > w->opts.segment_size &&
-	    w->off + w->group.len > w->segment.header_len && count > 0) {
-		st = rotate(w);
-		if (st != ST_OK) {
-			return st;
-		}
-		f.watermark = watermark(w);
-	}
 	while ((st = wal_frame_encode(w->encoder, &f, raw, w->segment.salt, &w->group)) ==
 	       ST_NO_MEMORY) {
-		/* Memory may come back; the records are safe in their buffer until then. */
-		if (!stall(w, "a frame in memory")) {
+		if (!wal_wait_for_memory(w)) {
 			return st;
 		}
 	}
 	resume(w);
-	w->witnessed = f.watermark;
-	if (count > 0) {
-		w->chain = f.digest;
-		w->next_lsn += count;
-	}
-	(void)pthread_mutex_lock(&w->lock);
-	w->stats.frames++;
-	w->stats.records += count;
-	w->stats.raw_bytes += raw.len;
-	w->stats.stored_bytes += wal_frame_span(&f);
-	(void)pthread_mutex_unlock(&w->lock);
-	return w->group.len >= GROUP_BYTES_MAX ? wal_write_group(w) : ST_OK;
+	return wal_frame_placed(w, &f);
 }
 
 /* Cuts whole records into frames and writes them. */
@@ -319,11 +339,12 @@ static uint64_t sleep_us(const struct wal_writer *w)
 	return 0;
 }
 
-/* Waits for something to do; takes what is pending. The lock is held. True: records were taken. */
+/* Waits for something to do; takes the records that are pending. The lock is held. True: records
+ * were taken. */
 static bool take_work(struct wal_writer *w, struct buf *records)
 {
-	if (w->pending_count == 0 && !w->stop && w->sync_wanted <= atomic_load(&w->durable) &&
-	    !w->trim) {
+	if (w->pending_count == 0 && w->pending_frames_count == 0 && !w->turn_wanted && !w->stop &&
+	    w->sync_wanted <= atomic_load(&w->durable) && !w->trim) {
 		uint64_t us = sleep_us(w);
 
 		w->sleeping = true;
@@ -365,7 +386,7 @@ static void trim(struct wal_writer *w)
 
 	(void)pthread_mutex_lock(&w->lock);
 	w->trim = false;
-	release = w->release_lsn;
+	release = wal_released(w);
 	keep_size = w->opts.keep_size;
 	keep_ms = w->opts.keep_ms;
 	w->files.archived_below = w->archived_below;
@@ -381,13 +402,14 @@ static void trim(struct wal_writer *w)
 /* One round: write what came, sync when due, tell. False: the log has failed or was given up. */
 static bool work(struct wal_writer *w)
 {
-	struct buf records = {0};
+	struct buf records = {0}, frames = {0};
 	enum wal_fsync fsync;
 	uint64_t wanted;
-	bool stopping, took, trim_now;
+	bool stopping, took, received, turn, trim_now;
 
 	(void)pthread_mutex_lock(&w->lock);
 	took = take_work(w, &records);
+	received = wal_take_received(w, &frames, &turn);
 	fsync = w->opts.fsync;
 	wanted = w->sync_wanted;
 	stopping = w->stop;
@@ -398,10 +420,14 @@ static bool work(struct wal_writer *w)
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 
-	if (took) {
-		enum status st = write_records(w, buf_slice(&records));
+	if (took || received) {
+		enum status st = took ? write_records(w, buf_slice(&records))
+				      : wal_write_received(w, buf_slice(&frames), turn);
 
-		give_back(w, &records);
+		if (took) {
+			give_back(w, &records);
+		}
+		buf_deinit(&frames);
 		w->last_busy_us = wal_now_us(w);
 		if (st != ST_OK) {
 			return false;
@@ -416,7 +442,7 @@ static bool work(struct wal_writer *w)
 		}
 		w->last_busy_us = wal_now_us(w);
 		wal_notify(w);
-	} else if (!took && w->witnessed < atomic_load(&w->durable) &&
+	} else if (!took && !received && w->witnessed < atomic_load(&w->durable) &&
 		   atomic_load(&w->durable) == atomic_load(&w->written) &&
 		   wal_now_us(w) - w->last_busy_us >= WATERMARK_IDLE_US) {
 		write_witness(w);
@@ -438,7 +464,7 @@ void *wal_thread(void *arg)
 			break;
 		}
 		(void)pthread_mutex_lock(&w->lock);
-		done = w->stop && w->pending_count == 0;
+		done = w->stop && w->pending_count == 0 && w->pending_frames_count == 0;
 		(void)pthread_mutex_unlock(&w->lock);
 		if (done && atomic_load(&w->durable) == atomic_load(&w->written)) {
 			break;

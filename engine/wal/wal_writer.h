@@ -65,6 +65,7 @@ struct wal_stats {
 	int last_errno;
 };
 
+struct wal_frame;
 struct wal_writer;
 
 /* Starts the thread. The first segment is made here, so errors of the folder appear here. */
@@ -73,10 +74,43 @@ MUST_CHECK enum status wal_writer_open(const struct wal_writer_options *opts,
 
 /* Hands over count whole encoded records whose LSNs start at first_lsn (= the last one given + 1).
  * The bytes are copied or swapped out of *records, which comes back empty with some capacity.
- * Executor thread. ST_NO_MEMORY: nothing taken, call again later. ST_READ_ONLY: state is
- * WAL_FAILED, nothing taken. */
+ * Executor thread. ST_NO_MEMORY, or ST_AGAIN while received frames are pending: nothing taken, call
+ * again later. ST_READ_ONLY: state is WAL_FAILED, nothing taken. */
 MUST_CHECK enum status wal_writer_append(struct wal_writer *w, struct buf *records,
 					 uint64_t first_lsn, uint32_t count);
+
+/* --- what a primary sent (wal_writer_frames.c) --- */
+
+/* Hands over a sealed frame as it came: it is written under this log's own seal, otherwise byte for
+ * byte. f: as decoded, checked by the caller to follow what was handed over before (LSN and chain);
+ * stored: its payload, copied. Executor thread. ST_AGAIN: records or a new segment are still
+ * pending; ST_NO_MEMORY: both leave nothing taken, call again later. ST_READ_ONLY as
+ * wal_writer_append. */
+MUST_CHECK enum status wal_writer_append_frame(struct wal_writer *w, const struct wal_frame *f,
+					       struct slice stored);
+
+/* What is appended from now on belongs to this history and, in frames, needs this dictionary
+ * (copied): a segment that says so is begun, unless the present one does. Executor thread. The same
+ * statuses. */
+MUST_CHECK enum status wal_writer_set_history(struct wal_writer *w,
+					      const struct wal_history *history,
+					      struct slice dictionary);
+
+/* Digest of the last frame with records that was written, and the LSN it ends with; 0, 0 in an
+ * empty log. Any thread. */
+void wal_writer_chain(struct wal_writer *w, uint64_t *lsn, uint64_t *chain);
+
+/* --- keeping segments (wal_writer_frames.c) --- */
+
+/* While a pin is in place, segments with records from its LSN on are neither recycled nor deleted.
+ * The caller owns the pin and removes it before the writer is closed. Any thread. */
+struct wal_pin {
+	uint64_t lsn;
+	struct wal_pin *next, *prev;
+	bool placed;
+};
+void wal_writer_pin(struct wal_writer *w, struct wal_pin *pin, uint64_t lsn); /* sets or moves */
+void wal_writer_unpin(struct wal_writer *w, struct wal_pin *pin); /* fine when not placed */
 
 /* Newest LSN given to write(2), and newest known to be on disk. Any thread, one atomic load each.
  */

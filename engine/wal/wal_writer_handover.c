@@ -13,6 +13,10 @@ enum status wal_writer_append(struct wal_writer *w, struct buf *records, uint64_
 		return ST_READ_ONLY;
 	}
 	(void)pthread_mutex_lock(&w->lock);
+	if (w->pending_frames_count > 0 || w->turn_wanted) {
+		(void)pthread_mutex_unlock(&w->lock);
+		return ST_AGAIN;
+	}
 	if (w->pending_count == 0) {
 		struct buf empty = w->pending;
 

@@ -1,6 +1,7 @@
 /* The inside of the log's writer, shared by its files: wal_writer.c (the thread),
  * wal_writer_archive.c (copies of finished segments), wal_writer_open.c (beginning and end),
- * wal_writer_handover.c (the executor's side). */
+ * wal_writer_handover.c (the executor's side), wal_writer_frames.c (frames that a primary sent,
+ * pins). */
 #ifndef CAIRN_ENGINE_WAL_WAL_WRITER_IMPL_H
 #define CAIRN_ENGINE_WAL_WAL_WRITER_IMPL_H
 
@@ -33,7 +34,18 @@ struct wal_writer {
 	struct buf pending, spare; /* records handed over; an empty one to swap with */
 	uint64_t pending_first;
 	uint32_t pending_count;
-	uint64_t sync_wanted; /* somebody waits for this LSN */
+	/* Received frames, each a struct wal_frame and its payload; never together with records.
+	 */
+	struct buf pending_frames;
+	uint32_t pending_frames_count;
+	/* A segment to be begun before anything that is appended after it. */
+	bool turn_wanted;
+	struct wal_history turn_history;
+	struct buf turn_dictionary;
+	struct buf dictionary; /* WAL thread: what opts.dictionary borrows after a turn */
+	struct wal_pin *pins;
+	uint64_t chain_lsn, chain_digest; /* of what was written: wal_writer_chain */
+	uint64_t sync_wanted;		  /* somebody waits for this LSN */
 	uint64_t release_lsn;
 	bool trim;
 	int level_wanted;
@@ -84,6 +96,24 @@ static inline void wal_notify(struct wal_writer *w)
 /* Threads of the writer; arg is the struct wal_writer. */
 void *wal_thread(void *arg);
 void *wal_archiver(void *arg);
+
+/* What may be given up by now: released, and not pinned. The lock is held. */
+uint64_t wal_released(const struct wal_writer *w);
+
+/* WAL thread. Ends the full segment, durable, and begins the next one; the newest LSN to call
+ * durable in a header; waits until memory may be there again (false: the log is to be closed). */
+enum status wal_rotate(struct wal_writer *w);
+uint64_t wal_watermark(const struct wal_writer *w);
+bool wal_wait_for_memory(struct wal_writer *w);
+
+/* WAL thread. Takes what was received out of w; the lock is held. False: there is nothing. */
+bool wal_take_received(struct wal_writer *w, struct buf *frames, bool *turn);
+/* WAL thread. Begins the wanted segment, then writes the frames. */
+enum status wal_write_received(struct wal_writer *w, struct slice frames, bool turn);
+/* WAL thread. Makes room for bytes more in the segment, by rotating if need be. */
+enum status wal_make_room(struct wal_writer *w, uint64_t bytes);
+/* WAL thread. Moves on over a frame that was put into the group. */
+enum status wal_frame_placed(struct wal_writer *w, const struct wal_frame *f);
 
 /* WAL thread, or while it does not run: appends a frame of count records to the group; writes the
  * group; syncs and publishes; begins a segment at next_lsn (may_stall: waits for space, and fails

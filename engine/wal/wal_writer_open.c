@@ -21,6 +21,9 @@ static void release_all(struct wal_writer *w)
 	buf_deinit(&w->pending);
 	buf_deinit(&w->spare);
 	buf_deinit(&w->group);
+	buf_deinit(&w->pending_frames);
+	buf_deinit(&w->turn_dictionary);
+	buf_deinit(&w->dictionary);
 	(void)pthread_cond_destroy(&w->wake);
 	(void)pthread_cond_destroy(&w->synced);
 	(void)pthread_cond_destroy(&w->archive_wake);
@@ -111,6 +114,8 @@ enum status wal_writer_open(const struct wal_writer_options *opts, struct wal_wr
 	w->archive_dir = opts->archive_dir == NULL ? NULL : mem_strdup(opts->archive_dir);
 	w->next_lsn = opts->at.next_lsn;
 	w->chain = opts->at.chain;
+	w->chain_lsn = w->next_lsn - 1;
+	w->chain_digest = w->chain;
 	w->level = w->level_wanted = opts->compression_level;
 	w->last_sync_us = w->last_busy_us = wal_now_us(w);
 	atomic_store(&w->written, w->next_lsn - 1);
