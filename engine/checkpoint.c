@@ -5,6 +5,7 @@
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
+#include "engine/base/thread.h"
 #include "engine/drain.h"
 
 #include <inttypes.h>
@@ -92,7 +93,7 @@ enum status checkpoint_start(const struct checkpoint_options *opts, struct check
 	}
 	if (st == ST_OK) {
 		c->stats.reclaim_pending = c->drain->garbage;
-		if (pthread_create(&c->thread, NULL, run, c) != 0) {
+		if (!thread_start(&c->thread, "checkpoint", run, c)) {
 			st = ST_NO_MEMORY;
 		}
 	}

@@ -2,6 +2,7 @@
 #include "engine/residency.h"
 
 #include "engine/base/alloc.h"
+#include "engine/base/thread.h"
 #include "engine/base/waiting.h"
 
 #include <pthread.h>
@@ -59,7 +60,7 @@ enum status residency_start(struct store *store, struct residency **out)
 	atomic_store(&r->all, store_resident(store));
 	(void)pthread_mutex_init(&r->lock, NULL);
 	waiting_cond_init(&r->wake);
-	if (pthread_create(&r->thread, NULL, look, r) != 0) {
+	if (!thread_start(&r->thread, "residency", look, r)) {
 		(void)pthread_mutex_destroy(&r->lock);
 		(void)pthread_cond_destroy(&r->wake);
 		goto fail;

@@ -2,6 +2,7 @@
 #include "net/prefetch.h"
 
 #include "engine/base/alloc.h"
+#include "engine/base/thread.h"
 
 #include <pthread.h>
 
@@ -71,7 +72,7 @@ enum status prefetch_start(struct engine *e, unsigned threads, void (*done_hook)
 	(void)pthread_mutex_init(&p->lock, NULL);
 	(void)pthread_cond_init(&p->wake, NULL);
 	for (; p->count < threads; p->count++) {
-		if (pthread_create(&p->threads[p->count], NULL, run, p) != 0) {
+		if (!thread_start(&p->threads[p->count], "cold-read", run, p)) {
 			break;
 		}
 	}

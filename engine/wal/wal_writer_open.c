@@ -1,5 +1,6 @@
 /* Beginning and end of a log's writer. */
 #include "engine/base/alloc.h"
+#include "engine/base/thread.h"
 #include "engine/base/waiting.h"
 #include "engine/wal/wal_writer_impl.h"
 
@@ -145,12 +146,12 @@ enum status wal_writer_open(const struct wal_writer_options *opts, struct wal_wr
 	w->stats.segments = w->files.count;
 	w->stats.segments_bytes = wal_files_bytes(&w->files);
 	w->stats.first_lsn = w->files.entries[0].first_lsn;
-	if (pthread_create(&w->thread, NULL, wal_thread, w) != 0) {
+	if (!thread_start(&w->thread, "wal", wal_thread, w)) {
 		st = ST_NO_MEMORY;
 		goto fail;
 	}
 	w->archiving =
-	    w->archive_dir != NULL && pthread_create(&w->archiver, NULL, wal_archiver, w) == 0;
+	    w->archive_dir != NULL && thread_start(&w->archiver, "wal-archive", wal_archiver, w);
 	*out = w;
 	return ST_OK;
 fail:
