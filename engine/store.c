@@ -11,19 +11,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
 	TABLES = 4,
 	FREE_TABLE = 0, /* LMDB's own list of free pages is its table number 0 */
 	PATH_LEN_MAX = 4096,
-	RESIDENT_WINDOW = 4096, /* pages asked of the kernel at once */
-	RESIDENT_SAMPLES = 64,	/* windows looked at in a file too large to look at whole */
 	MMAP_FILE_MODE = 0600,
 };
 
-static const uint64_t resident_whole = UINT64_C(4) << 30; /* bytes looked at page by page */
 static const char format_key[] = "format", state_key[] = "state";
 
 #define SAY(error, ...)                                                                            \
@@ -459,6 +455,9 @@ static enum status open_existing(struct store *s, const struct store_options *op
 		return explain_open(opts, s->map_size, rc, error);
 	}
 	st = opts->io->ops->open(opts->io->ctx, opts->path, IO_READ, &s->file);
+	if (st == ST_OK) {
+		st = opts->io->ops->open(opts->io->ctx, opts->path, IO_READ, &s->look);
+	}
 	if (st != ST_OK) {
 		SAY(error, "%s: cannot be opened", opts->path);
 		return st;
@@ -512,6 +511,9 @@ void store_close(struct store *s)
 	if (s->file != NULL) {
 		s->io->ops->close(s->io->ctx, s->file);
 	}
+	if (s->look != NULL) {
+		s->io->ops->close(s->io->ctx, s->look);
+	}
 	mdb_env_close(s->env); /* NULL is fine */
 	(void)pthread_mutex_destroy(&s->info_lock);
 	mem_free(s);
@@ -537,50 +539,4 @@ enum status store_info(struct store *s, struct store_info *out)
 	rc = mdb_env_info(s->env, &env);
 	out->readers = env.me_numreaders;
 	return store_from_lmdb(rc);
-}
-
-/* One question to the kernel about pages [from, from + count). */
-static bool window_resident(const struct store *s, uint64_t from, uint64_t count)
-{
-	unsigned char there[RESIDENT_WINDOW];
-	uintptr_t at = (uintptr_t)s->map + from * s->os_page;
-
-	if (mincore((void *)at, (size_t)count * s->os_page, there) != 0) {
-		return false;
-	}
-	for (uint64_t i = 0; i < count; i++) {
-		if ((there[i] & 1) == 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
-bool store_resident(struct store *s)
-{
-	struct store_info info;
-	uint64_t pages, windows, step = 1, first = 0;
-
-	if (s->map == NULL) {
-		return false;
-	}
-	(void)pthread_mutex_lock(&s->info_lock);
-	info = s->info;
-	(void)pthread_mutex_unlock(&s->info_lock);
-	pages = info.file_bytes / s->os_page;
-	windows = (pages + RESIDENT_WINDOW - 1) / RESIDENT_WINDOW;
-	if (info.file_bytes > resident_whole) {
-		/* Other windows at each call, so that a hole is met before long. */
-		step = windows / RESIDENT_SAMPLES + 1;
-		first = atomic_fetch_add(&s->resident_turn, 1) % step;
-	}
-	for (uint64_t w = first; w < windows; w += step) {
-		uint64_t from = w * RESIDENT_WINDOW;
-		uint64_t left = pages - from;
-
-		if (!window_resident(s, from, left < RESIDENT_WINDOW ? left : RESIDENT_WINDOW)) {
-			return false;
-		}
-	}
-	return true;
 }

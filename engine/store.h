@@ -104,8 +104,8 @@ struct store_info {
 /* Figures of the data file as of the newest commit. ST_IO. */
 MUST_CHECK enum status store_info(struct store *s, struct store_info *out);
 
-/* True when every page of the data file is in the page cache, as far as one look can tell. Any
- * thread. */
+/* True when every page of the data file is in the page cache, as far as one look can tell; a few
+ * that are missing are fetched. Reads the disk. Any thread but the executor. */
 bool store_resident(struct store *s);
 
 /* Writing: one transaction at a time, from one thread (the checkpoint's). */

@@ -34,6 +34,7 @@ struct store {
 	MDB_dbi keyspace, expires, slots, node;
 	const struct io *io;
 	struct io_file *file; /* for its length */
+	struct io_file *look; /* for store_resident, which has a thread of its own */
 	bool read_only;
 	const uint8_t *map; /* where page 0 is mapped; NULL when it could not be found out */
 	uint64_t map_size;

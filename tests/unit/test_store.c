@@ -5,11 +5,13 @@
 #include "engine/base/bytes.h"
 #include "engine/key_codec.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -120,11 +122,49 @@ static void what_is_committed_is_read_back_also_after_reopening(void **state)
 	}
 }
 
+/* Gives the file a hole of this many pages at its end, and drops it from the page cache. */
+static void add_hole(struct fixture *f, off_t pages)
+{
+	struct stat st;
+	int fd;
+
+	store_close(f->store);
+	f->store = NULL;
+	fd = open(f->path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, st.st_size + pages * sysconf(_SC_PAGESIZE)), 0);
+	assert_int_equal(close(fd), 0);
+	reopen(f);
+}
+
+static void a_few_pages_that_were_never_written_do_not_make_the_store_cold(void **state)
+{
+	struct fixture *f = *state;
+
+	add_hole(f, 20);
+	assert_true(store_resident(f->store));
+	/* Fetched by the first look: nothing is missing any more. */
+	assert_true(store_resident(f->store));
+}
+
+static void many_missing_pages_do(void **state)
+{
+	struct fixture *f = *state;
+
+	add_hole(f, 4000);
+	assert_false(store_resident(f->store));
+	assert_false(store_resident(f->store));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(what_is_committed_is_read_back_also_after_reopening,
 					    setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_few_pages_that_were_never_written_do_not_make_the_store_cold, setup, teardown),
+	    cmocka_unit_test_setup_teardown(many_missing_pages_do, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
