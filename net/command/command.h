@@ -41,6 +41,8 @@ enum command_flags {
 	    1 << 26, /* arguments after the key name elements: those are prefetched when cold */
 	CMD_RUN_IN_MULTI =
 	    1 << 27, /* runs at once inside MULTI: EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */
+	CMD_BLIND =
+	    1 << 28, /* without options, does not look at what it replaces: nothing to prefetch */
 };
 
 struct command_ctx {

@@ -5,11 +5,13 @@
 #include "engine/base/alloc.h"
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
+#include "engine/types/type_string.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/txn_queue.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
 	ARGS_SHOWN_MAX = 128,	  /* bytes of arguments that an error repeats */
@@ -326,9 +328,27 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 
 /* --- what a request waits for --- */
 
+/* True when the command writes without a look at what its keys hold. Options behind a single key's
+ * value may ask for one, and so do values that become collections of chunks. */
+static bool is_blind(const struct command *cmd, const struct slice *argv, size_t argc)
+{
+	bool one_key = cmd->keys.first == cmd->keys.last;
+
+	if ((cmd->flags & CMD_BLIND) == 0 || (one_key && argc > (size_t)abs(cmd->arity))) {
+		return false;
+	}
+	for (size_t i = 1; i < argc; i++) {
+		if (argv[i].len > STRING_INLINE_MAX) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static enum status cold_add(struct dispatch *d, const struct command *cmd, const struct slice *argv,
 			    size_t argc)
 {
+	bool blind = is_blind(cmd, argv, argc);
 	uint32_t elements = (cmd->flags & CMD_TOUCH_RANGE) != 0	 ? TOUCH_RANGE_MAX
 			    : (cmd->flags & CMD_TOUCH_ARGS) != 0 ? TOUCH_ARGS_MAX
 								 : 0;
@@ -340,7 +360,9 @@ static enum status cold_add(struct dispatch *d, const struct command *cmd, const
 			return ST_OK;
 		}
 		store_key_of_key(&key, argv[at]);
-		if (engine_key_warm(d->engine, &key)) {
+		/* A cut name must be compared with the one that is there. */
+		if ((blind && !store_key_is_long(store_key_slice(&key))) ||
+		    engine_key_warm(d->engine, &key)) {
 			continue;
 		}
 		if (d->cold_len == d->cold_cap) {

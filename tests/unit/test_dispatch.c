@@ -8,7 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -406,6 +409,65 @@ static void a_request_that_may_write_is_known_beforehand(void **state)
 	assert_false(dispatch_may_write(b->dispatch, &b->session, exec, 1));
 }
 
+/* Restarts with a data file most of which is not in the page cache. */
+static void restart_cold(struct command_box *b)
+{
+	char path[128];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s/keyspace.mdb", b->engine.dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size + ((off_t)64 << 20)), 0);
+	engine_box_restart(&b->engine);
+	dispatch_set_engine(b->dispatch, b->engine.e);
+}
+
+/* What dispatch says to a request of words without spaces that may wait. */
+static enum dispatch_result may_wait(struct command_box *b, const char *line)
+{
+	struct slice argv[8];
+	size_t argc = 0;
+
+	for (const char *p = line; *p != 0; p += *p == ' ') {
+		size_t n = strcspn(p, " ");
+
+		assert_true(argc < 8);
+		argv[argc++] = slice_of(p, n);
+		p += n;
+	}
+	return dispatch_request(b->dispatch, &b->session, argv, argc, &b->out, b->engine.now_ms,
+				true);
+}
+
+static void only_what_looks_at_a_cold_key_has_it_prefetched(void **state)
+{
+	static char long_name[800], long_value[20000];
+	struct command_box *b = *state;
+	char line[sizeof long_name + sizeof long_value + 16];
+	size_t count;
+
+	(void)command_box_line(b, "SET a 1");
+	engine_box_checkpoint(&b->engine);
+	restart_cold(b);
+	memset(long_name, 'n', sizeof long_name - 1);
+	memset(long_value, 'v', sizeof long_value - 1);
+	assert_int_equal(may_wait(b, "GET a"), DISPATCH_COLD);
+	(void)dispatch_cold_keys(b->dispatch, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(may_wait(b, "SET a 2 XX"), DISPATCH_COLD);
+	assert_int_equal(may_wait(b, "SETNX a 2"), DISPATCH_COLD);
+	/* A cut name is compared, a long value replaces chunks. */
+	(void)snprintf(line, sizeof line, "SET %s 1", long_name);
+	assert_int_equal(may_wait(b, line), DISPATCH_COLD);
+	(void)snprintf(line, sizeof line, "SET a %s", long_value);
+	assert_int_equal(may_wait(b, line), DISPATCH_COLD);
+	assert_int_equal(may_wait(b, "SET b 1"), DISPATCH_DONE);
+	assert_int_equal(may_wait(b, "MSET c 1 d 2"), DISPATCH_DONE);
+	assert_int_equal(may_wait(b, "SETEX e 100 1"), DISPATCH_DONE);
+	/* What was written is in memory now. */
+	assert_int_equal(may_wait(b, "GET b"), DISPATCH_DONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +486,7 @@ int main(void)
 	    TEST(a_reply_waits_for_what_it_wrote_or_saw),
 	    TEST(commands_and_errors_are_counted),
 	    TEST(a_request_that_may_write_is_known_beforehand),
+	    TEST(only_what_looks_at_a_cold_key_has_it_prefetched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
