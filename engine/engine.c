@@ -7,6 +7,7 @@
 #include "engine/base/planted.h"
 #include "engine/base/waiting.h"
 #include "engine/engine_impl.h"
+#include "engine/replication.h"
 
 #include <stdio.h>
 
@@ -17,8 +18,6 @@ enum {
 	CHUNK_BYTES_MAX = 64 << 20,
 	RECLAIM_MAX = 20000, /* elements of dead collections per transaction */
 	CHECKPOINT_RETRY_MS = 500,
-	RESOLVE_AT_FREEZE =
-	    2000, /* blind writes looked up when a table freezes: a millisecond or two */
 	BACKPRESSURE_US_MAX = 2000,
 	CLOSE_POLL_US = 1000,
 	PATH_LEN_MAX = 4096,
@@ -47,7 +46,8 @@ static enum status on_wal_sync(void *arg, uint64_t lsn)
 {
 	struct engine *e = arg;
 
-	return wal_writer_sync(e->wal, lsn);
+	/* Without a writer this is recovery, which has synced what it read. */
+	return e->wal == NULL ? ST_OK : wal_writer_sync(e->wal, lsn);
 }
 
 /* --- open --- */
@@ -129,7 +129,7 @@ static enum status open_store(struct engine *e, struct store_state *state, struc
 	return st;
 }
 
-static uint64_t random_id(struct engine *e)
+uint64_t engine_random_id(struct engine *e)
 {
 	uint64_t id;
 
@@ -140,19 +140,19 @@ static uint64_t random_id(struct engine *e)
 }
 
 /* New records get a new timeline in a new store and after an unclean stop: what a lost tail held
- * may never be taken for what follows now. */
+ * may never be taken for what follows now. A replica's timelines are its primary's to begin. */
 static void begin_timeline(struct engine *e, bool clean)
 {
 	struct wal_history *h = &e->history;
 
 	if (h->shard_id == 0) {
-		h->shard_id = random_id(e);
+		h->shard_id = engine_random_id(e);
 	}
-	if (h->count > 0 && (clean || PLANTED(53))) {
+	if (h->count > 0 && (clean || e->opts.replica || PLANTED(53))) {
 		return;
 	}
 	wal_history_begin(h, (struct wal_timeline){
-				 .id = random_id(e),
+				 .id = engine_random_id(e),
 				 .epoch = h->count > 0 ? h->items[h->count - 1].epoch : 0,
 				 .first_lsn = e->next_lsn,
 			     });
@@ -173,6 +173,7 @@ static enum status open_wal(struct engine *e, const struct wal_position *at, str
 	    .fsync = e->opts.fsync,
 	    .history = e->history,
 	    .at = *at,
+	    .fresh_segment = e->stats.recovery_torn_bytes > 0,
 	    .notify = on_progress,
 	    .notify_arg = e,
 	};
@@ -211,6 +212,7 @@ static enum status alloc_parts(struct engine *e, const struct engine_options *op
 	e->hash_seed = rng_next(&e->rng);
 	e->next_lsn = 1;
 	e->next_id = 1;
+	e->horizon = UINT64_MAX;
 	e->dir = mem_strdup(opts->dir);
 	e->wal_dir = join_path(opts->dir, "wal");
 	e->base = mem_calloc(SLOTS, sizeof *e->base);
@@ -252,17 +254,18 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 		st = residency_start(e->store, &e->residency);
 	}
 	if (st == ST_OK) {
+		st = open_checkpoint(e);
+	}
+	if (st == ST_OK) {
 		e->next_id = state.next_id > 1 ? state.next_id : 1;
+		e->recovered_release_lsn = state.previous_checkpoint_lsn;
+		e->stats.checkpoint_lsn = state.checkpoint_lsn;
 		st = recovery_run(e, &state, &at, &clean, error);
 	}
 	if (st == ST_OK) {
 		e->next_lsn = at.next_lsn;
-		e->stats.checkpoint_lsn = state.checkpoint_lsn;
 		begin_timeline(e, clean);
 		st = open_wal(e, &at, error);
-	}
-	if (st == ST_OK) {
-		st = open_checkpoint(e);
 	}
 	if (st != ST_OK) {
 		if (error->len == 0) {
@@ -271,132 +274,16 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 		(void)engine_close(e);
 		return st;
 	}
-	wal_writer_release(e->wal, state.previous_checkpoint_lsn);
+	wal_writer_release(e->wal, e->recovered_release_lsn);
 	e->stats.recovery_us = opts->clock->mono_us(opts->clock->ctx) - started;
 	e->active_since_ms = opts->clock->mono_us(opts->clock->ctx) / 1000;
 	*out = e;
 	return ST_OK;
 }
 
-/* --- memtables --- */
+/* --- turns --- */
 
-enum status engine_fresh_table(struct engine *e, struct memtable **out)
-{
-	if (e->spare != NULL) {
-		while (!e->spare_clean) {
-			e->spare_clean = memtable_reset(e->spare, SIZE_MAX);
-		}
-		*out = e->spare;
-		e->spare = NULL;
-		return ST_OK;
-	}
-	return memtable_create(e->memtable_max, e->hash_seed, out);
-}
-
-void engine_retire_table(struct engine *e, struct memtable *mt)
-{
-	if (e->spare != NULL) {
-		memtable_destroy(mt);
-		return;
-	}
-	e->spare = mt;
-	e->spare_clean = false;
-}
-
-static bool freeze_due(const struct engine *e, uint64_t now_ms)
-{
-	if (e->frozen != NULL || (e->turn_count > 0 && !PLANTED(45)) || e->failed != ST_OK ||
-	    checkpoint_phase(e->checkpoint) != CHECKPOINT_IDLE) {
-		return false;
-	}
-	if (memtable_bytes(e->active) >= e->memtable_max) {
-		return true;
-	}
-	if (memtable_entries(e->active) == 0 && !memtable_flushed(e->active)) {
-		return false;
-	}
-	return e->checkpoint_wanted ||
-	       now_ms - e->active_since_ms >= e->opts.checkpoint_interval_ms;
-}
-
-/* Makes the active table the checkpoint's next job. */
-static void freeze(struct engine *e, uint64_t now_ms)
-{
-	struct memtable *fresh;
-	size_t count;
-
-	if (engine_fresh_table(e, &fresh) != ST_OK) {
-		return; /* memory is short: the active table grows on, and writers are held back */
-	}
-	(void)engine_count_resolve(e, RESOLVE_AT_FREEZE);
-	(void)memtable_unresolved(e->active, &count);
-	e->frozen_unresolved = count - e->unresolved_at;
-	e->frozen = e->active;
-	e->frozen_lsn = e->next_lsn - 1;
-	e->active = fresh;
-	e->active_since_ms = now_ms;
-	e->unresolved_at = 0;
-	e->checkpoint_wanted = false;
-	e->looked = false;
-	checkpoint_submit(e->checkpoint, &(struct checkpoint_job){
-					     .table = e->frozen,
-					     .lsn = e->frozen_lsn,
-					     .next_id = e->next_id,
-					     .history = e->history,
-					 });
-}
-
-static enum status renew_reader(struct engine *e)
-{
-	uint64_t commits = checkpoint_commits(e->checkpoint);
-	enum status st;
-
-	if (commits == e->reader_commits) {
-		return ST_OK;
-	}
-	st = store_reader_renew(e->reader);
-	if (st == ST_OK) {
-		e->reader_commits = commits;
-		e->looked = false;
-		/* What the index showed before may have been removed, or have come back. */
-		e->index_ms = 0;
-		e->index_key_len = 0;
-	}
-	return st;
-}
-
-/* Takes over a finished drain: the store now holds what the frozen table held. */
-static void finish_drain(struct engine *e)
-{
-	struct checkpoint_slot_change *changes;
-	uint32_t count;
-	uint64_t release_lsn;
-	bool flushed = memtable_flushed(e->frozen);
-
-	checkpoint_take(e->checkpoint, &changes, &count, &release_lsn);
-	if (flushed) {
-		memset(e->base, 0, SLOTS * sizeof *e->base);
-		e->base_keys = 0;
-		e->base_expires = 0;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		struct slot_stat *base = &e->base[changes[i].slot];
-
-		e->base_keys += changes[i].stat.keys - base->keys;
-		e->base_expires += changes[i].stat.expires - base->expires;
-		*base = changes[i].stat;
-	}
-	mem_free(changes);
-	e->stats.checkpoint_lsn = e->frozen_lsn;
-	e->stats.checkpoint_time_ms = e->opts.clock->wall_ms(e->opts.clock->ctx);
-	e->stats.writes_since_checkpoint = e->next_lsn - 1 - e->frozen_lsn;
-	engine_retire_table(e, e->frozen);
-	e->frozen = NULL;
-	e->frozen_unresolved = 0;
-	wal_writer_release(e->wal, PLANTED(46) ? e->next_lsn - 1 : release_lsn);
-}
-
-static void fail(struct engine *e, const char *what, enum status st)
+void engine_fail(struct engine *e, const char *what, enum status st)
 {
 	if (e->failed == ST_OK) {
 		logger(LOG_LVL_WARNING,
@@ -405,35 +292,6 @@ static void fail(struct engine *e, const char *what, enum status st)
 		       "restart",
 		       what, status_text(st));
 		e->failed = st;
-	}
-}
-
-static void follow_checkpoint(struct engine *e)
-{
-	enum status st = renew_reader(e);
-
-	if (st != ST_OK) {
-		fail(e, "reading the store", st);
-		return;
-	}
-	switch (checkpoint_phase(e->checkpoint)) {
-	case CHECKPOINT_DONE:
-		/* The phase is set after the last commit, so the reader may have to move once more.
-		 */
-		if (renew_reader(e) == ST_OK) {
-			finish_drain(e);
-		}
-		break;
-	case CHECKPOINT_FAILED: {
-		struct checkpoint_stats stats;
-
-		checkpoint_stats(e->checkpoint, &stats);
-		fail(e, "the checkpoint", stats.last_error);
-		break;
-	}
-	case CHECKPOINT_IDLE:
-	case CHECKPOINT_DRAINING:
-		break;
 	}
 }
 
@@ -448,7 +306,7 @@ static void hand_over(struct engine *e)
 	if (st == ST_OK) {
 		e->turn_count = 0;
 	} else if (st == ST_READ_ONLY) {
-		fail(e, "the write-ahead log", ST_IO);
+		engine_fail(e, "the write-ahead log", ST_IO);
 	}
 }
 
@@ -461,13 +319,11 @@ bool engine_turn_end(struct engine *e)
 
 	INVARIANT(!e->batch.open);
 	hand_over(e);
-	follow_checkpoint(e);
+	engine_follow_checkpoint(e);
 	if (e->spare != NULL && !e->spare_clean) {
 		e->spare_clean = memtable_reset(e->spare, RESET_STEP);
 	}
-	if (freeze_due(e, now_ms)) {
-		freeze(e, now_ms);
-	}
+	engine_freeze_due(e, now_ms);
 	ack = engine_ack_lsn(e);
 	writable = engine_writable(e);
 	moved = ack != e->last_ack_lsn || writable != e->last_writable;
@@ -541,14 +397,23 @@ static void drain_all(struct engine *e)
 	}
 }
 
-enum status engine_close(struct engine *e)
+/* What replicas may not have yet stays out of the store. */
+static bool may_drain(const struct engine *e)
+{
+	return e->checkpoint != NULL && e->wal != NULL && e->next_lsn - 1 <= e->horizon;
+}
+
+static enum status close_engine(struct engine *e, bool drain)
 {
 	enum status st = ST_OK;
 
 	if (e == NULL) {
 		return ST_OK;
 	}
-	if (e->checkpoint != NULL) {
+	if (e->wal != NULL) {
+		(void)engine_turn_end(e);
+	}
+	if (drain && may_drain(e)) {
 		drain_all(e);
 	}
 	checkpoint_stop(e->checkpoint);
@@ -582,4 +447,14 @@ enum status engine_close(struct engine *e)
 	st = st == ST_OK ? e->failed : st;
 	mem_free(e);
 	return st;
+}
+
+enum status engine_close(struct engine *e)
+{
+	return close_engine(e, true);
+}
+
+enum status engine_close_quick(struct engine *e)
+{
+	return close_engine(e, false);
 }

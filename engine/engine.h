@@ -43,6 +43,9 @@ struct engine_options {
 	 * kin. NULL: none. */
 	void (*touched)(void *arg, const struct store_key *key);
 	void *touched_arg;
+	/* Opened to follow a primary (engine/replication.h): no timeline is begun, nothing expires
+	 * here. */
+	bool replica;
 };
 
 /* Opens the directory and recovers: every durable record is visible on return. error gets one line

@@ -1,6 +1,6 @@
-/* The inside of the engine, shared by its source files: engine.c (open, close, turns), batch.c
- * (writes and undo), keyspace.c (user keys), merge_iter.c (ordered scans), counts.c, expire.c,
- * recovery.c, residency.c. */
+/* The inside of the engine, shared by its source files: engine.c (open, close, turns),
+ * engine_freeze.c, batch.c (writes and undo), keyspace.c (user keys), merge_iter.c (ordered scans),
+ * counts.c, expire.c, recovery.c, residency.c, replication.c. */
 #ifndef CAIRN_ENGINE_ENGINE_IMPL_H
 #define CAIRN_ENGINE_ENGINE_IMPL_H
 
@@ -82,6 +82,10 @@ struct engine {
 	struct memtable *spare;	 /* empty, or being emptied */
 	bool spare_clean;
 	uint64_t frozen_lsn, active_since_ms;
+	bool frozen_held;   /* the frozen table waits for the horizon before it is drained */
+	bool frozen_wanted; /* it was frozen because somebody asked for a checkpoint */
+	uint64_t horizon;   /* engine_set_horizon */
+	uint64_t recovered_release_lsn; /* what recovery may let go of, once the log is open */
 	bool checkpoint_wanted;
 	size_t memtable_max;
 
@@ -119,6 +123,28 @@ struct engine {
 	struct engine_stats stats; /* the parts that the engine itself counts */
 };
 
+/* --- engine.c --- */
+
+/* Stops writes for good, saying why, unless they are stopped already. */
+void engine_fail(struct engine *e, const char *what, enum status st);
+/* Never 0. */
+uint64_t engine_random_id(struct engine *e);
+
+/* --- engine_freeze.c --- */
+
+/* Freezes the active table when it is full, old or wanted, and submits what may be drained. */
+void engine_freeze_due(struct engine *e, uint64_t now_ms);
+/* Renews the reader behind commits and takes over a finished drain. */
+void engine_follow_checkpoint(struct engine *e);
+/* Freezes the active table and drains it, waiting for the end; for a log's tail that is larger than
+ * the memtable may be. Before the WAL is open. history: of the records in it. */
+MUST_CHECK enum status engine_drain_recovered(struct engine *e, const struct wal_history *history);
+
+/* An empty table for the active place: the spare one, or a new one. */
+MUST_CHECK enum status engine_fresh_table(struct engine *e, struct memtable **out);
+/* Keeps a table that is no longer used as the spare one, or lets it go. */
+void engine_retire_table(struct engine *e, struct memtable *mt);
+
 /* --- batch.c --- */
 
 /* Encodes one operation into the record and applies it to the active table. key is the operation's
@@ -135,11 +161,6 @@ MUST_CHECK enum status apply_key(const struct wal_op *op, struct store_key *key)
  * operation's. ST_CORRUPT: a value that is no key record. */
 MUST_CHECK enum status apply_op(struct engine *e, const struct wal_op *op,
 				const struct store_key *key, uint64_t hash, uint64_t lsn);
-
-/* An empty table for the active place: the spare one, or a new one. */
-MUST_CHECK enum status engine_fresh_table(struct engine *e, struct memtable **out);
-/* Keeps a table that is no longer used as the spare one, or lets it go. */
-void engine_retire_table(struct engine *e, struct memtable *mt);
 
 /* --- reads through the three layers (keyspace.c) --- */
 

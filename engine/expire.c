@@ -12,7 +12,9 @@ void expire_noticed(struct engine *e, struct slice name)
 	uint8_t len[4];
 
 	e->batch.met_expired = true;
-	if (e->expired_count >= EXPIRED_SEEN_MAX || e->expiring || name.len > UINT32_MAX) {
+	/* A replica waits for its primary's delete. */
+	if (e->opts.replica || e->expired_count >= EXPIRED_SEEN_MAX || e->expiring ||
+	    name.len > UINT32_MAX) {
 		return;
 	}
 	bytes_put_u32le(len, (uint32_t)name.len);
@@ -201,7 +203,7 @@ uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_ma
 {
 	uint32_t removed = 0, looked = 0;
 
-	while (looked < keys_max && engine_writable(e) == ST_OK) {
+	while (looked < keys_max && !e->opts.replica && engine_writable(e) == ST_OK) {
 		uint32_t left = keys_max - looked;
 		uint32_t page = left < EXPIRE_BATCH ? left : EXPIRE_BATCH;
 		struct buf names = {0};

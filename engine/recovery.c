@@ -72,6 +72,29 @@ static enum status add_record(struct engine *e, struct lookahead *ahead,
 	}
 }
 
+/* A tail larger than the memtable may be (after a full copy, or when memtable-max was lowered) is
+ * drained on the way. Only what is durable may go into the store, and the end of the log may be in
+ * the page cache alone. */
+static enum status make_room(struct engine *e, const struct wal_reader *r)
+{
+	struct wal_reader_end end;
+	char name[WAL_SEGMENT_NAME_SIZE], path[WAL_PATH_MAX];
+	struct io_file *file;
+	enum status st;
+
+	wal_reader_end(r, &end);
+	wal_segment_name(end.at.segment_first, name);
+	st = wal_segment_path(e->wal_dir, name, path);
+	if (st == ST_OK) {
+		st = e->opts.io->ops->open(e->opts.io->ctx, path, IO_READ | IO_WRITE, &file);
+	}
+	if (st == ST_OK) {
+		st = e->opts.io->ops->datasync(e->opts.io->ctx, file);
+		e->opts.io->ops->close(e->opts.io->ctx, file);
+	}
+	return st == ST_OK ? engine_drain_recovered(e, &end.history) : st;
+}
+
 static enum status replay(struct engine *e, struct wal_reader *r, struct lookahead *ahead,
 			  uint64_t from_lsn, struct buf *error)
 {
@@ -97,6 +120,10 @@ static enum status replay(struct engine *e, struct wal_reader *r, struct lookahe
 		st = add_record(e, ahead, &rec);
 		if (st == ST_OK && wal_reader_left(r) == 0) {
 			st = apply_all(e, ahead);
+			if (st == ST_OK && memtable_bytes(e->active) >= e->memtable_max) {
+				e->next_lsn = rec.lsn + 1;
+				st = make_room(e, r);
+			}
 		}
 		if (st != ST_OK) {
 			buf_note(error, "cannot apply the log's record %" PRIu64 ": %s", rec.lsn,

@@ -38,6 +38,7 @@ struct wal_writer_options {
 	enum wal_fsync fsync;
 	struct wal_history history; /* the timeline of new records is the last entry */
 	struct wal_position at;
+	bool fresh_segment; /* go on in a new segment, as behind a torn tail */
 	/* Called on the WAL thread whenever a watermark moved or the state changed; must not block.
 	 */
 	void (*notify)(void *arg);

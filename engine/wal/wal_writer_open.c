@@ -45,7 +45,7 @@ static enum status continue_segment(struct wal_writer *w)
 	char name[WAL_SEGMENT_NAME_SIZE], path[WAL_PATH_MAX];
 	enum status st;
 
-	if (at->segment_first == 0) {
+	if (at->segment_first == 0 || w->opts.fresh_segment) {
 		return ST_NOT_FOUND;
 	}
 	wal_segment_name(at->segment_first, name);

@@ -1,0 +1,210 @@
+/* The life of a memtable: active, frozen, held back for the replicas, drained by the checkpoint,
+ * and emptied for its next turn. */
+#include "engine/base/alloc.h"
+#include "engine/base/planted.h"
+#include "engine/base/waiting.h"
+#include "engine/engine_impl.h"
+
+enum {
+	RESOLVE_AT_FREEZE =
+	    2000, /* blind writes looked up when a table freezes: a millisecond or two */
+	DRAIN_POLL_US = 1000,
+};
+
+enum status engine_fresh_table(struct engine *e, struct memtable **out)
+{
+	if (e->spare != NULL) {
+		while (!e->spare_clean) {
+			e->spare_clean = memtable_reset(e->spare, SIZE_MAX);
+		}
+		*out = e->spare;
+		e->spare = NULL;
+		return ST_OK;
+	}
+	return memtable_create(e->memtable_max, e->hash_seed, out);
+}
+
+void engine_retire_table(struct engine *e, struct memtable *mt)
+{
+	if (e->spare != NULL) {
+		memtable_destroy(mt);
+		return;
+	}
+	e->spare = mt;
+	e->spare_clean = false;
+}
+
+static bool freeze_due(const struct engine *e, uint64_t now_ms)
+{
+	if (e->frozen != NULL || (e->turn_count > 0 && !PLANTED(45)) || e->failed != ST_OK ||
+	    checkpoint_phase(e->checkpoint) != CHECKPOINT_IDLE) {
+		return false;
+	}
+	if (memtable_bytes(e->active) >= e->memtable_max) {
+		return true;
+	}
+	if (memtable_entries(e->active) == 0 && !memtable_flushed(e->active)) {
+		return false;
+	}
+	return e->checkpoint_wanted ||
+	       now_ms - e->active_since_ms >= e->opts.checkpoint_interval_ms;
+}
+
+static void submit(struct engine *e, const struct wal_history *history)
+{
+	e->frozen_held = false;
+	checkpoint_submit(e->checkpoint, &(struct checkpoint_job){
+					     .table = e->frozen,
+					     .lsn = e->frozen_lsn,
+					     .next_id = e->next_id,
+					     .history = *history,
+					 });
+}
+
+/* Makes the active table the checkpoint's next job. */
+static bool freeze(struct engine *e, uint64_t now_ms)
+{
+	struct memtable *fresh;
+	size_t count;
+
+	if (engine_fresh_table(e, &fresh) != ST_OK) {
+		return false; /* memory is short: the active table grows on, and writers are held
+				 back */
+	}
+	(void)engine_count_resolve(e, RESOLVE_AT_FREEZE);
+	(void)memtable_unresolved(e->active, &count);
+	e->frozen_unresolved = count - e->unresolved_at;
+	e->frozen = e->active;
+	e->frozen_lsn = e->next_lsn - 1;
+	e->frozen_held = true;
+	e->frozen_wanted = e->checkpoint_wanted;
+	e->checkpoint_wanted = false;
+	e->active = fresh;
+	e->active_since_ms = now_ms;
+	e->unresolved_at = 0;
+	e->looked = false;
+	return true;
+}
+
+/* Lets a frozen table be drained once all replicas have what is in it, or memory or the user want
+ * it. */
+static void release_held(struct engine *e)
+{
+	if (e->frozen_held &&
+	    (e->frozen_lsn <= e->horizon || e->frozen_wanted || e->checkpoint_wanted ||
+	     memtable_bytes(e->active) > e->memtable_max / 2)) {
+		submit(e, &e->history);
+	}
+}
+
+static enum status renew_reader(struct engine *e)
+{
+	uint64_t commits = checkpoint_commits(e->checkpoint);
+	enum status st;
+
+	if (commits == e->reader_commits) {
+		return ST_OK;
+	}
+	st = store_reader_renew(e->reader);
+	if (st == ST_OK) {
+		e->reader_commits = commits;
+		e->looked = false;
+		/* What the index showed before may have been removed, or have come back. */
+		e->index_ms = 0;
+		e->index_key_len = 0;
+	}
+	return st;
+}
+
+/* Takes over a finished drain: the store now holds what the frozen table held. */
+static void finish_drain(struct engine *e)
+{
+	struct checkpoint_slot_change *changes;
+	uint32_t count;
+	uint64_t release_lsn;
+	bool flushed = memtable_flushed(e->frozen);
+
+	checkpoint_take(e->checkpoint, &changes, &count, &release_lsn);
+	if (flushed) {
+		memset(e->base, 0, SLOTS * sizeof *e->base);
+		e->base_keys = 0;
+		e->base_expires = 0;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct slot_stat *base = &e->base[changes[i].slot];
+
+		e->base_keys += changes[i].stat.keys - base->keys;
+		e->base_expires += changes[i].stat.expires - base->expires;
+		*base = changes[i].stat;
+	}
+	mem_free(changes);
+	e->stats.checkpoint_lsn = e->frozen_lsn;
+	e->stats.checkpoint_time_ms = e->opts.clock->wall_ms(e->opts.clock->ctx);
+	e->stats.writes_since_checkpoint = e->next_lsn - 1 - e->frozen_lsn;
+	engine_retire_table(e, e->frozen);
+	e->frozen = NULL;
+	e->frozen_unresolved = 0;
+	if (e->wal == NULL) {
+		e->recovered_release_lsn = release_lsn;
+		return;
+	}
+	wal_writer_release(e->wal, PLANTED(46) ? e->next_lsn - 1 : release_lsn);
+}
+
+void engine_follow_checkpoint(struct engine *e)
+{
+	enum status st = renew_reader(e);
+
+	if (st != ST_OK) {
+		engine_fail(e, "reading the store", st);
+		return;
+	}
+	switch (checkpoint_phase(e->checkpoint)) {
+	case CHECKPOINT_DONE:
+		/* The phase is set after the last commit, so the reader may have to move once more.
+		 */
+		if (renew_reader(e) == ST_OK) {
+			finish_drain(e);
+		}
+		break;
+	case CHECKPOINT_FAILED: {
+		struct checkpoint_stats stats;
+
+		checkpoint_stats(e->checkpoint, &stats);
+		engine_fail(e, "the checkpoint", stats.last_error);
+		break;
+	}
+	case CHECKPOINT_IDLE:
+	case CHECKPOINT_DRAINING:
+		break;
+	}
+}
+
+enum status engine_drain_recovered(struct engine *e, const struct wal_history *history)
+{
+	if (!freeze(e, e->opts.clock->mono_us(e->opts.clock->ctx) / 1000)) {
+		return ST_NO_MEMORY;
+	}
+	submit(e, history);
+	for (;;) {
+		struct checkpoint_stats stats;
+
+		engine_follow_checkpoint(e);
+		if (e->frozen == NULL || e->failed != ST_OK) {
+			return e->failed;
+		}
+		checkpoint_stats(e->checkpoint, &stats);
+		if (stats.last_error != ST_OK) {
+			return stats.last_error;
+		}
+		waiting_pause_us(DRAIN_POLL_US);
+	}
+}
+
+void engine_freeze_due(struct engine *e, uint64_t now_ms)
+{
+	if (freeze_due(e, now_ms)) {
+		(void)freeze(e, now_ms);
+	}
+	release_held(e);
+}
