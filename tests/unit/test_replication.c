@@ -21,7 +21,7 @@ struct node {
 	char dir[64];
 	struct engine *e;
 	bool replica;
-	uint64_t memtable_max, touched, touched_all;
+	uint64_t memtable_max, opened, touched, touched_all;
 };
 
 struct pair {
@@ -50,7 +50,7 @@ static void open_node(struct node *n)
 	    .dir = n->dir,
 	    .io = io_posix(),
 	    .clock = clock_system(),
-	    .seed = (uint64_t)(uintptr_t)n ^ (uint64_t)rand(),
+	    .seed = ++n->opened * 1000 + (uint64_t)n->replica,
 	    .map_size_max = (uint64_t)1 << 32,
 	    .memtable_max = n->memtable_max,
 	    .checkpoint_interval_ms = 3600000,
