@@ -15,13 +15,26 @@ enum config_id {
 	CONFIG_COUNT
 };
 
+/* rename-command FROM TO; an empty TO removes the command. */
+struct config_rename {
+	char *from, *to; /* owned */
+};
+
 struct config {
 	char *text[CONFIG_COUNT];     /* owned; as CONFIG GET prints it */
 	int64_t number[CONFIG_COUNT]; /* INT, MEMORY (bytes), OCTAL, BOOL (0, 1), ENUM (index of the
 					 word) */
 	bool given[CONFIG_COUNT];     /* by file, argument or CONFIG SET */
 	char *file;		      /* absolute path, or NULL */
+	const char *reading;	      /* the included file being read, or NULL */
 	int depth;		      /* of includes */
+	struct config_rename *renames; /* owned array */
+	size_t renames_count;
+
+	/* Carries values that CONFIG SET gave (changed[id]) into effect; NULL: nobody has to. When
+	 * it fails, the values from before are put back; error gets "NAME') - reason". */
+	enum status (*apply)(void *arg, const bool changed[], struct buf *error);
+	void *apply_arg;
 };
 
 /* Everything at its default. ST_NO_MEMORY. */
@@ -49,6 +62,11 @@ static inline const char *config_text(const struct config *c, enum config_id id)
 	return c->text[id];
 }
 
+/* Replaces a value by one that the node found out by itself (dir as an absolute path).
+ * ST_NO_MEMORY.
+ */
+MUST_CHECK enum status config_put_text(struct config *c, enum config_id id, const char *text);
+
 /* Sets name, value pairs at run time, all or none. error: "NAME') - reason", for Redis's message.
  * local: the client may change protected ones when enable-protected-configs says local. */
 MUST_CHECK enum status config_set_pairs(struct config *c, const struct slice *pairs, size_t count,
@@ -65,28 +83,5 @@ MUST_CHECK enum status config_rewrite(const struct config *c, struct buf *error)
 /* Names of given directives that have no meaning here, for one notice; false when there are none.
  */
 bool config_meaningless(const struct config *c, struct buf *names);
-
-/* --- net/config_value.c: one value --- */
-
-/* Checks and normalises the words of a directive's value; gives its text (owned) and number. reason
- * gets Redis's words. */
-MUST_CHECK enum status config_parse(const struct config *c, enum config_id id,
-				    const struct slice *words, size_t count, char **text,
-				    int64_t *number, const char **reason);
-/* True when the directive takes several words. */
-bool config_many_words(enum config_id id);
-
-enum config_flags {
-	IMMUTABLE = 1,
-	PROTECTED = 2,
-	NO_MEANING = 4,
-	ABSENT = 8,
-	PATH = 16,
-	PASSWORD = 32,
-	HIDDEN = 64
-};
-unsigned config_flags(enum config_id id);
-const char *config_default(enum config_id id);
-const char *config_alias(enum config_id id); /* NULL: none */
 
 #endif

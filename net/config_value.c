@@ -1,8 +1,9 @@
-/* The table of directives, and the check of one value by its kind. */
-#include "net/config.h"
+/* The check of one value by the kind of its directive. */
 
 #include "engine/base/alloc.h"
 #include "net/command/command.h"
+#include "net/command/command_host.h"
+#include "net/config_impl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,80 +11,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum kind {
-	KIND_BIND,
-	KIND_INT,
-	KIND_BOOL,
-	KIND_MEMORY,
-	KIND_OCTAL,
-	KIND_ENUM,
-	KIND_STRING,
-	KIND_WORDS,
-	KIND_SAVE_POINTS,
-	KIND_OUTPUT_LIMIT,
-	KIND_OOM_VALUES,
-	KIND_PERCENTILES,
-	KIND_EVENTS,
-};
-
-enum { WORD_MAX = 4096, TEXT_MAX = 1 << 16 };
-
-static const struct directive {
-	const char *name, *other;
-	enum kind kind;
-	const char *init;
-	int64_t least, most;
-	unsigned flags;
-	const char *words;
-} table[] = {
-#define CONFIG(id, name, other, kind, init, least, most, flags, words)                             \
-	[CONFIG_##id] = {name, other, KIND_##kind, init, least, most, flags, words},
-#include "net/config.def"
-#undef CONFIG
-};
-
-unsigned config_flags(enum config_id id)
-{
-	return table[id].flags;
-}
-
-const char *config_default(enum config_id id)
-{
-	return table[id].init;
-}
-
-const char *config_name(enum config_id id)
-{
-	return table[id].name;
-}
-
-const char *config_alias(enum config_id id)
-{
-	return table[id].other;
-}
-
-bool config_many_words(enum config_id id)
-{
-	enum kind k = table[id].kind;
-
-	return k == KIND_BIND || k == KIND_WORDS || k == KIND_SAVE_POINTS ||
-	       k == KIND_OUTPUT_LIMIT || k == KIND_OOM_VALUES || k == KIND_PERCENTILES;
-}
-
-static bool same_name(struct slice a, const char *b)
-{
-	return b != NULL && strlen(b) == a.len && strncasecmp((const char *)a.data, b, a.len) == 0;
-}
-
-enum config_id config_find(struct slice name)
-{
-	for (int i = 0; i < CONFIG_COUNT; i++) {
-		if (same_name(name, table[i].name) || same_name(name, table[i].other)) {
-			return (enum config_id)i;
-		}
-	}
-	return CONFIG_COUNT;
-}
+enum { WORD_MAX = 4096, TEXT_MAX = 1 << 16, HZ_MIN = 1, HZ_MAX = 500 };
 
 /* Copies a word as a C string. */
 static bool word_text(struct slice word, char dst[WORD_MAX])
@@ -99,16 +27,17 @@ static bool word_text(struct slice word, char dst[WORD_MAX])
 	return true;
 }
 
-static bool parse_whole(const char *text, int base, int64_t *out)
+static bool parse_octal(const char *text, int64_t *out)
 {
 	char *end;
 
 	errno = 0;
-	*out = strtoll(text, &end, base);
+	*out = strtoll(text, &end, 8);
 	return errno == 0 && *text != 0 && *text != ' ' && *end == 0;
 }
 
-/* Bytes with the units of redis.conf: k and kb differ as 1000 and 1024 do. */
+/* Bytes with the units of redis.conf: k and kb differ as 1000 and 1024 do. No digits are 0, and too
+ * many are more than any limit. */
 static bool parse_memory(const char *text, int64_t *out)
 {
 	static const struct {
@@ -124,20 +53,29 @@ static bool parse_memory(const char *text, int64_t *out)
 		     {"gb", 1 << 30},
 		     {"t", (int64_t)1000000000000},
 		     {"tb", (int64_t)1 << 40}};
-	char *end;
-	int64_t n;
+	size_t digits = strspn(text, "0123456789");
+	unsigned long long n;
 
 	errno = 0;
-	n = strtoll(text, &end, 10);
-	if (errno != 0 || end == text) {
-		return false;
-	}
+	n = digits == 0 ? 0 : strtoull(text, NULL, 10);
 	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-		if (strcasecmp(end, units[i].unit) == 0) {
-			return !__builtin_mul_overflow(n, units[i].bytes, out);
+		if (strcasecmp(text + digits, units[i].unit) == 0) {
+			if (errno != 0 || __builtin_mul_overflow(n, units[i].bytes, out)) {
+				*out = INT64_MIN;
+			}
+			return true;
 		}
 	}
 	return false;
+}
+
+/* "5%" as -5, which no number of bytes is. */
+static bool parse_percent(const char *text, int64_t *out)
+{
+	size_t len = strlen(text);
+
+	return len > 1 && text[len - 1] == '%' && parse_int(slice_of(text, len - 1), out) &&
+	       *out >= 0 && *out <= INT32_MAX;
 }
 
 /* Index of a word in a comma-separated list, -1: not in it. */
@@ -183,10 +121,50 @@ static const char *words_reason(const struct directive *d)
 	return text;
 }
 
+static enum status parse_choice(const struct directive *d, const char *word, char *text,
+				size_t size, int64_t *number, const char **reason)
+{
+	const char *at = d->words;
+
+	*number = word_index(d->words, word);
+	if (*number < 0) {
+		*reason = words_reason(d);
+		return ST_INVALID;
+	}
+	for (int64_t i = 0; i < *number; i++) {
+		at = strchr(at, ',') + 1;
+	}
+	(void)snprintf(text, size, "%.*s", (int)strcspn(at, ","), at);
+	return ST_OK;
+}
+
+static enum status parse_bytes(const struct directive *d, const char *word, char *text, size_t size,
+			       int64_t *number, const char **reason)
+{
+	if ((d->flags & PERCENT) != 0 && parse_percent(word, number)) {
+		(void)snprintf(text, size, "%lld%%", (long long)*number);
+		*number = -*number;
+		return ST_OK;
+	}
+	if (!parse_memory(word, number)) {
+		*reason = (d->flags & PERCENT) != 0 ? "argument must be a memory or percent value"
+						    : "argument must be a memory value";
+		return ST_INVALID;
+	}
+	if (*number < d->least || *number > d->most) {
+		*reason = range_reason(d);
+		return ST_INVALID;
+	}
+	(void)snprintf(text, size, "%lld", (long long)*number);
+	return ST_OK;
+}
+
 /* Numbers, booleans and choices: one word. */
 static enum status parse_scalar(const struct directive *d, const char *word, char *text,
 				size_t size, int64_t *number, const char **reason)
 {
+	bool octal = d->kind == KIND_OCTAL;
+
 	switch (d->kind) {
 	case KIND_BOOL:
 		*number = strcasecmp(word, "yes") == 0;
@@ -194,31 +172,91 @@ static enum status parse_scalar(const struct directive *d, const char *word, cha
 		(void)snprintf(text, size, "%s", *number != 0 ? "yes" : "no");
 		return *number != 0 || strcasecmp(word, "no") == 0 ? ST_OK : ST_INVALID;
 	case KIND_ENUM:
-		*number = word_index(d->words, word);
-		if (*number < 0) {
-			*reason = words_reason(d);
-			return ST_INVALID;
-		}
-		(void)snprintf(text, size, "%s", word);
-		return ST_OK;
+		return parse_choice(d, word, text, size, number, reason);
 	case KIND_MEMORY:
-		*reason = "argument must be a memory value";
-		if (!parse_memory(word, number)) {
-			return ST_INVALID;
-		}
-		break;
+		return parse_bytes(d, word, text, size, number, reason);
 	default:
-		*reason = d->kind == KIND_OCTAL ? "argument couldn't be parsed as an octal number"
-						: "argument couldn't be parsed into an integer";
-		if (!parse_whole(word, d->kind == KIND_OCTAL ? 8 : 10, number)) {
-			return ST_INVALID;
-		}
+		break;
+	}
+	if (!(octal ? parse_octal(word, number) : parse_int(slice_str(word), number))) {
+		*reason = octal ? "argument couldn't be parsed as an octal number"
+				: "argument couldn't be parsed into an integer";
+		return ST_INVALID;
 	}
 	if (*number < d->least || *number > d->most) {
 		*reason = range_reason(d);
 		return ST_INVALID;
 	}
-	(void)snprintf(text, size, d->kind == KIND_OCTAL ? "%llo" : "%lld", (long long)*number);
+	if (d == config_directive(CONFIG_HZ)) {
+		*number = *number < HZ_MIN ? HZ_MIN : *number > HZ_MAX ? HZ_MAX : *number;
+	}
+	(void)snprintf(text, size, octal ? "%llo" : "%lld", (long long)*number);
+	return ST_OK;
+}
+
+/* Words that may be combined; *number has bit i for the i-th word after the first, which stands for
+ * none. */
+static enum status parse_flags(const struct directive *d, char (*words)[WORD_MAX], size_t count,
+			       char *text, size_t size, int64_t *number, const char **reason)
+{
+	const char *at = strchr(d->words, ',') + 1;
+	size_t n = 0;
+
+	*reason = words_reason(d);
+	for (size_t i = 0; i < count; i++) {
+		int64_t index = word_index(d->words, words[i]);
+
+		if (index < 0) {
+			return ST_INVALID;
+		}
+		*number |= index == 0 ? 0 : (int64_t)1 << (index - 1);
+	}
+	if ((*number & (SHUTDOWN_SAVE | SHUTDOWN_NOSAVE)) == (SHUTDOWN_SAVE | SHUTDOWN_NOSAVE)) {
+		*reason = "shutdown options SAVE and NOSAVE can't be used simultaneously";
+		return ST_INVALID;
+	}
+	(void)snprintf(text, size, "%.*s", (int)strcspn(d->words, ","), d->words);
+	for (int64_t bits = *number; bits != 0; bits >>= 1) {
+		size_t len = strcspn(at, ",");
+
+		if ((bits & 1) != 0) {
+			n += (size_t)snprintf(text + n, size - n, "%s%.*s", n == 0 ? "" : " ",
+					      (int)len, at);
+		}
+		at += len + 1;
+	}
+	return ST_OK;
+}
+
+/* Classes of keyspace events, in the order in which Redis prints them. */
+static enum status parse_events(const char *word, char *text, size_t size, int64_t *number,
+				const char **reason)
+{
+	static const char letters[] = "g$lshzxetdKEmn";
+	const int64_t all = (1 << 10) - 1;
+	size_t n = 0;
+
+	for (const char *c = word; *c != 0; c++) {
+		const char *at = strchr(letters, *c);
+
+		if (*c == 'A') {
+			*number |= all;
+		} else if (at != NULL) {
+			*number |= (int64_t)1 << (at - letters);
+		} else {
+			*reason = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+			return ST_INVALID;
+		}
+	}
+	if ((*number & all) == all && n + 1 < size) {
+		text[n++] = 'A';
+	}
+	for (size_t i = (*number & all) == all ? 10 : 0; letters[i] != 0 && n + 1 < size; i++) {
+		if ((*number >> i & 1) != 0) {
+			text[n++] = letters[i];
+		}
+	}
+	text[n] = 0;
 	return ST_OK;
 }
 
@@ -243,7 +281,10 @@ static enum status parse_output_limit(const char *present, char (*words)[WORD_MA
 			     &limits[1].soft, &limits[1].seconds, &limits[2].hard, &limits[2].soft,
 			     &limits[2].seconds);
 	}
-	if (count == 0 || count % 4 != 0) {
+	if (count == 1 && words[0][0] == 0) {
+		count = 0; /* changes no class */
+	}
+	if (count % 4 != 0) {
 		return ST_INVALID;
 	}
 	for (size_t i = 0; i < count; i += 4) {
@@ -260,7 +301,7 @@ static enum status parse_output_limit(const char *present, char (*words)[WORD_MA
 		*reason =
 		    "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
 		if (!parse_memory(words[i + 1], &l.hard) || !parse_memory(words[i + 2], &l.soft) ||
-		    !parse_whole(words[i + 3], 10, &l.seconds) || l.hard < 0 || l.soft < 0 ||
+		    !parse_int(slice_str(words[i + 3]), &l.seconds) || l.hard < 0 || l.soft < 0 ||
 		    l.seconds < 0) {
 			return ST_INVALID;
 		}
@@ -276,11 +317,48 @@ static enum status parse_output_limit(const char *present, char (*words)[WORD_MA
 	return ST_OK;
 }
 
+static const char *numbers_reason(const struct directive *d, bool range)
+{
+	switch (d->kind) {
+	case KIND_SAVE_POINTS:
+		return "Invalid save parameters";
+	case KIND_PERCENTILES:
+		return range ? "latency-tracking-info-percentiles parameters should sit between "
+			       "[0.0,100.0]"
+			     : "Invalid latency-tracking-info-percentiles parameters";
+	default:
+		return range ? "Invalid oom-score-adj-values, elements must be between -2000 and "
+			       "2000."
+			     : "wrong number of arguments";
+	}
+}
+
+/* An element of a list of numbers. */
+static bool number_ok(const struct directive *d, const char *word, bool *in_range)
+{
+	int64_t whole = 0;
+	double v = 0;
+
+	*in_range = true;
+	if (d->kind == KIND_PERCENTILES) {
+		char *end;
+
+		v = strtod(word, &end);
+		*in_range = v >= 0 && v <= 100;
+		return end != word && *end == 0;
+	}
+	if (!parse_int(slice_str(word), &whole)) {
+		return false;
+	}
+	*in_range = d->kind == KIND_SAVE_POINTS ? whole >= 0 : whole >= -2000 && whole <= 2000;
+	return true;
+}
+
 static enum status check_numbers(const struct directive *d, char (*words)[WORD_MAX], size_t count,
 				 const char **reason)
 {
-	*reason = d->kind == KIND_SAVE_POINTS ? "Invalid save parameters" : "Invalid argument";
-	if (d->kind == KIND_SAVE_POINTS && count == 1 && words[0][0] == 0) {
+	*reason = numbers_reason(d, false);
+	if (d->kind != KIND_OOM_VALUES && count == 1 && words[0][0] == 0) {
 		return ST_OK;
 	}
 	if ((d->kind == KIND_SAVE_POINTS && count % 2 != 0) ||
@@ -288,16 +366,11 @@ static enum status check_numbers(const struct directive *d, char (*words)[WORD_M
 		return ST_INVALID;
 	}
 	for (size_t i = 0; i < count; i++) {
-		char *end;
-		double v = strtod(words[i], &end);
+		bool in_range;
+		bool number = number_ok(d, words[i], &in_range);
 
-		if (end == words[i] || *end != 0) {
-			return ST_INVALID;
-		}
-		if ((d->kind == KIND_SAVE_POINTS && v < 0) ||
-		    (d->kind == KIND_PERCENTILES && (v < 0 || v > 100)) ||
-		    (d->kind == KIND_OOM_VALUES && (v < -2000 || v > 2000))) {
-			*reason = "argument out of range";
+		if (!number || !in_range) {
+			*reason = numbers_reason(d, number);
 			return ST_INVALID;
 		}
 	}
@@ -318,13 +391,13 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 			 size_t count, char **text, int64_t *number, const char **reason)
 {
 	enum { WORDS_MAX = 32 };
-	const struct directive *d = &table[id];
+	const struct directive *d = config_directive(id);
 	char(*copy)[WORD_MAX] = mem_alloc(WORDS_MAX * sizeof *copy);
 	char *joined = mem_alloc(TEXT_MAX);
 	enum status st = ST_INVALID;
 
 	*number = 0;
-	*reason = "Bad directive or wrong number of arguments";
+	*reason = "wrong number of arguments";
 	if (copy == NULL || joined == NULL) {
 		st = ST_NO_MEMORY;
 		goto out;
@@ -350,12 +423,20 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 	case KIND_BIND:
 	case KIND_WORDS:
 	case KIND_STRING:
-	case KIND_EVENTS:
 		st = ST_OK;
 		join_words(copy, count, joined, TEXT_MAX);
 		break;
+	case KIND_EVENTS:
+		st = parse_events(copy[0], joined, TEXT_MAX, number, reason);
+		break;
+	case KIND_FLAGS:
+		st = parse_flags(d, copy, count, joined, TEXT_MAX, number, reason);
+		break;
 	default:
 		st = parse_scalar(d, copy[0], joined, TEXT_MAX, number, reason);
+	}
+	if (st == ST_OK && id == CONFIG_REPLICAOF && strcasecmp(joined, "no one") == 0) {
+		joined[0] = 0;
 	}
 	if (st == ST_OK && (d->flags & ABSENT) != 0 && strcasecmp(joined, d->init) != 0) {
 		*reason =
@@ -371,42 +452,4 @@ out:
 	mem_free(copy);
 	mem_free(joined);
 	return st;
-}
-
-static bool is_glob(struct slice pattern)
-{
-	return memchr(pattern.data, '*', pattern.len) != NULL ||
-	       memchr(pattern.data, '?', pattern.len) != NULL ||
-	       memchr(pattern.data, '[', pattern.len) != NULL;
-}
-
-void config_each(const struct config *c, struct slice pattern,
-		 void (*each)(void *arg, const char *name, const char *value), void *arg)
-{
-	char exact_name[128];
-
-	/* As Redis: a name without glob characters is given back as it was asked for. */
-	if (pattern.len < sizeof exact_name && pattern.len > 0 && !is_glob(pattern)) {
-		enum config_id id = config_find(pattern);
-
-		if (id != CONFIG_COUNT) {
-			memcpy(exact_name, pattern.data, pattern.len);
-			exact_name[pattern.len] = 0;
-			each(arg, exact_name, c->text[id]);
-		}
-		return;
-	}
-	for (int id = 0; id < CONFIG_COUNT; id++) {
-		const char *names[] = {config_name((enum config_id)id),
-				       config_alias((enum config_id)id)};
-
-		if ((config_flags((enum config_id)id) & HIDDEN) != 0) {
-			continue;
-		}
-		for (int i = 0; i < 2; i++) {
-			if (names[i] != NULL && glob_match(pattern, slice_str(names[i]), true)) {
-				each(arg, names[i], c->text[id]);
-			}
-		}
-	}
 }

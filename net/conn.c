@@ -33,7 +33,8 @@ size_t conn_output(const struct conn *c)
 	return c->out.len - c->out_sent;
 }
 
-struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr)
+struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr, bool local,
+			 bool unix_socket)
 {
 	struct conn *c = mem_calloc(1, sizeof *c);
 
@@ -58,7 +59,9 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 		return NULL;
 	}
 	c->reading = true;
+	c->unix_socket = unix_socket;
 	session_init(&c->session, ++s->next_client_id, s->now_ms);
+	c->session.local = local;
 	c->session.authenticated = s->host.password == NULL || s->host.password[0] == 0;
 	(void)snprintf(c->session.addr, sizeof c->session.addr, "%s", addr);
 	(void)snprintf(c->session.laddr, sizeof c->session.laddr, "%s", laddr);
@@ -107,6 +110,15 @@ static void set_reading(struct conn *c, bool on)
 		} else {
 			(void)event_del(c->read_event);
 		}
+	}
+}
+
+void conn_stop(struct conn *c)
+{
+	if (!c->dead) {
+		set_reading(c, false);
+		c->session.close_after_reply = true;
+		conn_touch(c);
 	}
 }
 
@@ -269,6 +281,7 @@ void conn_flush(struct conn *c)
 		}
 		if (n > 0) {
 			s->host.stats.net_output_bytes += (uint64_t)n;
+			s->host.stats.writes++;
 			c->out_sent += (size_t)n;
 		}
 		if (c->out_sent < to) {
@@ -537,6 +550,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	s->host.stats.net_input_bytes += (uint64_t)n;
+	s->host.stats.reads++;
 	c->session.last_ms = s->now_ms;
 	if (at != s->read_shared) {
 		c->in.len += (size_t)n;

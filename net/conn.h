@@ -31,6 +31,7 @@ struct conn {
 	struct conn *next, *prev;
 	struct conn *dirty_next, *gated_next;
 	bool in_dirty, in_gated, dead, writing, reading;
+	bool unix_socket;
 	int fd;
 	struct event *read_event, *write_event;
 	struct resp_reader reader;
@@ -45,8 +46,10 @@ struct conn {
 	uint64_t soft_limit_since_ms;
 };
 
-/* Takes over an accepted, non-blocking socket. NULL: out of memory (the socket is closed). */
-struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr);
+/* Takes over an accepted, non-blocking socket. local: the peer is on this machine. NULL: out of
+ * memory (the socket is closed). */
+struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr, bool local,
+			 bool unix_socket);
 
 /* Closes and forgets; the memory goes at the end of the turn (conn_reap). */
 void conn_close(struct conn *c);
@@ -62,6 +65,9 @@ void conn_flush(struct conn *c);
 
 /* Puts the client on the list of those that the end of this turn looks at. */
 void conn_touch(struct conn *c);
+
+/* Takes no more requests; closes when what was answered so far has left. */
+void conn_stop(struct conn *c);
 
 /* Frees closed connections. */
 void conn_reap(struct server *s);

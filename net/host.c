@@ -1,5 +1,7 @@
 /* What commands ask of the node: clients, settings, shutdown, facts of the process. */
+#include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "net/process.h"
 #include "net/server.h"
 
 #include <stdio.h>
@@ -27,31 +29,12 @@ static void fill_info(const struct conn *c, struct client_info *out)
 	};
 	size_t n = 0;
 
-	/* Redis's letters: x in MULTI, d watched keys broken, c closing, b waiting, U Unix socket,
-	 * e no-evict. */
-	if (c->session.in_multi) {
-		out->flags[n++] = 'x';
-	}
-	if (c->session.watch_broken) {
-		out->flags[n++] = 'd';
-	}
-	if (c->session.close_after_reply) {
-		out->flags[n++] = 'c';
-	}
+	/* What the session does not know: b waiting, U Unix socket. */
 	if (c->wait == CONN_LATER || c->wait == CONN_COLD) {
 		out->flags[n++] = 'b';
 	}
-	if (c->session.addr[0] == '/') {
-		out->flags[n++] = 'U';
-	}
-	if (c->session.no_evict) {
-		out->flags[n++] = 'e';
-	}
-	if (c->session.no_touch) {
-		out->flags[n++] = 'T';
-	}
-	if (n == 0) {
-		out->flags[n++] = 'N';
+	if (c->unix_socket) {
+		out->flags[n] = 'U';
 	}
 }
 
@@ -94,10 +77,8 @@ static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes
 
 static enum status begin_shutdown(struct command_host *h, unsigned flags)
 {
-	struct server *s = server_of(h);
-
-	s->stopping = true;
-	s->shutdown_flags = flags;
+	(void)flags; /* the log is synced and closed in any case: SAVE and NOSAVE lose nothing */
+	server_of(h)->stopping = true;
 	return ST_OK;
 }
 
@@ -115,15 +96,9 @@ static void get_config(struct command_host *h, struct slice pattern,
 }
 
 static enum status set_config(struct command_host *h, const struct slice *pairs, size_t count,
-			      struct buf *error)
+			      bool local, struct buf *error)
 {
-	struct server *s = server_of(h);
-	enum status st = config_set_pairs(s->config, pairs, count, true, error);
-
-	if (st == ST_OK) {
-		host_apply_config(s);
-	}
-	return st;
+	return config_set_pairs(server_of(h)->config, pairs, count, local, error);
 }
 
 static enum status rewrite_config(struct command_host *h, struct buf *error)
@@ -133,12 +108,9 @@ static enum status rewrite_config(struct command_host *h, struct buf *error)
 
 static const char *value_of(struct command_host *h, const char *name)
 {
-	struct server *s = server_of(h);
 	enum config_id id = config_find(slice_str(name));
 
-	return id == CONFIG_COUNT ? NULL
-	       : id == CONFIG_DIR ? s->run_dir
-				  : config_text(s->config, id);
+	return id == CONFIG_COUNT ? NULL : config_text(server_of(h)->config, id);
 }
 
 static void reset_stats(struct command_host *h)
@@ -231,4 +203,62 @@ void host_apply_config(struct server *s)
 		       (uint64_t)config_int(c, CONFIG_WAL_KEEP_TIME) * 1000);
 	engine_set_memtable_max(s->engine, (uint64_t)config_int(c, CONFIG_MEMTABLE_MAX));
 	dispatch_config_changed(s->dispatch);
+}
+
+/* bind and port. */
+static enum status apply_addresses(struct server *s, const bool changed[], struct buf *error)
+{
+	const char *bind = config_text(s->config, CONFIG_BIND);
+	int port = (int)config_int(s->config, CONFIG_PORT);
+	char *copy;
+
+	if (port == s->port_in_force && strcmp(bind, s->bind_in_force) == 0) {
+		return ST_OK;
+	}
+	copy = mem_strdup(bind);
+	if (copy == NULL) {
+		return ST_NO_MEMORY;
+	}
+	if (listener_rebind(s, s->bind_in_force, s->port_in_force) != ST_OK) {
+		buf_note(error, "%s",
+			 changed[CONFIG_PORT]
+			     ? "port') - Unable to listen on this port. Check server logs."
+			     : "bind') - Failed to bind to specified addresses.");
+		mem_free(copy);
+		return ST_IO;
+	}
+	mem_free(s->bind_in_force);
+	s->bind_in_force = copy;
+	s->port_in_force = port;
+	s->host.tcp_port = port;
+	return ST_OK;
+}
+
+enum status host_apply_changes(void *server, const bool changed[], struct buf *error)
+{
+	struct server *s = server;
+	enum status st = ST_OK;
+
+	if (changed[CONFIG_MAXCLIENTS]) {
+		int64_t want = config_int(s->config, CONFIG_MAXCLIENTS);
+		int64_t may = process_raise_fd_limit(want);
+
+		if (may < want) {
+			buf_note(error,
+				 "maxclients') - The operating system is not able to handle the "
+				 "specified number of clients, try with %lld",
+				 (long long)may);
+			return ST_LIMIT;
+		}
+	}
+	if (changed[CONFIG_BIND] || changed[CONFIG_PORT]) {
+		st = apply_addresses(s, changed, error);
+	}
+	if (st == ST_OK) {
+		if (changed[CONFIG_HZ]) {
+			server_set_hz(s, config_int(s->config, CONFIG_HZ));
+		}
+		host_apply_config(s);
+	}
+	return st;
 }

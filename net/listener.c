@@ -1,4 +1,5 @@
 /* Listening sockets: addresses of bind, the Unix socket, and who may come in. */
+#include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "net/server.h"
 
@@ -108,7 +109,7 @@ static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
 	if (peer->ss_family != AF_UNIX) {
 		set_options(s, fd);
 	}
-	(void)conn_create(s, fd, addr, laddr);
+	(void)conn_create(s, fd, addr, laddr, is_local(peer), peer->ss_family == AF_UNIX);
 }
 
 static void on_accept(evutil_socket_t listener, short what, void *arg)
@@ -165,8 +166,14 @@ static enum status add_listener(struct server *s, int fd)
 		(void)close(fd);
 		return ST_NO_MEMORY;
 	}
-	s->listeners[s->listeners_count] = fd;
-	s->listen_events[s->listeners_count++] = ev;
+	/* Behind the other TCP ones; a Unix socket stays last. */
+	for (int i = s->listeners_count; i > s->tcp_count; i--) {
+		s->listeners[i] = s->listeners[i - 1];
+		s->listen_events[i] = s->listen_events[i - 1];
+	}
+	s->listeners[s->tcp_count] = fd;
+	s->listen_events[s->tcp_count] = ev;
+	s->listeners_count++;
 	(void)event_add(ev, NULL);
 	return ST_OK;
 }
@@ -215,12 +222,12 @@ static enum status listen_tcp(struct server *s, const char *host, int port)
 	return errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT ? ST_NOT_FOUND : ST_IO;
 }
 
-static enum status listen_all_tcp(struct server *s, int port, struct buf *error)
+static enum status listen_all_tcp(struct server *s, const char *bind_text, int port,
+				  struct buf *error)
 {
-	char list[1024], *save = NULL;
-	int opened = 0;
+	char list[4096], *save = NULL;
 
-	(void)snprintf(list, sizeof list, "%s", config_text(s->config, CONFIG_BIND));
+	(void)snprintf(list, sizeof list, "%s", bind_text);
 	for (char *host = strtok_r(list, " ", &save); host != NULL;
 	     host = strtok_r(NULL, " ", &save)) {
 		/* "-ADDR": not there is not an error. */
@@ -228,21 +235,35 @@ static enum status listen_all_tcp(struct server *s, int port, struct buf *error)
 		enum status st = listen_tcp(s, optional ? host + 1 : host, port);
 
 		if (st == ST_OK) {
-			opened++;
+			s->tcp_count++;
 		} else if (!(optional && st == ST_NOT_FOUND)) {
 			logger(LOG_LVL_WARNING,
 			       "Warning: Could not create server TCP listening socket %s:%d: "
 			       "bind: %m",
 			       host, port);
 			buf_note(error, "Failed listening on port %d (TCP), aborting.", port);
-			return ST_IO;
+			return ST_NOT_FOUND;
 		}
 	}
-	if (opened == 0) {
-		buf_note(error, "Failed listening on port %d (TCP), aborting.", port);
-		return ST_IO;
-	}
 	return ST_OK;
+}
+
+static void close_listener(struct server *s, int i)
+{
+	event_free(s->listen_events[i]);
+	(void)close(s->listeners[i]);
+	s->listeners_count--;
+	for (; i < s->listeners_count; i++) {
+		s->listeners[i] = s->listeners[i + 1];
+		s->listen_events[i] = s->listen_events[i + 1];
+	}
+}
+
+static void close_tcp(struct server *s)
+{
+	while (s->tcp_count > 0) {
+		close_listener(s, --s->tcp_count);
+	}
 }
 
 static enum status listen_unix(struct server *s, const char *path, struct buf *error)
@@ -265,7 +286,12 @@ static enum status listen_unix(struct server *s, const char *path, struct buf *e
 		if (fd >= 0) {
 			(void)close(fd);
 		}
-		return ST_IO;
+		return ST_NOT_FOUND;
+	}
+	s->unix_path = mem_strdup(path);
+	if (s->unix_path == NULL) {
+		(void)close(fd);
+		return ST_NO_MEMORY;
 	}
 	return add_listener(s, fd);
 }
@@ -281,30 +307,59 @@ enum status listener_open_all(struct server *s, struct buf *error)
 		return ST_NO_MEMORY;
 	}
 	if (port != 0) {
-		st = listen_all_tcp(s, port, error);
+		st = listen_all_tcp(s, config_text(s->config, CONFIG_BIND), port, error);
 	}
 	if (st == ST_OK && path[0] != 0) {
 		st = listen_unix(s, path, error);
 	}
 	if (st == ST_OK && s->listeners_count == 0) {
 		buf_note(error, "Configured to not listen anywhere, exiting.");
-		st = ST_INVALID;
+		st = ST_NOT_FOUND;
 	}
 	return st;
 }
 
+enum status listener_rebind(struct server *s, const char *bind_before, int port_before)
+{
+	struct buf error = {0};
+	int port = (int)config_int(s->config, CONFIG_PORT);
+	enum status st = ST_OK;
+
+	/* The old ones would be in the way of new ones on the same port. */
+	close_tcp(s);
+	if (port != 0) {
+		st = listen_all_tcp(s, config_text(s->config, CONFIG_BIND), port, &error);
+	}
+	if (st != ST_OK) {
+		struct buf again = {0};
+
+		logger(LOG_LVL_WARNING, "%.*s", (int)error.len, (const char *)error.data);
+		close_tcp(s);
+		if (port_before != 0 &&
+		    listen_all_tcp(s, bind_before, port_before, &again) != ST_OK) {
+			logger(LOG_LVL_WARNING, "Listening on the former addresses failed too.");
+		}
+		buf_deinit(&again);
+	}
+	buf_deinit(&error);
+	return st == ST_OK ? ST_OK : ST_IO;
+}
+
 void listener_close_all(struct server *s)
 {
-	for (int i = 0; i < s->listeners_count; i++) {
-		event_free(s->listen_events[i]);
-		(void)close(s->listeners[i]);
+	while (s->listeners_count > 0) {
+		close_listener(s, s->listeners_count - 1);
 	}
-	s->listeners_count = 0;
+	s->tcp_count = 0;
 	if (s->accept_retry != NULL) {
 		event_free(s->accept_retry);
 		s->accept_retry = NULL;
 	}
-	if (config_text(s->config, CONFIG_UNIXSOCKET)[0] != 0) {
-		(void)unlink(config_text(s->config, CONFIG_UNIXSOCKET));
+	/* Only the one that this node made: a node that was refused must not cut off the one that
+	 * is there. */
+	if (s->unix_path != NULL) {
+		(void)unlink(s->unix_path);
+		mem_free(s->unix_path);
+		s->unix_path = NULL;
 	}
 }

@@ -2,16 +2,49 @@
 #include "net/log_sink.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = STDOUT_FILENO;
+static char log_path[PATH_MAX]; /* "": stdout */
 static bool to_syslog;
 static char ident[64];
+
+static int open_file(const char *file)
+{
+	return open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+/* Moves on to a new file when the old one has another name now, or none. Without a descriptor to
+ * spare the old one will do. */
+static void follow_rotation(void)
+{
+	struct stat named, open_one;
+	int fd;
+
+	if (log_path[0] == 0 ||
+	    (stat(log_path, &named) == 0 && fstat(log_fd, &open_one) == 0 &&
+	     named.st_ino == open_one.st_ino && named.st_dev == open_one.st_dev)) {
+		return;
+	}
+	fd = open_file(log_path);
+	if (fd >= 0) {
+		int old = log_fd;
+
+		log_fd = fd;
+		if (old != STDOUT_FILENO) {
+			(void)close(old);
+		}
+	}
+}
 
 static void sink(void *arg, enum log_level level, const char *line)
 {
@@ -32,10 +65,18 @@ static void sink(void *arg, enum log_level level, const char *line)
 		n = (int)sizeof text - 1;
 		text[n - 1] = '\n';
 	}
-	/* One write per line keeps lines whole when several threads log. */
-	if (write(log_fd, text, (size_t)n) < 0) {
-		return;
+	/* What a client sent must not look like a line of ours. */
+	for (int i = 0; i + 1 < n; i++) {
+		if (text[i] == '\n' || text[i] == '\r') {
+			text[i] = ' ';
+		}
 	}
+	(void)pthread_mutex_lock(&lock);
+	follow_rotation();
+	if (write(log_fd, text, (size_t)n) < 0) {
+		n = 0; /* nowhere to say so */
+	}
+	(void)pthread_mutex_unlock(&lock);
 	if (to_syslog) {
 		syslog(priorities[level], "%s", line);
 	}
@@ -46,10 +87,11 @@ bool log_sink_open(const char *file, enum log_level level, const char *syslog_id
 	bool ok = true;
 
 	if (file[0] != 0) {
-		int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		int fd = open_file(file);
 
 		ok = fd >= 0;
 		log_fd = ok ? fd : STDOUT_FILENO;
+		(void)snprintf(log_path, sizeof log_path, "%s", ok ? file : "");
 	}
 	if (syslog_ident != NULL) {
 		(void)snprintf(ident, sizeof ident, "%s", syslog_ident);
@@ -67,4 +109,9 @@ void log_sink_emergency(const char *text)
 	if (write(log_fd, text, len) < 0) {
 		return;
 	}
+}
+
+int log_sink_fd(void)
+{
+	return log_fd;
 }

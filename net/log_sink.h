@@ -7,10 +7,15 @@
 #include <stdbool.h>
 
 /* Begins logging at this level. file "": stdout. syslog_ident NULL: no syslog. The strings are
- * copied. False: the file can't be opened (errno says why); lines go to stdout then. */
+ * copied; a relative file is looked for in the working directory of the moment. A file that was
+ * renamed or removed (logrotate) is created anew with the next line. False: the file can't be
+ * opened (errno says why); lines go to stdout then. */
 bool log_sink_open(const char *file, enum log_level level, const char *syslog_ident, int facility);
 
 /* Writes one line from a signal handler: no allocation, no lock, no stdio. */
 void log_sink_emergency(const char *text);
+
+/* The descriptor that lines go to, for a signal handler. */
+int log_sink_fd(void);
 
 #endif

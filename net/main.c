@@ -1,186 +1,40 @@
 /* cairn-server: arguments, process set-up, the node, and an orderly end. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
-#include "net/log_sink.h"
+#include "net/command/command_groups.h"
+#include "net/process.h"
 #include "net/server.h"
 
-#include <errno.h>
-#include <execinfo.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <syslog.h>
 #include <unistd.h>
-
-enum { FDS_RESERVED = 32, EXIT_IO_ERROR = 74, FRAMES_MAX = 64 };
 
 static void usage(void)
 {
 	(void)printf(
-	    "Usage: cairn-server [FILE | -] [--directive value ...]\n"
+	    "Usage: cairn-server [FILE] [--directive value ...] [-]\n"
 	    "       cairn-server -v | --version\n"
 	    "       cairn-server -h | --help\n\n"
-	    "FILE is a redis.conf-style configuration (- reads it from stdin); any directive can "
-	    "be given\n"
-	    "as an option, for example:\n"
+	    "FILE is a redis.conf-style configuration, - reads more of it from stdin; any "
+	    "directive "
+	    "can be\n"
+	    "given as an option, for example:\n"
 	    "       cairn-server --port 7000 --dir /var/lib/cairn --appendfsync everysec\n");
 }
 
-/* --- crashes --- */
-
-/* A page that can't be read raises SIGBUS: nothing it held may be served, so the node ends. */
-static void on_crash(int number)
+/* Under the name redis-server it answers what scripts ask of that program. */
+static void version(const char *program)
 {
-	void *frames[FRAMES_MAX];
-	int n;
+	const char *name = strrchr(program, '/');
 
-	log_sink_emergency(
-	    number == SIGBUS ? "=== CAIRN: SIGBUS: a page of the store could not be read (disk "
-			       "error or truncated "
-			       "file); stopping, so that nothing wrong is served ===\n"
-			     : "=== CAIRN BUG REPORT: the node crashed by a signal; stack: ===\n");
-	n = backtrace(frames, FRAMES_MAX);
-	backtrace_symbols_fd(frames, n, STDERR_FILENO);
-	if (number == SIGBUS) {
-		_exit(EXIT_IO_ERROR);
-	}
-	(void)signal(number, SIG_DFL);
-	(void)raise(number);
-}
-
-static void set_signals(bool crash_log)
-{
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-	struct sigaction act = {.sa_handler = on_crash,
-				.sa_flags = (int)(SA_NODEFER | SA_RESETHAND)};
-
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	for (size_t i = 0; crash_log && i < sizeof crashes / sizeof crashes[0]; i++) {
-		(void)sigaction(crashes[i], &act, NULL);
-	}
-}
-
-/* --- the process --- */
-
-static void raise_fd_limit(struct config *c)
-{
-	rlim_t want = (rlim_t)config_int(c, CONFIG_MAXCLIENTS) + FDS_RESERVED;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want) {
+	if (strcmp(name == NULL ? program : name + 1, "redis-server") == 0) {
+		(void)printf("Redis server v=%s sha=00000000:0 malloc=libc bits=64 build=0 (Cairn "
+			     "%s)\n",
+			     REDIS_COMPAT_VERSION, CAIRN_VERSION);
 		return;
 	}
-	limit.rlim_cur =
-	    limit.rlim_max != RLIM_INFINITY && limit.rlim_max < want ? limit.rlim_max : want;
-	if (limit.rlim_max < limit.rlim_cur) {
-		limit.rlim_max = limit.rlim_cur;
-	}
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < want) {
-		c->number[CONFIG_MAXCLIENTS] =
-		    limit.rlim_cur > FDS_RESERVED ? (int64_t)(limit.rlim_cur - FDS_RESERVED) : 1;
-		logger(LOG_LVL_WARNING,
-		       "maxclients is lowered to %lld: the system allows %llu open files.",
-		       (long long)c->number[CONFIG_MAXCLIENTS], (unsigned long long)limit.rlim_cur);
-	}
-}
-
-/* Tells systemd (or whoever reads NOTIFY_SOCKET) a state. */
-static void notify_supervisor(const struct config *c, const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	const char *mode = config_text(c, CONFIG_SUPERVISED);
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (path == NULL || (strcmp(mode, "systemd") != 0 && strcmp(mode, "auto") != 0) ||
-	    strlen(path) >= sizeof sa.sun_path) {
-		return;
-	}
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		return;
-	}
-	memcpy(sa.sun_path, path, strlen(path));
-	if (sa.sun_path[0] == '@') {
-		sa.sun_path[0] = 0;
-	}
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0) {
-		logger(LOG_LVL_WARNING, "cannot notify the supervisor: %m");
-	}
-	(void)close(fd);
-}
-
-static void daemonize(void)
-{
-	int fd;
-
-	if (fork() != 0) {
-		_exit(0);
-	}
-	(void)setsid();
-	fd = open("/dev/null", O_RDWR);
-	if (fd >= 0) {
-		(void)dup2(fd, STDIN_FILENO);
-		(void)dup2(fd, STDOUT_FILENO);
-		(void)dup2(fd, STDERR_FILENO);
-		if (fd > STDERR_FILENO) {
-			(void)close(fd);
-		}
-	}
-}
-
-/* Redis's rule: a daemon always has a pid file, others when one is named. */
-static const char *pid_path(const struct config *c)
-{
-	const char *path = config_text(c, CONFIG_PIDFILE);
-
-	return path[0] != 0			      ? path
-	       : config_int(c, CONFIG_DAEMONIZE) != 0 ? "/var/run/redis.pid"
-						      : NULL;
-}
-
-static void write_pid(const struct config *c)
-{
-	const char *path = pid_path(c);
-	FILE *f;
-
-	if (path == NULL) {
-		return;
-	}
-	f = fopen(path, "we");
-	if (f == NULL) {
-		logger(LOG_LVL_WARNING, "Failed to write PID file %s: %m", path);
-		return;
-	}
-	(void)fprintf(f, "%d\n", (int)getpid());
-	(void)fclose(f);
-}
-
-static bool open_log(const struct config *c)
-{
-	static const int facilities[] = {LOG_USER,   LOG_LOCAL0, LOG_LOCAL1, LOG_LOCAL2, LOG_LOCAL3,
-					 LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7};
-	const char *ident =
-	    config_int(c, CONFIG_SYSLOG_ENABLED) != 0 ? config_text(c, CONFIG_SYSLOG_IDENT) : NULL;
-
-	if (!log_sink_open(config_text(c, CONFIG_LOGFILE),
-			   (enum log_level)config_int(c, CONFIG_LOGLEVEL), ident,
-			   facilities[config_int(c, CONFIG_SYSLOG_FACILITY)])) {
-		(void)fprintf(stderr, "Can't open the log file %s: %m\n",
-			      config_text(c, CONFIG_LOGFILE));
-		return false;
-	}
-	return true;
+	(void)printf("Cairn server v=%s (compatible with redis %s) bits=%zu\n", CAIRN_VERSION,
+		     REDIS_COMPAT_VERSION, sizeof(void *) * 8);
 }
 
 static void greet(const struct config *c)
@@ -204,24 +58,22 @@ static void greet(const struct config *c)
 	buf_deinit(&names);
 }
 
-/* Paths are resolved as redis-server does: the log file before the change of directory, the rest
- * after it. */
-static bool enter_dir(const struct config *c)
+static void fit_maxclients(struct config *c)
 {
-	const char *dir = config_text(c, CONFIG_DIR);
+	int64_t want = config_int(c, CONFIG_MAXCLIENTS), may = process_raise_fd_limit(want);
+	char text[32];
 
-	if (dir[0] == 0) {
-		return true;
+	if (may < want) {
+		logger(LOG_LVL_WARNING,
+		       "maxclients is lowered from %lld to %lld: the system allows no more open "
+		       "files (ulimit -n, LimitNOFILE of systemd).",
+		       (long long)want, (long long)may);
+		c->number[CONFIG_MAXCLIENTS] = may;
+		(void)snprintf(text, sizeof text, "%lld", (long long)may);
+		if (config_put_text(c, CONFIG_MAXCLIENTS, text) != ST_OK) {
+			return;
+		}
 	}
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		(void)fprintf(stderr, "Can't create '%s': %m\n", dir);
-		return false;
-	}
-	if (chdir(dir) != 0) {
-		(void)fprintf(stderr, "Can't chdir to '%s': %m\n", dir);
-		return false;
-	}
-	return true;
 }
 
 static int serve(struct config *c, const char *executable)
@@ -236,17 +88,30 @@ static int serve(struct config *c, const char *executable)
 		return code;
 	}
 	buf_deinit(&error);
+	/* Only now: the pid file of the node that made this one fail is not ours to overwrite. */
+	process_write_pid(c);
 	logger(LOG_LVL_NOTICE, "Server initialized");
-	notify_supervisor(c, "STATUS=Ready to accept connections\nREADY=1\n");
+	process_notify(c, "STATUS=Ready to accept connections\nREADY=1\n");
 	code = server_run(s);
-	notify_supervisor(c, "STOPPING=1\n");
-	server_close(s);
-	if (pid_path(c) != NULL) {
-		logger(LOG_LVL_NOTICE, "Removing the pid file.");
-		(void)unlink(pid_path(c));
+	process_notify(c, "STOPPING=1\n");
+	if (!server_close(s) && code == 0) {
+		code = 1;
 	}
+	process_remove_pid(c);
 	logger(LOG_LVL_WARNING, "Cairn is now ready to exit, bye bye...");
 	return code;
+}
+
+static int fail(struct config *c, struct buf *error, const char *otherwise)
+{
+	(void)fprintf(stderr, "\n%.*s\n", (int)error->len,
+		      error->len > 0 ? (const char *)error->data : "");
+	if (error->len == 0) {
+		(void)fprintf(stderr, "%s\n", otherwise);
+	}
+	buf_deinit(error);
+	config_deinit(c);
+	return 1;
 }
 
 static int run(int argc, char **argv)
@@ -259,43 +124,49 @@ static int run(int argc, char **argv)
 		st = config_read_args(&config, argc - 1, argv + 1, &error);
 	}
 	if (st != ST_OK) {
-		(void)fprintf(stderr, "\n%.*s\n", (int)error.len,
-			      error.len > 0 ? (const char *)error.data : status_text(st));
-		buf_deinit(&error);
-		config_deinit(&config);
-		return 1;
+		return fail(&config, &error, status_text(st));
 	}
 	(void)umask(0077);
-	if (!enter_dir(&config)) {
-		return 1;
+	/* While there is a terminal to complain to. */
+	if (!process_enter_dir(&config, &error) || !process_open_log(&config, &error) ||
+	    !process_daemonize(&config, &error)) {
+		return fail(&config, &error, "");
 	}
-	if (config_int(&config, CONFIG_DAEMONIZE) != 0 &&
-	    strcmp(config_text(&config, CONFIG_SUPERVISED), "no") == 0) {
-		daemonize();
-	}
-	if (!open_log(&config)) {
-		return 1;
-	}
-	set_signals(config_int(&config, CONFIG_CRASH_LOG_ENABLED) != 0);
-	write_pid(&config);
+	process_prepare(config_int(&config, CONFIG_CRASH_LOG_ENABLED) != 0);
 	greet(&config);
-	raise_fd_limit(&config);
+	fit_maxclients(&config);
 	int code = serve(&config, argv[0]);
 
 	config_deinit(&config);
 	return code;
 }
 
+/* The options that redis-server takes in first place only. */
+static bool first_option(const char *option, const char *program, int *code)
+{
+	*code = 0;
+	if (strcmp(option, "-v") == 0 || strcmp(option, "--version") == 0) {
+		version(program);
+	} else if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) {
+		usage();
+	} else if (strcmp(option, "--test-memory") == 0 || strcmp(option, "--check-system") == 0) {
+		(void)fprintf(stderr,
+			      "cairn-server has no %s; see memtester(8) and the "
+			      "system's own logs.\n",
+			      option);
+		*code = 1;
+	} else {
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 2 && (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0)) {
-		(void)printf("Cairn server v=%s (compatible with redis 7.0.15) bits=64\n",
-			     CAIRN_VERSION);
-		return 0;
-	}
-	if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
-		usage();
-		return 0;
+	int code;
+
+	if (argc >= 2 && first_option(argv[1], argv[0], &code)) {
+		return code;
 	}
 	return run(argc, argv);
 }

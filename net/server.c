@@ -4,6 +4,7 @@
  * hands the turn's records to the WAL thread, and each client that has output is written to once.
  */
 #include "net/server.h"
+#include "net/process.h"
 
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
@@ -12,14 +13,16 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 enum {
-	CRON_MS = 100,
-	EXPIRE_KEYS_PER_CRON = 400, /* about a millisecond */
-	SAMPLE_CRONS = 10,
+	EXPIRE_SLICE = 100,    /* keys between two looks at the clock */
+	EXPIRE_STEP_US = 2000, /* the executor is never held longer than that */
+	SAMPLE_MS = 1000,
+	DRAIN_MS = 5000, /* how long the end waits for replies to leave */
 	EXIT_DAMAGE = 65,
 	EXIT_CANNOT_CREATE = 73,
 	EXIT_IO = 74,
@@ -117,20 +120,64 @@ static void check_clients(struct server *s)
 	s->host.stats.output_buffer_max = out_max;
 }
 
-static void on_cron(evutil_socket_t fd, short what, void *arg)
+/* Removes expired keys for a moment; when there are more, goes on after a rest that keeps it to a
+ * quarter of the time, up to 43% by active-expire-effort, as in Redis. */
+static void expire_step(struct server *s)
+{
+	uint64_t begin = clock_system()->mono_us(NULL), used = 0, rest;
+	unsigned duty = 25 + 2 * (unsigned)(config_int(s->config, CONFIG_ACTIVE_EXPIRE_EFFORT) - 1);
+	uint32_t removed = 1;
+	struct timeval pause;
+
+	if (s->host.no_active_expiry) {
+		return;
+	}
+	while (removed > 0 && used < EXPIRE_STEP_US) {
+		removed = engine_expire_cycle(s->engine, s->now_ms, EXPIRE_SLICE);
+		used = clock_system()->mono_us(NULL) - begin;
+	}
+	if (removed == 0) {
+		return;
+	}
+	rest = used * (100 - duty) / duty;
+	pause = (struct timeval){.tv_sec = (time_t)(rest / 1000000),
+				 .tv_usec = (suseconds_t)(rest % 1000000)};
+	(void)event_add(s->expire_event, &pause);
+}
+
+static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
 
 	(void)fd;
 	(void)what;
 	server_refresh_clock(s);
-	if (!s->host.no_active_expiry) {
-		(void)engine_expire_cycle(s->engine, s->now_ms, EXPIRE_KEYS_PER_CRON);
+	expire_step(s);
+}
+
+static void on_cron(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	uint64_t mono_ms = clock_system()->mono_us(NULL) / 1000;
+
+	(void)fd;
+	(void)what;
+	server_refresh_clock(s);
+	if (!event_pending(s->expire_event, EV_TIMEOUT, NULL)) {
+		expire_step(s);
 	}
-	if (++s->cron_count % SAMPLE_CRONS == 0) {
+	if (mono_ms - s->sampled_ms >= SAMPLE_MS) {
+		s->sampled_ms = mono_ms;
 		sample_rates(s);
 		check_clients(s);
 	}
+}
+
+void server_set_hz(struct server *s, int64_t hz)
+{
+	struct timeval period = {.tv_sec = hz == 1, .tv_usec = hz == 1 ? 0 : 1000000 / hz};
+
+	(void)event_add(s->cron_event, &period);
 }
 
 /* --- turns --- */
@@ -229,38 +276,56 @@ static void release_gated(struct server *s)
 	}
 }
 
-static void loop(struct server *s)
+/* One turn. again: clients wait for the next turn, so it comes soon whatever happens. Returns
+ * whether some still do. */
+static bool turn(struct server *s, bool again)
 {
-	bool again = false;
+	if (again) {
+		struct timeval soon = {.tv_usec = 500};
 
-	while (!s->stopping) {
-		uint64_t now_us;
+		(void)event_base_loopexit(s->base, &soon);
+	}
+	s->now_fresh = false;
+	(void)event_base_loop(s->base, EVLOOP_ONCE);
+	server_refresh_clock(s);
+	run_due(s);
+	take_prefetched(s);
+	(void)engine_turn_end(s->engine);
+	release_gated(s);
+	again = finish_clients(s, clock_system()->mono_us(NULL));
+	conn_reap(s);
+	return again;
+}
 
-		if (again) {
-			struct timeval soon = {.tv_usec = 500};
+/* What has run is answered, as far as clients read and the log acknowledges in time. */
+static void drain(struct server *s)
+{
+	uint64_t end = clock_system()->mono_us(NULL) + DRAIN_MS * 1000;
+	bool waiting = true;
 
-			(void)event_base_loopexit(s->base, &soon);
+	listener_close_all(s);
+	for (struct conn *c = s->conns; c != NULL; c = c->next) {
+		conn_stop(c);
+	}
+	while (waiting && clock_system()->mono_us(NULL) < end) {
+		(void)turn(s, true);
+		waiting = false;
+		for (struct conn *c = s->conns; c != NULL && !waiting; c = c->next) {
+			waiting = !c->dead;
 		}
-		s->now_fresh = false;
-		(void)event_base_loop(s->base, EVLOOP_ONCE);
-		server_refresh_clock(s);
-		run_due(s);
-		take_prefetched(s);
-		(void)engine_turn_end(s->engine);
-		release_gated(s);
-		now_us = clock_system()->mono_us(NULL);
-		again = finish_clients(s, now_us);
-		conn_reap(s);
 	}
 }
 
 int server_run(struct server *s)
 {
+	bool again = false;
+
 	logger(LOG_LVL_NOTICE, "Ready to accept connections");
-	loop(s);
+	while (!s->stopping) {
+		again = turn(s, again);
+	}
 	logger(LOG_LVL_WARNING, "User requested shutdown...");
-	/* What was promised so far goes out: one last sync, one last round of writes. */
-	(void)engine_turn_end(s->engine);
+	drain(s);
 	return 0;
 }
 
@@ -275,7 +340,7 @@ static int exit_code_of(enum status st)
 	case ST_NO_SPACE:
 		return EXIT_CANNOT_CREATE;
 	case ST_IO:
-		return EXIT_IO;
+		return EXIT_IO; /* the disk's; a port that is taken is 1, as in Redis */
 	default:
 		return 1;
 	}
@@ -347,8 +412,6 @@ static enum status open_engine(struct server *s, struct buf *error)
 
 static enum status open_loop(struct server *s)
 {
-	struct timeval cron = {.tv_usec = CRON_MS * 1000};
-
 	s->base = event_base_new();
 	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	s->read_shared = mem_alloc(READ_SHARED);
@@ -357,14 +420,15 @@ static enum status open_loop(struct server *s)
 	}
 	s->wake_event = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
 	s->cron_event = event_new(s->base, -1, EV_PERSIST, on_cron, s);
+	s->expire_event = event_new(s->base, -1, 0, on_expire, s);
 	s->term_event = event_new(s->base, SIGTERM, EV_SIGNAL | EV_PERSIST, on_signal, s);
 	s->int_event = event_new(s->base, SIGINT, EV_SIGNAL | EV_PERSIST, on_signal, s);
-	if (s->wake_event == NULL || s->cron_event == NULL || s->term_event == NULL ||
-	    s->int_event == NULL) {
+	if (s->wake_event == NULL || s->cron_event == NULL || s->expire_event == NULL ||
+	    s->term_event == NULL || s->int_event == NULL) {
 		return ST_NO_MEMORY;
 	}
 	(void)event_add(s->wake_event, NULL);
-	(void)event_add(s->cron_event, &cron);
+	server_set_hz(s, config_int(s->config, CONFIG_HZ));
 	(void)event_add(s->term_event, NULL);
 	(void)event_add(s->int_event, NULL);
 	return ST_OK;
@@ -378,7 +442,9 @@ static void fill_host(struct server *s, const char *executable)
 	s->host.tcp_port = (int)config_int(s->config, CONFIG_PORT);
 	s->host.pid = getpid();
 	s->host.config_file = s->config->file == NULL ? "" : s->config->file;
-	s->host.executable = executable;
+	s->host.executable =
+	    realpath("/proc/self/exe", s->executable) != NULL ? s->executable : executable;
+	s->host.supervisor = process_supervisor(s->config);
 	s->host.start_mono_us = clock_system()->mono_us(NULL);
 	s->host.start_wall_ms = clock_system()->wall_ms(NULL);
 	if (getrandom(id, sizeof id, 0) == (ssize_t)sizeof id) {
@@ -386,6 +452,23 @@ static void fill_host(struct server *s, const char *executable)
 			(void)snprintf(s->host.run_id + 2 * i, 3, "%02x", id[i]);
 		}
 	}
+}
+
+static enum status rename_commands(struct server *s, struct buf *error)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < s->config->renames_count; i++) {
+		const struct config_rename *r = &s->config->renames[i];
+
+		st = dispatch_rename(s->dispatch, r->from, r->to);
+		if (st != ST_OK) {
+			buf_note(error, "rename-command %s %s: %s", r->from, r->to,
+				 st == ST_NOT_FOUND ? "No such command in rename-command"
+						    : "Target command name already exists");
+		}
+	}
+	return st;
 }
 
 enum status server_open(struct config *config, const char *executable, struct server **out,
@@ -405,12 +488,17 @@ enum status server_open(struct config *config, const char *executable, struct se
 	}
 	if (st == ST_OK) {
 		fill_host(s, executable);
+		s->bind_in_force = mem_strdup(config_text(config, CONFIG_BIND));
+		s->port_in_force = (int)config_int(config, CONFIG_PORT);
 		host_apply_config(s);
 		dopts.host = &s->host;
 		st = open_loop(s);
 	}
 	if (st == ST_OK) {
 		st = dispatch_create(&dopts, &s->dispatch);
+	}
+	if (st == ST_OK) {
+		st = rename_commands(s, error);
 	}
 	if (st == ST_OK) {
 		st = open_engine(s, error);
@@ -425,12 +513,16 @@ enum status server_open(struct config *config, const char *executable, struct se
 	if (st == ST_OK) {
 		st = listener_open_all(s, error);
 	}
+	if (st == ST_OK) {
+		config->apply = host_apply_changes;
+		config->apply_arg = s;
+	}
 	if (st != ST_OK) {
 		if (error->len == 0) {
 			buf_note(error, "cannot start: %s", status_text(st));
 		}
 		*exit_code = exit_code_of(st);
-		server_close(s);
+		(void)server_close(s);
 		return st;
 	}
 	*out = s;
@@ -444,21 +536,23 @@ static void free_event(struct event *ev)
 	}
 }
 
-void server_close(struct server *s)
+bool server_close(struct server *s)
 {
+	bool ok = true;
+
 	if (s == NULL) {
-		return;
+		return true;
 	}
 	listener_close_all(s);
 	prefetch_stop(s->prefetch);
 	if (s->engine != NULL) {
 		enum status st;
 
-		/* The log is synced by closing it; acknowledged replies leave with the last flush
-		 * before. */
+		/* The log is synced by closing it. */
 		st = engine_close(s->engine);
 		if (st != ST_OK) {
 			logger(LOG_LVL_WARNING, "closing the store: %s", status_text(st));
+			ok = false;
 		}
 	}
 	for (struct conn *c = s->conns; c != NULL; c = c->next) {
@@ -472,6 +566,7 @@ void server_close(struct server *s)
 	}
 	free_event(s->wake_event);
 	free_event(s->cron_event);
+	free_event(s->expire_event);
 	free_event(s->term_event);
 	free_event(s->int_event);
 	if (s->base != NULL) {
@@ -482,6 +577,8 @@ void server_close(struct server *s)
 	}
 	buf_deinit(&s->dictionary);
 	mem_free(s->read_shared);
+	mem_free(s->bind_in_force);
 	mem_free(s->run_dir);
 	mem_free(s);
+	return ok;
 }

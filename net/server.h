@@ -10,6 +10,7 @@
 #include "net/prefetch.h"
 
 #include <event2/event.h>
+#include <limits.h>
 #include <stdatomic.h>
 
 enum { LISTENERS_MAX = 18, READ_SHARED = 64 * 1024 };
@@ -22,10 +23,14 @@ struct server {
 	struct dispatch *dispatch;
 	struct prefetch *prefetch;
 
-	int listeners[LISTENERS_MAX];
+	int listeners[LISTENERS_MAX]; /* TCP ones first, then perhaps the Unix socket */
 	struct event *listen_events[LISTENERS_MAX];
-	int listeners_count;
-	struct event *wake_event, *cron_event, *term_event, *int_event, *accept_retry;
+	int listeners_count, tcp_count;
+	char *unix_path; /* of the socket that this node made; NULL: none */
+	char *bind_in_force;
+	int port_in_force;
+	struct event *wake_event, *cron_event, *expire_event, *term_event, *int_event,
+	    *accept_retry;
 	int wake_fd;
 	_Atomic bool wake_pending;
 
@@ -40,13 +45,13 @@ struct server {
 	uint64_t pause_until_ms;
 	bool pause_writes_only;
 
-	bool stopping, stop_now;
-	unsigned shutdown_flags;
+	bool stopping;
 	struct {
 		uint64_t at_ms, commands, input, output;
 	} sample;
-	uint64_t cron_count;
-	char *run_dir; /* working directory, absolute */
+	uint64_t sampled_ms; /* monotonic */
+	char *run_dir;	     /* working directory, absolute */
+	char executable[PATH_MAX];
 	struct buf dictionary;
 };
 
@@ -55,7 +60,12 @@ MUST_CHECK enum status server_open(struct config *config, const char *executable
 				   struct server **out, struct buf *error, int *exit_code);
 /* Serves until SHUTDOWN or a signal; returns the process's exit code. */
 int server_run(struct server *s);
-void server_close(struct server *s);
+/* Syncs and closes all. False: what was not acknowledged could not be made durable; the log says
+ * why. */
+bool server_close(struct server *s);
+
+/* Sets how often the node looks after itself (hz). */
+void server_set_hz(struct server *s, int64_t hz);
 
 /* Takes the time once per turn, after the loop has slept: the first event of a turn calls it. */
 void server_refresh_clock(struct server *s);
@@ -63,11 +73,15 @@ void server_refresh_clock(struct server *s);
 /* --- listener.c --- */
 MUST_CHECK enum status listener_open_all(struct server *s, struct buf *error);
 void listener_close_all(struct server *s);
+/* Listens where bind and port say now; on failure where it did before. ST_IO: the log says why. */
+MUST_CHECK enum status listener_rebind(struct server *s, const char *bind_before, int port_before);
 
 /* --- host.c --- */
 extern const struct command_host_ops server_host_ops;
 /* Carries settings that are kept in effect elsewhere (engine, log, clients) over from the
  * configuration. */
 void host_apply_config(struct server *s);
+/* The same after CONFIG SET: config.apply, with the server as its argument. */
+enum status host_apply_changes(void *server, const bool changed[], struct buf *error);
 
 #endif

@@ -374,15 +374,12 @@ static void cmd_bitop(struct command_ctx *ctx)
 	}
 	for (size_t i = 3; i < ctx->argc; i++) {
 		struct meta found;
-		uint64_t source = 0;
+		const struct meta *m;
 
-		st = string_lookup_counted(ctx, i, &key, &found);
-		if (st == ST_OK) {
-			source = string_len(&found);
-		} else if (st != ST_NOT_FOUND) {
+		if (!lookup(ctx, i, &key, &found, &m)) {
 			return;
 		}
-		len = source > len ? source : len;
+		len = string_len(m) > len ? string_len(m) : len;
 	}
 	store_key_of_key(&key, ctx->argv[2]);
 	if (len == 0) {

@@ -2,7 +2,6 @@
 #include "engine/base/alloc.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
-#include "net/command/dispatch_state.h"
 
 /* Names may be shown in lists: no spaces or control characters. */
 static bool printable(struct slice text)
@@ -421,16 +420,16 @@ static void cmd_client_unpause(struct command_ctx *ctx)
 
 static void cmd_client_reply(struct command_ctx *ctx)
 {
-	unsigned mode = ctx->session->reply_mode;
+	struct session *s = ctx->session;
 
 	if (command_arg_is(ctx, 2, "on")) {
-		dispatch_set_reply_mode(ctx, mode & ~(unsigned)(REPLY_OFF | REPLY_SKIP));
+		s->reply_mode = REPLY_ON;
 		resp_ok(ctx->reply);
 	} else if (command_arg_is(ctx, 2, "off")) {
-		dispatch_set_reply_mode(ctx, mode | REPLY_OFF);
+		s->reply_mode = REPLY_OFF;
 	} else if (command_arg_is(ctx, 2, "skip")) {
-		if ((mode & REPLY_OFF) == 0) {
-			dispatch_set_reply_mode(ctx, mode | REPLY_SKIP_NEXT);
+		if (s->reply_mode != REPLY_OFF) {
+			s->reply_mode = REPLY_SKIP_NEXT;
 		}
 	} else {
 		resp_error(ctx->reply, ERR_SYNTAX);

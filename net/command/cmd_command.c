@@ -111,9 +111,11 @@ static void reply_all(struct command_ctx *ctx)
 {
 	const struct command_table *t = &ctx->dispatch->table;
 
-	resp_array(ctx->reply, t->top_count);
+	resp_array(ctx->reply, t->top_count - t->removed_count);
 	for (size_t i = 0; i < t->top_count; i++) {
-		reply_info(ctx->reply, &t->entries[i]);
+		if (t->entries[i].called != NULL) {
+			reply_info(ctx->reply, &t->entries[i]);
+		}
 	}
 }
 
@@ -124,7 +126,8 @@ void cmd_command(struct command_ctx *ctx)
 
 static void cmd_command_count(struct command_ctx *ctx)
 {
-	resp_int(ctx->reply, (int64_t)ctx->dispatch->table.top_count);
+	resp_int(ctx->reply,
+		 (int64_t)(ctx->dispatch->table.top_count - ctx->dispatch->table.removed_count));
 }
 
 static void cmd_command_info(struct command_ctx *ctx)
@@ -207,9 +210,11 @@ static void cmd_command_docs(struct command_ctx *ctx)
 	size_t mark, n = 0;
 
 	if (ctx->argc == 2) {
-		resp_map(ctx->reply, t->top_count);
+		resp_map(ctx->reply, t->top_count - t->removed_count);
 		for (size_t i = 0; i < t->top_count; i++) {
-			reply_docs(ctx->reply, &t->entries[i]);
+			if (t->entries[i].called != NULL) {
+				reply_docs(ctx->reply, &t->entries[i]);
+			}
 		}
 		return;
 	}
@@ -269,9 +274,11 @@ static void cmd_command_list(struct command_ctx *ctx)
 	}
 	mark = resp_deferred_begin(ctx->reply);
 	for (size_t i = 0; i < t->count && filter != LIST_NONE; i++) {
-		const char *name = t->entries[i].full_name;
+		const struct command_entry *e = &t->entries[i];
+		const char *name = e->full_name;
 
-		if ((filter == LIST_ACLCAT && !in_category(name, ctx->argv[4])) ||
+		if ((e->parent != NULL ? e->parent->called : e->called) == NULL ||
+		    (filter == LIST_ACLCAT && !in_category(name, ctx->argv[4])) ||
 		    (filter == LIST_PATTERN && !glob_match(ctx->argv[4], slice_str(name), true))) {
 			continue;
 		}
@@ -332,42 +339,26 @@ static bool spec_find(const struct key_spec *k, size_t begin, const struct slice
 	return last >= (int64_t)begin && last < (int64_t)argc;
 }
 
-/* What BITFIELD's operations do to the key; those that make no sense may write. */
-static bool bitfield_only_reads(const struct slice *argv, size_t argc)
-{
-	size_t i = 2;
-
-	while (i < argc) {
-		size_t more = argc - 1 - i;
-
-		if (word_is(argv[i], "get") && more >= 2) {
-			i += 3;
-		} else if (word_is(argv[i], "overflow") && more >= 1) {
-			i += 2;
-		} else {
-			return false;
-		}
-	}
-	return true;
-}
-
 /* SET and BITFIELD say more exactly than their specification what they do with the key. */
 static struct slice exact_flags(const char *name, const struct key_spec *k,
 				const struct slice *argv, size_t argc)
 {
-	bool gets = false;
+	bool gets = false, sets = false;
 
-	if (strcmp(name, "bitfield") == 0) {
-		return slice_str(bitfield_only_reads(argv, argc) ? "RO access"
-								 : "RW access update");
-	}
-	if (strcmp(name, "set") != 0) {
-		return k->flags;
-	}
-	for (size_t i = 3; i < argc; i++) {
+	for (size_t i = 2; i < argc; i++) {
 		gets |= word_is(argv[i], "get");
+		sets |= word_is(argv[i], "set") || word_is(argv[i], "incrby");
 	}
-	return slice_str(gets ? "RW access update" : "OW update");
+	if (strcmp(name, "set") == 0 && !gets) {
+		return slice_str("OW update");
+	}
+	if (strcmp(name, "set") == 0) {
+		return slice_str("RW access update");
+	}
+	if (strcmp(name, "bitfield") == 0) {
+		return slice_str(sets ? "RW access update" : "RO access");
+	}
+	return k->flags;
 }
 
 static void reply_key(struct resp_writer *w, struct slice key, struct slice flags, bool with_flags)

@@ -89,7 +89,8 @@ static void cmd_config_set(struct command_ctx *ctx)
 	if (!set_names_ok(ctx)) {
 		return;
 	}
-	st = ctx->host->ops->config_set(ctx->host, ctx->argv + 2, ctx->argc / 2 - 1, &error);
+	st = ctx->host->ops->config_set(ctx->host, ctx->argv + 2, ctx->argc / 2 - 1,
+					ctx->session->local, &error);
 	if (st == ST_OK) {
 		dispatch_config_changed(ctx->dispatch);
 		resp_ok(ctx->reply);

@@ -6,25 +6,25 @@
 struct section {
 	const char *name;
 	void (*write)(struct info *in);
-	bool by_default, modules;
+	bool by_default;
 };
 
 static const struct section sections[] = {
-    {"server", info_server, true, false},
-    {"clients", info_clients, true, false},
-    {"memory", info_memory, true, false},
-    {"persistence", info_persistence, true, false},
-    {"stats", info_stats, true, false},
-    {"replication", info_replication, true, false},
-    {"cpu", info_cpu, true, false},
-    {"modules", info_modules, true, true},
-    {"commandstats", info_commandstats, false, false},
-    {"errorstats", info_errorstats, true, false},
-    {"latencystats", info_latencystats, false, false},
-    {"cluster", info_cluster, true, false},
-    {"wal", info_wal, true, false},
-    {"storage", info_storage, true, false},
-    {"keyspace", info_keyspace, true, false},
+    {"server", info_server, true},
+    {"clients", info_clients, true},
+    {"memory", info_memory, true},
+    {"persistence", info_persistence, true},
+    {"stats", info_stats, true},
+    {"replication", info_replication, true},
+    {"cpu", info_cpu, true},
+    {"modules", info_modules, true},
+    {"commandstats", info_commandstats, false},
+    {"errorstats", info_errorstats, true},
+    {"latencystats", info_latencystats, false},
+    {"cluster", info_cluster, true},
+    {"wal", info_wal, true},
+    {"storage", info_storage, true},
+    {"keyspace", info_keyspace, true},
 };
 enum { SECTIONS = sizeof sections / sizeof sections[0] };
 
@@ -36,7 +36,7 @@ static bool wanted(const struct command_ctx *ctx, const struct section *s)
 	}
 	for (size_t i = 1; i < ctx->argc; i++) {
 		if (command_arg_is(ctx, i, s->name) || command_arg_is(ctx, i, "everything") ||
-		    (command_arg_is(ctx, i, "all") && !s->modules) ||
+		    command_arg_is(ctx, i, "all") ||
 		    (command_arg_is(ctx, i, "default") && s->by_default)) {
 			return true;
 		}

@@ -15,6 +15,7 @@ struct node_stats {
 	uint64_t connections_received, connections_rejected;
 	uint64_t commands_processed;
 	uint64_t net_input_bytes, net_output_bytes;
+	uint64_t reads, writes; /* system calls that moved them */
 	uint64_t keyspace_hits, keyspace_misses;
 	uint64_t error_replies;
 	uint64_t clients, blocked_clients, maxclients;
@@ -70,10 +71,10 @@ struct command_host_ops {
 	 * each. */
 	void (*config_get)(struct command_host *h, struct slice pattern,
 			   void (*each)(void *arg, const char *name, const char *value), void *arg);
-	/* All or nothing; error gets Redis's text after "ERR CONFIG SET failed (possibly related to
-	 * argument '...') - ". */
+	/* All or nothing; error gets "NAME') - reason". local: the client may change what
+	 * enable-protected-configs keeps for local ones. */
 	enum status (*config_set)(struct command_host *h, const struct slice *pairs, size_t count,
-				  struct buf *error);
+				  bool local, struct buf *error);
 	enum status (*config_rewrite)(struct command_host *h, struct buf *error);
 	/* One value as text, NULL when unknown; valid until the next change. */
 	const char *(*config_value)(struct command_host *h, const char *name);
@@ -92,7 +93,8 @@ struct command_host {
 	int64_t pid;
 	uint64_t start_mono_us, start_wall_ms;
 	const char *config_file; /* absolute path; "" when none */
-	const char *executable;
+	const char *executable;	 /* absolute path */
+	const char *supervisor;	 /* "systemd", "upstart"; NULL: none */
 	/* Copies of settings that commands read often, kept by dispatch_config_changed. */
 	uint64_t hash_max_listpack_entries, hash_max_listpack_value;
 	int64_t list_max_listpack_size;

@@ -87,12 +87,14 @@ static char *put_name(char *at, struct command_entry *e)
 	at += strlen(parts[1]);
 	e->full_name = start;
 	e->full_name_len = (size_t)(at - start);
+	e->called = e->full_name;
+	e->called_len = e->full_name_len;
 	return at + 1;
 }
 
 static void insert(struct command_table *t, const struct command_entry *e)
 {
-	size_t at = name_hash(slice_str(e->cmd->name)) & t->buckets_mask;
+	size_t at = name_hash(slice_of(e->called, e->called_len)) & t->buckets_mask;
 
 	while (t->buckets[at] != NULL) {
 		at = (at + 1) & t->buckets_mask;
@@ -159,11 +161,35 @@ const struct command_entry *command_table_find(const struct command_table *t, st
 	for (; t->buckets[at] != NULL; at = (at + 1) & t->buckets_mask) {
 		const struct command_entry *e = t->buckets[at];
 
-		if (e->full_name_len == name.len && word_is(name, e->full_name)) {
+		if (e->called_len == name.len && word_is(name, e->called)) {
 			return e;
 		}
 	}
 	return NULL;
+}
+
+enum status command_table_rename(struct command_table *t, struct slice from, struct slice to)
+{
+	const struct command_entry *found = command_table_find(t, from);
+	struct command_entry *e;
+
+	if (found == NULL) {
+		return ST_NOT_FOUND;
+	}
+	if (to.len > 0 && command_table_find(t, to) != NULL) {
+		return ST_INVALID;
+	}
+	e = &t->entries[found - t->entries];
+	e->called = to.len > 0 ? (const char *)to.data : NULL;
+	e->called_len = to.len;
+	t->removed_count += to.len == 0;
+	memset(t->buckets, 0, (t->buckets_mask + 1) * sizeof(struct command_entry *));
+	for (size_t i = 0; i < t->top_count; i++) {
+		if (t->entries[i].called != NULL) {
+			insert(t, &t->entries[i]);
+		}
+	}
+	return ST_OK;
 }
 
 const struct command_entry *command_entry_sub(const struct command_entry *e, struct slice name)

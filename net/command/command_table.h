@@ -13,13 +13,16 @@ struct command_entry {
 	const struct command_entry *subs;   /* subs_count entries */
 	size_t subs_count;
 	uint32_t index; /* below command_table.count */
+	/* What clients call it: full_name, or what rename-command made of it; NULL: removed. */
+	const char *called;
+	size_t called_len;
 };
 
 struct command_table {
 	struct command_entry *entries; /* commands first, then subcommands, container by container
 					*/
-	size_t count, top_count;
-	const struct command_entry **buckets; /* open addressing by lower-case name */
+	size_t count, top_count, removed_count; /* removed: by rename-command, of the top ones */
+	const struct command_entry **buckets;	/* open addressing by lower-case name */
 	size_t buckets_mask;
 	char *names;
 };
@@ -28,7 +31,12 @@ struct command_table {
 MUST_CHECK enum status command_table_init(struct command_table *t);
 void command_table_deinit(struct command_table *t);
 
-/* The command of that name, ignoring case, or NULL. */
+/* rename-command: clients call the command by another name (borrowed) from now on; an empty one
+ * removes it. ST_NOT_FOUND: there is no command from. ST_INVALID: another one is called to. */
+MUST_CHECK enum status command_table_rename(struct command_table *t, struct slice from,
+					    struct slice to);
+
+/* The command that clients call so, ignoring case, or NULL. */
 const struct command_entry *command_table_find(const struct command_table *t, struct slice name);
 
 /* The subcommand of that name, or NULL. */

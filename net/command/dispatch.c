@@ -54,8 +54,8 @@ __attribute__((format(printf, 5, 6))) static void reject(struct dispatch *d, str
 	if (entry != NULL) {
 		d->stats.records[entry->index].rejected++;
 	}
-	if (entry != NULL && strcmp(entry->full_name, "exec") == 0) {
-		txn_reset(s); /* also outside of MULTI: its watches go */
+	if (entry != NULL && s->in_multi && strcmp(entry->full_name, "exec") == 0) {
+		txn_reset(s);
 		resp_error(w, "EXECABORT Transaction discarded because of: %s",
 			   strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
 	} else {
@@ -115,9 +115,7 @@ static bool protected_ok(struct dispatch *d, const struct session *s)
 	if (value == NULL || strcmp(value, "no") == 0) {
 		return false;
 	}
-	return strcmp(value, "local") != 0 || strncmp(s->addr, "127.", 4) == 0 ||
-	       strncmp(s->addr, "[::1]", 5) == 0 || strncmp(s->addr, "::1", 3) == 0 ||
-	       s->addr[0] == '/';
+	return strcmp(value, "local") != 0 || s->local;
 }
 
 static bool auth_missing(const struct dispatch *d, const struct session *s)
@@ -226,33 +224,15 @@ static void reply_out_of_memory(struct resp_writer *w, struct session *s, size_t
 	s->close_after_reply = true;
 }
 
-static bool is_muted(unsigned mode)
+static void apply_reply_mode(struct session *s, struct buf *out, size_t at)
 {
-	return (mode & (REPLY_OFF | REPLY_SKIP)) != 0;
-}
-
-void dispatch_set_reply_mode(struct command_ctx *ctx, unsigned mode)
-{
-	struct session *s = ctx->session;
-	struct buf *out = ctx->reply->out;
-
-	if (is_muted(mode) && s->mute_from == SIZE_MAX) {
-		s->mute_from = out->len;
-	} else if (!is_muted(mode) && s->mute_from != SIZE_MAX) {
-		out->len = out->len < s->mute_from ? out->len : s->mute_from;
-		s->mute_from = SIZE_MAX;
+	if (s->reply_mode != REPLY_ON) {
+		out->len = at;
 	}
-	s->reply_mode = mode;
-}
-
-static void end_reply_mode(struct session *s, struct buf *out)
-{
-	if (s->mute_from < out->len) {
-		out->len = s->mute_from;
-	}
-	s->reply_mode &= ~(unsigned)REPLY_SKIP;
-	if ((s->reply_mode & REPLY_SKIP_NEXT) != 0) {
-		s->reply_mode = (s->reply_mode & ~(unsigned)REPLY_SKIP_NEXT) | REPLY_SKIP;
+	if (s->reply_mode == REPLY_SKIP) {
+		s->reply_mode = REPLY_ON;
+	} else if (s->reply_mode == REPLY_SKIP_NEXT) {
+		s->reply_mode = REPLY_SKIP;
 	}
 }
 
@@ -512,7 +492,6 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		calibrate(d, now_ms);
 	}
 	d->may_wait = may_wait;
-	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
 	if (entry == NULL && (word_is(argv[0], "post") || word_is(argv[0], "host:"))) {
 		/* A browser was made to talk to us: nothing after its headers may run. */
@@ -548,7 +527,7 @@ out:
 		if (w.failed) {
 			reply_out_of_memory(&w, s, at);
 		}
-		end_reply_mode(s, out);
+		apply_reply_mode(s, out, at);
 	}
 	return result;
 }

@@ -22,6 +22,10 @@ void dispatch_destroy(struct dispatch *d);
 /* engine_open wants the dispatch (touched) and dispatch the engine: one of them is given late. */
 void dispatch_set_engine(struct dispatch *d, struct engine *e);
 
+/* rename-command, before clients come; the texts stay borrowed. ST_NOT_FOUND: no such command.
+ * ST_INVALID: the new name is taken. */
+MUST_CHECK enum status dispatch_rename(struct dispatch *d, const char *from, const char *to);
+
 /* To be given to engine_options.touched, with the dispatch as its argument: breaks WATCHes. */
 void dispatch_touched(void *dispatch, const struct store_key *key);
 

@@ -50,6 +50,11 @@ void dispatch_destroy(struct dispatch *d)
 	mem_free(d);
 }
 
+enum status dispatch_rename(struct dispatch *d, const char *from, const char *to)
+{
+	return command_table_rename(&d->table, slice_str(from), slice_str(to));
+}
+
 void dispatch_set_engine(struct dispatch *d, struct engine *e)
 {
 	d->engine = e;

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define llu unsigned long long /* what printf calls uint64_t */
 
@@ -52,7 +53,8 @@ void info_server(struct info *in)
 {
 	const struct command_host *h = in->ctx->host;
 	uint64_t now = in->ctx->now_ms;
-	uint64_t up = now > h->start_wall_ms ? (now - h->start_wall_ms) / 1000 : 0;
+	const struct clock *clock = in->ctx->dispatch->clock;
+	uint64_t up = (clock->mono_us(clock->ctx) - h->start_mono_us) / 1000000;
 	const char *hz = h->ops->config_value(in->ctx->host, "hz");
 
 	info_add(
@@ -65,12 +67,13 @@ void info_server(struct info *in)
 	    __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 	info_add(
 	    in,
-	    "process_id:%lld\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%d\r\n"
+	    "process_id:%lld\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%d\r\n"
 	    "server_time_usec:%llu\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
 	    "hz:%s\r\nconfigured_hz:%s\r\nlru_clock:%llu\r\nexecutable:%s\r\nconfig_file:%s\r\n"
 	    "io_threads_active:0\r\n",
-	    (long long)h->pid, h->run_id, h->tcp_port, (llu)now * 1000, (llu)up, (llu)up / 86400,
-	    hz != NULL ? hz : "10", hz != NULL ? hz : "10", (llu)(now / 1000) & 0xffffff,
+	    (long long)h->pid, h->supervisor != NULL ? h->supervisor : "no", h->run_id, h->tcp_port,
+	    (llu)now * 1000, (llu)up, (llu)up / 86400, hz != NULL ? hz : "10",
+	    hz != NULL ? hz : "10", (llu)(now / 1000) & 0xffffff,
 	    h->executable != NULL ? h->executable : "",
 	    h->config_file != NULL ? h->config_file : "");
 }
@@ -171,12 +174,13 @@ void info_stats(struct info *in)
 	    (llu)in->engine.expired_keys, (llu)s->keyspace_hits, (llu)s->keyspace_misses);
 	info_add(in,
 		 "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
-		 "dump_payload_sanitizations:0\r\ntotal_reads_processed:0\r\n"
-		 "total_writes_processed:0\r\nio_threaded_reads_processed:0\r\n"
+		 "dump_payload_sanitizations:0\r\ntotal_reads_processed:%llu\r\n"
+		 "total_writes_processed:%llu\r\nio_threaded_reads_processed:0\r\n"
 		 "io_threaded_writes_processed:0\r\nreply_buffer_shrinks:0\r\n"
 		 "reply_buffer_expands:0\r\nclient_query_buffer_limit_disconnections:%llu\r\n"
 		 "client_output_buffer_limit_disconnections:%llu\r\ncold_commands_parked:%llu\r\n",
-		 (llu)s->error_replies, (llu)s->query_buffer_limit_disconnections,
+		 (llu)s->error_replies, (llu)s->reads, (llu)s->writes,
+		 (llu)s->query_buffer_limit_disconnections,
 		 (llu)s->output_buffer_limit_disconnections, (llu)s->cold_parked);
 }
 
@@ -225,20 +229,34 @@ void info_errorstats(struct info *in)
 	dispatch_each_error_stat(in->ctx->dispatch, errorstat, in);
 }
 
+/* The percentiles of a list such as "50 99.9". */
+static void percentiles(struct info *in, const struct command_record *r, const char *list)
+{
+	bool first = true;
+	char *end;
+
+	for (double p = strtod(list, &end); end != list; p = strtod(list, &end)) {
+		info_add(in, "%sp%.6g=%.3f", first ? "" : ",", p,
+			 command_record_percentile(&in->ctx->dispatch->stats, r, p / 100));
+		first = false;
+		list = end;
+	}
+}
+
 void info_latencystats(struct info *in)
 {
 	const struct dispatch *d = in->ctx->dispatch;
+	const struct command_host *h = in->ctx->host;
+	const char *list = h->ops->config_value(in->ctx->host, "latency-tracking-info-percentiles");
 
 	info_add(in, "# Latencystats\r\n");
 	for (size_t i = 0; i < d->table.count; i++) {
 		const struct command_record *r = &d->stats.records[i];
 
 		if (r->timed > 0) {
-			info_add(in, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
-				 d->table.entries[i].full_name,
-				 command_record_percentile(&d->stats, r, 0.5),
-				 command_record_percentile(&d->stats, r, 0.99),
-				 command_record_percentile(&d->stats, r, 0.999));
+			info_add(in, "latency_percentiles_usec_%s:", d->table.entries[i].full_name);
+			percentiles(in, r, list != NULL ? list : "50 99 99.9");
+			info_add(in, "\r\n");
 		}
 	}
 }

@@ -10,22 +10,16 @@
 struct watched_key;
 struct queued_command;
 
-/* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
-enum session_reply_mode {
-	REPLY_OFF = 1,
-	REPLY_SKIP = 2,	     /* during the present request */
-	REPLY_SKIP_NEXT = 4, /* REPLY_SKIP during the next one */
-};
+enum session_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
 struct session {
 	uint64_t id;
 	int proto;	    /* RESP version: 2 or 3 */
 	bool authenticated; /* or no password is asked for */
+	bool local;	    /* from this machine: loopback or a Unix socket */
 	bool close_after_reply;
 	bool no_evict, no_touch;
-	unsigned reply_mode; /* of enum session_reply_mode; changed by dispatch_set_reply_mode */
-	size_t mute_from;    /* what the present request writes from here on is dropped; SIZE_MAX:
-				nothing */
+	enum session_reply_mode reply_mode;
 	char *name, *lib_name, *lib_ver; /* owned; NULL when not set */
 	char addr[64], laddr[64];	 /* "ip:port" or path, as CLIENT LIST prints */
 	uint64_t created_ms, last_ms;	 /* wall clock: connection, last command */

@@ -15,15 +15,14 @@ if(CAIRN_SANITIZE AND NOT CAIRN_LONG)
 	set(rounds --rounds 6)
 endif()
 
-cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${cairn} ${commands}
-	--slot-tool $<TARGET_FILE:cairn-slot>)
+cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${cairn} ${commands})
 cairn_test(crash.kill9 crash 300 SERIAL
 	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/kill9.py ${cairn} ${rounds})
 
 add_executable(hiredis_client ${e2e}/hiredis_client.c)
 target_link_libraries(hiredis_client PRIVATE node_flags PkgConfig::HIREDIS)
 
-foreach(name startup clients)
+foreach(name startup process config clients)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
