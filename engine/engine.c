@@ -6,6 +6,8 @@
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
 #include "engine/base/waiting.h"
+#include "engine/dataset.h"
+#include "engine/dir_lock.h"
 #include "engine/engine_impl.h"
 #include "engine/replication.h"
 
@@ -57,49 +59,29 @@ static void say(struct buf *error, const char *what, const char *path, enum stat
 	buf_note(error, "%s %s: %s", what, path, status_text(st));
 }
 
-static enum status lock_dir(struct engine *e, struct buf *error)
+/* Makes the data directory and locks it, brings its files to rest after an interrupted change of
+ * dataset, then makes what else must be there. */
+static enum status open_dirs(struct engine *e, struct buf *error)
 {
 	const struct io *io = e->opts.io;
-	char *path = join_path(e->dir, "cairn.lock");
-	int pid = 0;
-	enum status st;
+	const char *dirs[] = {e->wal_dir, e->archive_dir};
+	enum status st = io->ops->mkdir(io->ctx, e->dir);
 
-	if (path == NULL) {
-		return ST_NO_MEMORY;
-	}
-	st = io->ops->open(io->ctx, path, IO_READ | IO_WRITE | IO_CREATE, &e->lock);
 	if (st != ST_OK) {
-		say(error, "cannot open the lock file", path, st);
-		goto out;
+		say(error, "cannot create directory", e->dir, st);
+		return st;
 	}
-	st = io->ops->lock(io->ctx, e->lock, &pid);
-	if (st == ST_LOCKED) {
-		buf_note(error,
-			 "data directory %s is in use by process %d: stop that node, or give this "
-			 "one another dir",
-			 e->dir, pid);
-	} else if (st != ST_OK) {
-		say(error, "cannot lock", path, st);
+	st = dir_lock_take(io, e->dir, &e->lock, error);
+	if (st == ST_OK) {
+		st = dataset_recover(io, e->dir, error);
 	}
-out:
-	mem_free(path);
-	return st;
-}
-
-static enum status make_dirs(struct engine *e, struct buf *error)
-{
-	const struct io *io = e->opts.io;
-	const char *dirs[] = {e->dir, e->wal_dir, e->archive_dir};
-
-	for (size_t i = 0; i < 3; i++) {
-		enum status st = dirs[i] == NULL ? ST_OK : io->ops->mkdir(io->ctx, dirs[i]);
-
+	for (size_t i = 0; st == ST_OK && i < 2; i++) {
+		st = dirs[i] == NULL ? ST_OK : io->ops->mkdir(io->ctx, dirs[i]);
 		if (st != ST_OK) {
 			say(error, "cannot create directory", dirs[i], st);
-			return st;
 		}
 	}
-	return io->ops->sync_dir(io->ctx, e->dir);
+	return st == ST_OK ? io->ops->sync_dir(io->ctx, e->dir) : st;
 }
 
 static enum status open_store(struct engine *e, struct store_state *state, struct buf *error)
@@ -242,10 +224,7 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 	}
 	st = alloc_parts(e, opts);
 	if (st == ST_OK) {
-		st = make_dirs(e, error);
-	}
-	if (st == ST_OK) {
-		st = lock_dir(e, error);
+		st = open_dirs(e, error);
 	}
 	if (st == ST_OK) {
 		st = open_store(e, &state, error);

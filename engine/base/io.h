@@ -37,6 +37,7 @@ struct io_ops {
 	enum status (*unlink)(void *ctx, const char *path);
 	enum status (*mkdir)(
 	    void *ctx, const char *path); /* mode 0700; ST_OK when it is a directory already */
+	enum status (*rmdir)(void *ctx, const char *path); /* an empty directory */
 	enum status (*sync_dir)(void *ctx,
 				const char *path); /* makes renames and creations in it durable */
 	/* Calls each(arg, name) for every entry but "." and ".."; order unspecified. */

@@ -171,6 +171,12 @@ static enum status posix_mkdir(void *ctx, const char *path)
 	return from_errno();
 }
 
+static enum status posix_rmdir(void *ctx, const char *path)
+{
+	(void)ctx;
+	return check(rmdir(path));
+}
+
 static enum status posix_sync_dir(void *ctx, const char *path)
 {
 	enum status st;
@@ -245,6 +251,7 @@ static const struct io_ops posix_ops = {
     .rename = posix_rename,
     .unlink = posix_unlink,
     .mkdir = posix_mkdir,
+    .rmdir = posix_rmdir,
     .sync_dir = posix_sync_dir,
     .list = posix_list,
     .lock = posix_lock,

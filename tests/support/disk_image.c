@@ -35,7 +35,7 @@ struct image {
 static bool is_name_op(enum disk_op_kind kind)
 {
 	return kind == DISK_CREATE || kind == DISK_RENAME || kind == DISK_UNLINK ||
-	       kind == DISK_MKDIR;
+	       kind == DISK_MKDIR || kind == DISK_RMDIR;
 }
 
 /* True when the name change at index i lies in the folder dir ("" is the root). */
@@ -47,20 +47,26 @@ static bool in_dir(const char *path, const char *dir)
 	return strlen(dir) == len && strncmp(path, dir, len) == 0;
 }
 
+/* A rename across folders is durable when both are. */
 static bool name_op_synced(const struct image *im, size_t i)
 {
-	for (size_t j = i + 1; j < im->n; j++) {
-		if (im->ops[j].kind == DISK_SYNC_DIR && in_dir(im->ops[i].path, im->ops[j].path)) {
-			return true;
+	const struct disk_op *op = &im->ops[i];
+	bool source = false, target = op->kind != DISK_RENAME;
+
+	for (size_t j = i + 1; j < im->n && !(source && target); j++) {
+		if (im->ops[j].kind == DISK_SYNC_DIR) {
+			source |= in_dir(op->path, im->ops[j].path);
+			target |= op->kind == DISK_RENAME && in_dir(op->path2, im->ops[j].path);
 		}
 	}
-	return false;
+	return source && target;
 }
 
 static void remove_name(struct image *im, const char *path)
 {
 	for (size_t i = 0; i < im->names_count; i++) {
 		if (strcmp(im->names[i].path, path) == 0) {
+			free(im->names[i].path);
 			im->names[i] = im->names[--im->names_count];
 			return;
 		}
@@ -77,13 +83,52 @@ static struct name *find_name(struct image *im, const char *path)
 	return NULL;
 }
 
-static void add_name(struct image *im, char *path, uint32_t file, bool dir)
+static void add_name(struct image *im, const char *path, uint32_t file, bool dir)
 {
 	remove_name(im, path);
 	if (im->names_count == NAMES_MAX) {
 		abort();
 	}
-	im->names[im->names_count++] = (struct name){path, file, dir};
+	im->names[im->names_count++] = (struct name){strdup(path), file, dir};
+}
+
+/* A rename whose source never reached the disk changes nothing. */
+static void rename_name(struct image *im, const char *from, const char *to)
+{
+	struct name *name = find_name(im, from);
+	size_t len = strlen(from);
+	uint32_t file;
+	bool dir;
+
+	if (name == NULL) {
+		return;
+	}
+	file = name->file;
+	dir = name->dir;
+	remove_name(im, from);
+	add_name(im, to, file, dir);
+	for (size_t i = 0; dir && i < im->names_count; i++) {
+		char path[PATH_LEN];
+
+		if (strncmp(im->names[i].path, from, len) == 0 && im->names[i].path[len] == '/') {
+			(void)snprintf(path, sizeof path, "%s%s", to, im->names[i].path + len);
+			free(im->names[i].path);
+			im->names[i].path = strdup(path);
+		}
+	}
+}
+
+/* Whether a name change that was not synced is there; *keep counts those that are, in order. */
+static bool survives(struct image *im, size_t *keep)
+{
+	if (im->how == DISK_REORDERED) {
+		return rng_below(im->rng, 2) == 0;
+	}
+	if (*keep == 0) {
+		return false;
+	}
+	(*keep)--;
+	return true;
 }
 
 /* Names: what was synced, and a first part of what came since, in order, as a file system's journal
@@ -104,11 +149,8 @@ static void build_names(struct image *im)
 		if (!is_name_op(op->kind)) {
 			continue;
 		}
-		if (!name_op_synced(im, i)) {
-			if (keep == 0) {
-				continue;
-			}
-			keep--;
+		if (!name_op_synced(im, i) && !survives(im, &keep)) {
+			continue;
 		}
 		switch (op->kind) {
 		case DISK_CREATE:
@@ -118,19 +160,11 @@ static void build_names(struct image *im)
 			add_name(im, op->path, 0, true);
 			break;
 		case DISK_UNLINK:
+		case DISK_RMDIR:
 			remove_name(im, op->path);
 			break;
-		default: {
-			struct name *from = find_name(im, op->path);
-
-			/* A rename whose source never reached the disk changes nothing. */
-			if (from != NULL) {
-				uint32_t file = from->file;
-
-				remove_name(im, op->path);
-				add_name(im, op->path2, file, false);
-			}
-		}
+		default:
+			rename_name(im, op->path, op->path2);
 		}
 	}
 }
@@ -180,9 +214,10 @@ static void apply_file_op(struct image *im, size_t i, bool durable, const bool *
 {
 	const struct disk_op *op = &im->ops[i];
 	struct image_file *f = &im->files[op->file];
-	uint64_t dice = im->how == DISK_RANDOM ? rng_below(im->rng, 3) : 0;
+	bool random = im->how == DISK_RANDOM || im->how == DISK_REORDERED;
+	uint64_t dice = random ? rng_below(im->rng, 3) : 0;
 
-	if (!durable && (im->how == DISK_SYNCED || (im->how == DISK_RANDOM && dice == 0))) {
+	if (!durable && (im->how == DISK_SYNCED || (random && dice == 0))) {
 		return;
 	}
 	if (op->kind == DISK_TRUNCATE) {
@@ -191,7 +226,7 @@ static void apply_file_op(struct image *im, size_t i, bool durable, const bool *
 		if (op->off > f->len) {
 			set_len(f, op->off);
 		}
-	} else if (!durable && im->how == DISK_RANDOM && dice == 1) {
+	} else if (!durable && random && dice == 1) {
 		/* LMDB trusts a sector to be written whole; the log trusts nothing. */
 		put_torn(im, f, op, !store_file[op->file]);
 	} else {
@@ -229,35 +264,41 @@ static void build_files(struct image *im)
 	free(synced_to);
 }
 
+static void write_file(const struct image *im, const struct name *name, const char *path)
+{
+	const struct image_file *f = &im->files[name->file];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0) {
+		return; /* its folder never reached the disk */
+	}
+	if (f->len > 0 && write(fd, f->data, f->len) < 0) {
+		abort();
+	}
+	(void)close(fd);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->path, ((const struct name *)b)->path);
+}
+
+/* In order of paths, so that a folder comes before what is in it. */
 static void write_names(struct image *im, const char *root)
 {
 	char path[PATH_LEN];
 
-	/* Folders first; they are never nested deeper than one here, and come in order of creation.
-	 */
-	for (int dirs = 1; dirs >= 0; dirs--) {
-		for (size_t i = 0; i < im->names_count; i++) {
-			const struct name *name = &im->names[i];
-			int fd;
+	qsort(im->names, im->names_count, sizeof im->names[0], by_path);
+	for (size_t i = 0; i < im->names_count; i++) {
+		const struct name *name = &im->names[i];
 
-			if (name->dir != (dirs == 1)) {
-				continue;
-			}
-			(void)snprintf(path, sizeof path, "%s/%s", root, name->path);
-			if (name->dir) {
-				(void)mkdir(path, 0700);
-				continue;
-			}
-			fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-			if (fd < 0) {
-				continue; /* its folder never reached the disk */
-			}
-			if (im->files[name->file].len > 0 &&
-			    write(fd, im->files[name->file].data, im->files[name->file].len) < 0) {
-				abort();
-			}
-			(void)close(fd);
+		(void)snprintf(path, sizeof path, "%s/%s", root, name->path);
+		if (name->dir) {
+			(void)mkdir(path, 0700);
+		} else {
+			write_file(im, name, path);
 		}
+		free(name->path);
 	}
 }
 

@@ -55,6 +55,7 @@ static int (*real_ftruncate)(int, off_t);
 static int (*real_posix_fallocate)(int, off_t, off_t);
 static int (*real_rename)(const char *, const char *);
 static int (*real_unlink)(const char *);
+static int (*real_rmdir)(const char *);
 static int (*real_mkdir)(const char *, mode_t);
 
 /* Finds libc's own functions behind these; cheap once done. */
@@ -74,6 +75,7 @@ static void resolve(void)
 	real_posix_fallocate = dlsym(RTLD_NEXT, "posix_fallocate");
 	real_rename = dlsym(RTLD_NEXT, "rename");
 	real_unlink = dlsym(RTLD_NEXT, "unlink");
+	real_rmdir = dlsym(RTLD_NEXT, "rmdir");
 	real_mkdir = dlsym(RTLD_NEXT, "mkdir");
 }
 
@@ -133,6 +135,22 @@ static void forget_name(const char *rel)
 	if (file != UINT32_MAX) {
 		free(rec.names[file]);
 		rec.names[file] = NULL;
+	}
+}
+
+/* The files below a folder have other paths when it is renamed. */
+static void rename_below(const char *from, const char *to)
+{
+	char path[2 * PATH_LEN];
+
+	for (uint32_t i = 0; i < rec.files; i++) {
+		const char *rest = rec.names[i] == NULL ? NULL : below(from, rec.names[i]);
+
+		if (rest != NULL && rest[0] != '\0') {
+			(void)snprintf(path, sizeof path, "%s/%s", to, rest);
+			free(rec.names[i]);
+			rec.names[i] = strdup(path);
+		}
 	}
 }
 
@@ -497,6 +515,7 @@ int rename(const char *from, const char *to)
 			free(rec.names[file]);
 			rec.names[file] = strdup(recorded_path(to));
 		}
+		rename_below(recorded_path(from), recorded_path(to));
 	}
 	(void)pthread_mutex_unlock(&lock);
 	return rc;
@@ -511,6 +530,18 @@ int unlink(const char *path)
 	if (rc == 0 && recorded_path(path) != NULL) {
 		add(DISK_UNLINK, 0)->path = strdup(recorded_path(path));
 		forget_name(recorded_path(path));
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+int rmdir(const char *path)
+{
+	int rc = REAL(rmdir)(path);
+
+	(void)pthread_mutex_lock(&lock);
+	if (rc == 0 && recorded_path(path) != NULL) {
+		add(DISK_RMDIR, 0)->path = strdup(recorded_path(path));
 	}
 	(void)pthread_mutex_unlock(&lock);
 	return rc;

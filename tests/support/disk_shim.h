@@ -24,6 +24,7 @@ enum disk_op_kind {
 	DISK_RENAME,   /* path to path2 */
 	DISK_UNLINK,
 	DISK_MKDIR,
+	DISK_RMDIR,
 	DISK_SYNC_DIR, /* completed: earlier changes of names in path are durable */
 	DISK_ACK,      /* the test was told that all up to LSN off is safe */
 };
@@ -48,9 +49,10 @@ void disk_shim_free(struct disk_op *ops, size_t count);
 void disk_shim_ack(uint64_t lsn);
 
 enum disk_image {
-	DISK_ALL,    /* every write of the prefix reached the disk */
-	DISK_SYNCED, /* only what was synced */
-	DISK_RANDOM, /* each write since the last sync: there, missing, or torn */
+	DISK_ALL,	/* every write of the prefix reached the disk */
+	DISK_SYNCED,	/* only what was synced */
+	DISK_RANDOM,	/* each write since the last sync: there, missing, or torn */
+	DISK_REORDERED, /* likewise, and each change of a name since is there or not */
 };
 
 /* Writes the state after the first n operations into root (an existing, empty folder). Returns the

@@ -154,7 +154,10 @@ static void names_come_and_go_with_rename_and_unlink(void **state)
 	assert_int_equal(ops->list(NULL, path_of("d"), count_names, &count), ST_OK);
 	assert_int_equal(count, 1);
 	assert_int_equal(ops->open(NULL, path_of("d/1"), IO_READ, &f), ST_NOT_FOUND);
+	assert_int_equal(ops->rmdir(NULL, path_of("d")), ST_IO); /* not empty */
 	assert_int_equal(ops->unlink(NULL, path_of("d/2")), ST_OK);
+	assert_int_equal(ops->rmdir(NULL, path_of("d")), ST_OK);
+	assert_int_equal(ops->rmdir(NULL, path_of("d")), ST_NOT_FOUND);
 }
 
 static void a_lock_is_refused_to_another_process_with_the_holders_pid(void **state)
