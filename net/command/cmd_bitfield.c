@@ -210,8 +210,11 @@ static enum status run_op(struct field_target *t, const struct op *op)
 		resp_null(w);
 		return ST_OK;
 	}
-	bits_set(span, at, op->width, now);
-	st = target_write(t, op, span);
+	/* A write that changes nothing is not one: it would break WATCHes. */
+	if (bits_get(span, at, op->width) != (now & (UINT64_MAX >> (64 - op->width)))) {
+		bits_set(span, at, op->width, now);
+		st = target_write(t, op, span);
+	}
 	if (st == ST_OK) {
 		resp_int(w, (int64_t)(op->kind == OP_SET ? old : now));
 	}
@@ -251,7 +254,8 @@ static void bitfield(struct command_ctx *ctx, bool read_only)
 		return;
 	}
 	t.ctx = ctx;
-	st = command_lookup(ctx, 1, TYPE_STRING, &t.key, &t.found);
+	st = plan.len == 0 ? string_lookup_counted(ctx, 1, &t.key, &t.found)
+			   : command_lookup(ctx, 1, TYPE_STRING, &t.key, &t.found);
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		return;
 	}

@@ -374,12 +374,15 @@ static void cmd_bitop(struct command_ctx *ctx)
 	}
 	for (size_t i = 3; i < ctx->argc; i++) {
 		struct meta found;
-		const struct meta *m;
+		uint64_t source = 0;
 
-		if (!lookup(ctx, i, &key, &found, &m)) {
+		st = string_lookup_counted(ctx, i, &key, &found);
+		if (st == ST_OK) {
+			source = string_len(&found);
+		} else if (st != ST_NOT_FOUND) {
 			return;
 		}
-		len = string_len(m) > len ? string_len(m) : len;
+		len = source > len ? source : len;
 	}
 	store_key_of_key(&key, ctx->argv[2]);
 	if (len == 0) {

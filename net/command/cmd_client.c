@@ -2,6 +2,7 @@
 #include "engine/base/alloc.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
+#include "net/command/dispatch_state.h"
 
 /* Names may be shown in lists: no spaces or control characters. */
 static bool printable(struct slice text)
@@ -420,16 +421,16 @@ static void cmd_client_unpause(struct command_ctx *ctx)
 
 static void cmd_client_reply(struct command_ctx *ctx)
 {
-	struct session *s = ctx->session;
+	unsigned mode = ctx->session->reply_mode;
 
 	if (command_arg_is(ctx, 2, "on")) {
-		s->reply_mode = REPLY_ON;
+		dispatch_set_reply_mode(ctx, mode & ~(unsigned)(REPLY_OFF | REPLY_SKIP));
 		resp_ok(ctx->reply);
 	} else if (command_arg_is(ctx, 2, "off")) {
-		s->reply_mode = REPLY_OFF;
+		dispatch_set_reply_mode(ctx, mode | REPLY_OFF);
 	} else if (command_arg_is(ctx, 2, "skip")) {
-		if (s->reply_mode != REPLY_OFF) {
-			s->reply_mode = REPLY_SKIP_NEXT;
+		if ((mode & REPLY_OFF) == 0) {
+			dispatch_set_reply_mode(ctx, mode | REPLY_SKIP_NEXT);
 		}
 	} else {
 		resp_error(ctx->reply, ERR_SYNTAX);

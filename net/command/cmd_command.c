@@ -339,26 +339,42 @@ static bool spec_find(const struct key_spec *k, size_t begin, const struct slice
 	return last >= (int64_t)begin && last < (int64_t)argc;
 }
 
+/* What BITFIELD's operations do to the key; those that make no sense may write. */
+static bool bitfield_only_reads(const struct slice *argv, size_t argc)
+{
+	size_t i = 2;
+
+	while (i < argc) {
+		size_t more = argc - 1 - i;
+
+		if (word_is(argv[i], "get") && more >= 2) {
+			i += 3;
+		} else if (word_is(argv[i], "overflow") && more >= 1) {
+			i += 2;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* SET and BITFIELD say more exactly than their specification what they do with the key. */
 static struct slice exact_flags(const char *name, const struct key_spec *k,
 				const struct slice *argv, size_t argc)
 {
-	bool gets = false, sets = false;
+	bool gets = false;
 
-	for (size_t i = 2; i < argc; i++) {
-		gets |= word_is(argv[i], "get");
-		sets |= word_is(argv[i], "set") || word_is(argv[i], "incrby");
-	}
-	if (strcmp(name, "set") == 0 && !gets) {
-		return slice_str("OW update");
-	}
-	if (strcmp(name, "set") == 0) {
-		return slice_str("RW access update");
-	}
 	if (strcmp(name, "bitfield") == 0) {
-		return slice_str(sets ? "RW access update" : "RO access");
+		return slice_str(bitfield_only_reads(argv, argc) ? "RO access"
+								 : "RW access update");
 	}
-	return k->flags;
+	if (strcmp(name, "set") != 0) {
+		return k->flags;
+	}
+	for (size_t i = 3; i < argc; i++) {
+		gets |= word_is(argv[i], "get");
+	}
+	return slice_str(gets ? "RW access update" : "OW update");
 }
 
 static void reply_key(struct resp_writer *w, struct slice key, struct slice flags, bool with_flags)

@@ -2,6 +2,7 @@
 #include "engine/base/alloc.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
+#include "net/command/dispatch_state.h"
 #include "net/command/txn_queue.h"
 
 #define ERR_WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
@@ -98,7 +99,7 @@ static void cmd_reset(struct command_ctx *ctx)
 	txn_reset(s);
 	mem_free(s->name);
 	s->name = NULL;
-	s->reply_mode = REPLY_ON;
+	dispatch_set_reply_mode(ctx, s->reply_mode & REPLY_SKIP);
 	s->proto = ctx->reply->proto = 2;
 	s->no_evict = s->no_touch = false;
 	s->authenticated = !password_set(ctx);

@@ -3,14 +3,11 @@
 #include "net/command/command_host.h"
 #include "net/command/session.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
 	INT_TEXT_MAX = 24,
 	SCAN_COUNT_DEFAULT = 10,
-	CURSOR_TEXT_MAX = 64,
 	SCAN_HEADER_MAX = 128,
 	BULK_MIN = 6, /* bytes of the shortest bulk */
 };
@@ -25,26 +22,6 @@ struct scan_options {
 	int64_t count;
 	struct slice pattern; /* data NULL: everything */
 };
-
-/* A cursor as Redis takes it: what strtoul reads to the end, without leading space. */
-static bool parse_cursor(struct slice text, uint64_t *out)
-{
-	char copy[CURSOR_TEXT_MAX];
-	char *end;
-
-	if (text.len >= sizeof copy ||
-	    (text.len > 0 && text.data[0] != '-' && text.data[0] != '+' &&
-	     (text.data[0] < '0' || text.data[0] > '9'))) {
-		return false;
-	}
-	if (text.len > 0) {
-		memcpy(copy, text.data, text.len);
-	}
-	copy[text.len] = 0;
-	errno = 0;
-	*out = strtoull(copy, &end, 10);
-	return end == copy + text.len && errno != ERANGE;
-}
 
 static bool parse_scan_options(struct command_ctx *ctx, struct scan_options *o)
 {
@@ -137,11 +114,7 @@ void cmd_hscan(struct command_ctx *ctx)
 	size_t mark = ctx->reply->out->len, shown = 0;
 	bool found;
 
-	if (!parse_cursor(ctx->argv[2], &o.cursor)) {
-		resp_error(ctx->reply, "ERR invalid cursor");
-		return;
-	}
-	if (!hash_lookup(ctx, &key, &m, &found)) {
+	if (!command_arg_cursor(ctx, 2, &o.cursor) || !hash_lookup(ctx, &key, &m, &found)) {
 		return;
 	}
 	if (found) {

@@ -221,19 +221,6 @@ static enum status reply_result(struct command_ctx *ctx, const struct lcs_option
 	return ST_OK;
 }
 
-/* Looks one of the keys up. ST_OK, ST_NOT_FOUND, or the error reply was sent. */
-static enum status lookup(struct command_ctx *ctx, size_t arg, struct store_key *key,
-			  struct meta *m)
-{
-	enum status st = command_lookup_any(ctx, arg, key, m);
-
-	if (st == ST_OK && m->type != TYPE_STRING) {
-		resp_error(ctx->reply, "ERR The specified keys must contain string values");
-		return ST_WRONG_TYPE;
-	}
-	return st;
-}
-
 void cmd_lcs(struct command_ctx *ctx)
 {
 	struct store_key key_a, key_b;
@@ -243,16 +230,20 @@ void cmd_lcs(struct command_ctx *ctx)
 	struct lcs l = {0};
 	enum status st;
 
-	st = lookup(ctx, 1, &key_a, &found_a);
+	st = command_lookup_any(ctx, 1, &key_a, &found_a);
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		return;
 	}
 	a = st == ST_OK ? &found_a : NULL;
-	st = lookup(ctx, 2, &key_b, &found_b);
+	st = command_lookup_any(ctx, 2, &key_b, &found_b);
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		return;
 	}
 	b = st == ST_OK ? &found_b : NULL;
+	if ((a != NULL && a->type != TYPE_STRING) || (b != NULL && b->type != TYPE_STRING)) {
+		resp_error(ctx->reply, "ERR The specified keys must contain string values");
+		return;
+	}
 	if (!parse_options(ctx, &o) || !sizes_fit(ctx, string_len(a), string_len(b))) {
 		return;
 	}

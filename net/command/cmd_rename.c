@@ -126,7 +126,7 @@ void cmd_copy(struct command_ctx *ctx)
 		resp_error(ctx->reply, "ERR source and destination objects are the same");
 		return;
 	}
-	st = command_lookup_any(ctx, 1, &from, &from_meta);
+	st = command_lookup_counted(ctx, 1, &from, &from_meta);
 	if (st != ST_OK) {
 		if (st == ST_NOT_FOUND) {
 			resp_int(ctx->reply, 0);

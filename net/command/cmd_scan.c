@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ORDER_BITS = 48, SCAN_COUNT_DEFAULT = 10, RANDOM_TRIES = 100, CURSOR_TEXT_MAX = 32 };
+enum { ORDER_BITS = 48, SCAN_COUNT_DEFAULT = 10, RANDOM_TRIES = 100, CURSOR_TEXT_MAX = 64 };
 
 struct scan {
 	uint64_t cursor;
@@ -24,11 +24,14 @@ struct scan {
 bool command_arg_cursor(struct command_ctx *ctx, size_t arg, uint64_t *out)
 {
 	struct slice text = ctx->argv[arg];
+	uint8_t first = text.len > 0 ? text.data[0] : '0';
 	char copy[CURSOR_TEXT_MAX + 1];
 	char *end;
 
-	if (text.len > 0 && text.len <= CURSOR_TEXT_MAX && text.data[0] > ' ') {
-		memcpy(copy, text.data, text.len);
+	if (text.len <= CURSOR_TEXT_MAX && first > ' ') {
+		if (text.len > 0) {
+			memcpy(copy, text.data, text.len);
+		}
 		copy[text.len] = 0;
 		errno = 0;
 		*out = strtoul(copy, &end, 10);

@@ -89,19 +89,21 @@ enum status string_reply_whole(struct command_ctx *ctx, uint16_t slot, const str
 	return string_reply_range(ctx, slot, m, 0, string_len(m));
 }
 
-enum status string_lookup_counted(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+enum status string_lookup_counted(struct command_ctx *ctx, size_t arg, struct store_key *key,
+				  struct meta *m)
 {
-	enum status st = command_lookup(ctx, 1, TYPE_STRING, key, m);
+	enum status st = command_lookup_counted(ctx, arg, key, m);
 
-	if ((ctx->cmd->flags & CMD_READONLY) == 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
-		command_count_lookup(ctx, st == ST_OK);
+	if (st == ST_OK && m->type != TYPE_STRING) {
+		command_reply_status(ctx, ST_WRONG_TYPE);
+		return ST_WRONG_TYPE;
 	}
 	return st;
 }
 
 enum status string_reply_key(struct command_ctx *ctx, struct store_key *key, struct meta *m)
 {
-	enum status st = string_lookup_counted(ctx, key, m);
+	enum status st = string_lookup_counted(ctx, 1, key, m);
 
 	if (st == ST_OK) {
 		return string_reply_whole(ctx, key->slot, m);

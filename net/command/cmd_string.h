@@ -23,10 +23,10 @@ MUST_CHECK enum status string_reply_range(struct command_ctx *ctx, uint16_t slot
 MUST_CHECK enum status string_reply_whole(struct command_ctx *ctx, uint16_t slot,
 					  const struct meta *m);
 
-/* Looks argv[1] up for its value, which is a hit or miss also when the command goes on to write.
+/* Looks argv[arg] up for its value, which is a hit or miss also when the command goes on to write.
  * Returns as command_lookup. */
-MUST_CHECK enum status string_lookup_counted(struct command_ctx *ctx, struct store_key *key,
-					     struct meta *m);
+MUST_CHECK enum status string_lookup_counted(struct command_ctx *ctx, size_t arg,
+					     struct store_key *key, struct meta *m);
 
 /* Looks argv[1] up and sends its value, or null. ST_OK or ST_NOT_FOUND; anything else: the error
  * reply was sent. */

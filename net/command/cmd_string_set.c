@@ -84,6 +84,8 @@ static enum status store_value(struct command_ctx *ctx, const struct store_key *
 		}
 		if (st == ST_OK && old != NULL) {
 			st = ks_delete(ctx->engine, key, old);
+		} else if (st == ST_OK) {
+			ks_touch(ctx->engine, key); /* it was there for no time at all */
 		}
 		return st;
 	}
@@ -297,7 +299,7 @@ void cmd_getex(struct command_ctx *ctx)
 	if (!parse_options(ctx, 2, SET_PERSIST | SET_TIMES, &flags, &time_arg)) {
 		return;
 	}
-	st = string_lookup_counted(ctx, &key, &m);
+	st = string_lookup_counted(ctx, 1, &key, &m);
 	if (st == ST_NOT_FOUND) {
 		resp_null(ctx->reply);
 	}
@@ -307,7 +309,7 @@ void cmd_getex(struct command_ctx *ctx)
 	}
 	if (time_arg != 0 && expire_at_ms <= ctx->now_ms) {
 		st = ks_delete(ctx->engine, &key, &m);
-	} else if (flags != 0 && expire_at_ms != m.expire_at_ms) {
+	} else if (time_arg != 0 || (flags != 0 && m.expire_at_ms != 0)) {
 		changed = m;
 		changed.expire_at_ms = expire_at_ms;
 		st = ks_put(ctx->engine, &key, &m, &changed, &m.payload,

@@ -83,29 +83,34 @@ void command_reply_status(struct command_ctx *ctx, enum status st)
 	}
 }
 
-void command_count_lookup(struct command_ctx *ctx, bool found)
-{
-	if (found) {
-		ctx->host->stats.keyspace_hits++;
-	} else {
-		ctx->host->stats.keyspace_misses++;
-	}
-}
-
-enum status command_lookup_any(struct command_ctx *ctx, size_t arg, struct store_key *key,
-			       struct meta *meta)
+static enum status lookup_any(struct command_ctx *ctx, size_t arg, bool counted,
+			      struct store_key *key, struct meta *meta)
 {
 	enum status st;
 
 	store_key_of_key(key, ctx->argv[arg]);
 	st = ks_lookup(ctx->engine, key, meta);
-	if ((ctx->cmd->flags & CMD_READONLY) != 0 && (st == ST_OK || st == ST_NOT_FOUND)) {
-		command_count_lookup(ctx, st == ST_OK);
+	if (counted && st == ST_OK) {
+		ctx->host->stats.keyspace_hits++;
+	} else if (counted && st == ST_NOT_FOUND) {
+		ctx->host->stats.keyspace_misses++;
 	}
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		command_reply_status(ctx, st);
 	}
 	return st;
+}
+
+enum status command_lookup_any(struct command_ctx *ctx, size_t arg, struct store_key *key,
+			       struct meta *meta)
+{
+	return lookup_any(ctx, arg, (ctx->cmd->flags & CMD_READONLY) != 0, key, meta);
+}
+
+enum status command_lookup_counted(struct command_ctx *ctx, size_t arg, struct store_key *key,
+				   struct meta *meta)
+{
+	return lookup_any(ctx, arg, true, key, meta);
 }
 
 enum status command_lookup(struct command_ctx *ctx, size_t arg, enum value_type type,

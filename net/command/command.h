@@ -121,13 +121,15 @@ void command_failed(struct command_ctx *ctx);
  * the command answers at once. */
 MUST_CHECK bool command_later(struct command_ctx *ctx);
 
-/* Counts a keyspace hit or miss, as Redis counts them: reads of the value of a key, also those by
- * GETDEL, GETEX and GETSET. command_lookup does it itself for commands with CMD_READONLY. */
-void command_count_lookup(struct command_ctx *ctx, bool found);
-
-/* ks_lookup of argv[i]'s key whatever its type. Returns as command_lookup. */
+/* ks_lookup of argv[i]'s key whatever its type. Returns as command_lookup. The lookup of a command
+ * with CMD_READONLY is counted as a keyspace hit or miss. */
 MUST_CHECK enum status command_lookup_any(struct command_ctx *ctx, size_t arg,
 					  struct store_key *key, struct meta *meta);
+
+/* The same, counted in any case: for commands that read a value and write as well (GETDEL, COPY's
+ * source, BITOP's sources). */
+MUST_CHECK enum status command_lookup_counted(struct command_ctx *ctx, size_t arg,
+					      struct store_key *key, struct meta *meta);
 
 /* Looks argv[i]'s key up and checks its type. ST_OK; ST_NOT_FOUND (no reply sent); anything else:
  * the error reply was sent. */
@@ -143,7 +145,8 @@ MUST_CHECK bool command_arg_float(struct command_ctx *ctx, size_t arg, double *o
 MUST_CHECK bool command_arg_long_float(struct command_ctx *ctx, size_t arg, long double *out,
 				       const char *msg);
 
-/* A SCAN-like cursor, an unsigned decimal number. False: the error reply was sent. */
+/* A SCAN-like cursor: what strtoul reads to its end, so that nothing at all is 0. False: the error
+ * reply was sent. */
 MUST_CHECK bool command_arg_cursor(struct command_ctx *ctx, size_t arg, uint64_t *out);
 
 /* Chance for commands that pick at random. */

@@ -54,8 +54,8 @@ __attribute__((format(printf, 5, 6))) static void reject(struct dispatch *d, str
 	if (entry != NULL) {
 		d->stats.records[entry->index].rejected++;
 	}
-	if (entry != NULL && s->in_multi && strcmp(entry->full_name, "exec") == 0) {
-		txn_reset(s);
+	if (entry != NULL && strcmp(entry->full_name, "exec") == 0) {
+		txn_reset(s); /* also outside of MULTI: its watches go */
 		resp_error(w, "EXECABORT Transaction discarded because of: %s",
 			   strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
 	} else {
@@ -224,15 +224,33 @@ static void reply_out_of_memory(struct resp_writer *w, struct session *s, size_t
 	s->close_after_reply = true;
 }
 
-static void apply_reply_mode(struct session *s, struct buf *out, size_t at)
+static bool is_muted(unsigned mode)
 {
-	if (s->reply_mode != REPLY_ON) {
-		out->len = at;
+	return (mode & (REPLY_OFF | REPLY_SKIP)) != 0;
+}
+
+void dispatch_set_reply_mode(struct command_ctx *ctx, unsigned mode)
+{
+	struct session *s = ctx->session;
+	struct buf *out = ctx->reply->out;
+
+	if (is_muted(mode) && s->mute_from == SIZE_MAX) {
+		s->mute_from = out->len;
+	} else if (!is_muted(mode) && s->mute_from != SIZE_MAX) {
+		out->len = out->len < s->mute_from ? out->len : s->mute_from;
+		s->mute_from = SIZE_MAX;
 	}
-	if (s->reply_mode == REPLY_SKIP) {
-		s->reply_mode = REPLY_ON;
-	} else if (s->reply_mode == REPLY_SKIP_NEXT) {
-		s->reply_mode = REPLY_SKIP;
+	s->reply_mode = mode;
+}
+
+static void end_reply_mode(struct session *s, struct buf *out)
+{
+	if (s->mute_from < out->len) {
+		out->len = s->mute_from;
+	}
+	s->reply_mode &= ~(unsigned)REPLY_SKIP;
+	if ((s->reply_mode & REPLY_SKIP_NEXT) != 0) {
+		s->reply_mode = (s->reply_mode & ~(unsigned)REPLY_SKIP_NEXT) | REPLY_SKIP;
 	}
 }
 
@@ -492,6 +510,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		calibrate(d, now_ms);
 	}
 	d->may_wait = may_wait;
+	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
 	if (entry == NULL && (word_is(argv[0], "post") || word_is(argv[0], "host:"))) {
 		/* A browser was made to talk to us: nothing after its headers may run. */
@@ -527,7 +546,7 @@ out:
 		if (w.failed) {
 			reply_out_of_memory(&w, s, at);
 		}
-		apply_reply_mode(s, out, at);
+		end_reply_mode(s, out);
 	}
 	return result;
 }

@@ -38,6 +38,10 @@ struct dispatch {
 MUST_CHECK bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *entry,
 				    const struct slice *argv, size_t argc);
 
+/* Changes the client's reply mode from here on, also in the midst of EXEC: what was written while
+ * replies were off is dropped, what was written before is sent. */
+void dispatch_set_reply_mode(struct command_ctx *ctx, unsigned mode);
+
 /* Looks at clocks and memory again; about once a second. */
 void dispatch_calibrate(struct dispatch *d);
 

@@ -10,7 +10,12 @@
 struct watched_key;
 struct queued_command;
 
-enum session_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+/* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
+enum session_reply_mode {
+	REPLY_OFF = 1,
+	REPLY_SKIP = 2,	     /* during the present request */
+	REPLY_SKIP_NEXT = 4, /* REPLY_SKIP during the next one */
+};
 
 struct session {
 	uint64_t id;
@@ -19,7 +24,9 @@ struct session {
 	bool local;	    /* from this machine: loopback or a Unix socket */
 	bool close_after_reply;
 	bool no_evict, no_touch;
-	enum session_reply_mode reply_mode;
+	unsigned reply_mode; /* of enum session_reply_mode; changed by dispatch_set_reply_mode */
+	size_t mute_from;    /* what the present request writes from here on is dropped; SIZE_MAX:
+				nothing */
 	char *name, *lib_name, *lib_ver; /* owned; NULL when not set */
 	char addr[64], laddr[64];	 /* "ip:port" or path, as CLIENT LIST prints */
 	uint64_t created_ms, last_ms;	 /* wall clock: connection, last command */

@@ -15,13 +15,14 @@ import os
 import pkgutil
 import random
 import re
+import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from harness.resp import Client, Closed, encode  # noqa: E402
+from harness.resp import Client, Closed, encode, rebuilt  # noqa: E402
 from harness.servers import LONG, redis_binary, running  # noqa: E402
 from harness.steps import Step, same, text  # noqa: E402
 
@@ -53,13 +54,18 @@ def accepted(rows, step, theirs, ours):
     return False
 
 
+# What INFO counts the same on both sides, given the same commands.
+COUNTED = re.compile(r"(cmdstat_\S+?):calls=(\d+),.*(rejected_calls=.*)|"
+                     r"(errorstat_.*|keyspace_hits.*|keyspace_misses.*|total_error_replies.*)")
+
+
 class Side:
-    """One server and its connections during a round."""
+    """One server and its connections during a round. server is None for one that runs already."""
 
     settings = {}  # port -> all directives as they were before the first round
 
-    def __init__(self, port, proto):
-        self.port, self.proto, self.connections = port, proto, {}
+    def __init__(self, port, proto, server=None):
+        self.port, self.proto, self.connections, self.server = port, proto, {}, server
         if port not in Side.settings:
             with Client(port) as c:
                 Side.settings[port] = self.config(c)
@@ -123,10 +129,62 @@ class Side:
                     repr(sorted(found, key=repr)).encode()
         return ("-", b"the iteration does not end"), b"endless"
 
+    def counted(self, step):
+        """The counters that do not depend on time, as one reply."""
+        self.send(step.conn, encode(["INFO", "everything"]))
+        lines = self.read(step.conn)[0][1].decode().splitlines()
+        found = sorted(":".join(filter(None, m.groups())) for m in map(COUNTED.fullmatch, lines)
+                       if m and m.group(1) != "cmdstat_info")
+        return ("counted", found), "\n".join(found).encode()
+
+    def state(self, _step):
+        """Every key with its type, value and time to live, and their number."""
+        with Client(self.port) as c:
+            keys = sorted(c.call("KEYS", "*"))
+            # Expired keys count until the expiry cycle has been there.
+            for _ in range(100):
+                if c.call("DBSIZE") == len(keys):
+                    break
+                time.sleep(0.02)
+            found = [("-", b"%d keys" % c.call("DBSIZE"))]
+            for key in keys:
+                kind = c.call("TYPE", key)
+                value = {b"string": lambda k: c.call("GET", k),
+                         b"list": lambda k: c.call("LRANGE", k, 0, -1),
+                         b"hash": lambda k: self.fields(c.call("HGETALL", k))}[kind](key)
+                # Of lists and longer strings it differs, see differences.txt.
+                encoding = c.call("OBJECT", "ENCODING", key) if kind == b"hash" else b""
+                found.append(("*", [("$", key), ("$", kind), ("$", repr(value).encode()),
+                                    ("$", encoding), (":", c.call("PEXPIRETIME", key))]))
+        return ("*", found), repr(found).encode()
+
+    @staticmethod
+    def fields(pairs):
+        return sorted(zip(pairs[::2], pairs[1::2]))
+
+    def checkpoint(self):
+        with Client(self.port) as c:
+            c.call("BGSAVE")
+
+    def restart(self, how, slot_tool):
+        """Ends the server as told and starts it again on what it left."""
+        if how == "term":
+            self.server.stop()
+        else:
+            self.server.kill()
+        if how == "check" and slot_tool:
+            checked = subprocess.run([slot_tool, "check", self.server.dir], capture_output=True,
+                                     check=False)
+            if checked.returncode != 0:
+                raise RuntimeError("cairn-slot check: %d\n%s%s" % (
+                    checked.returncode, checked.stdout.decode(), checked.stderr.decode()))
+        self.server.start()
+
     def raw(self, step):
         """What came back to bytes sent before; the silence is short, Side.send came first."""
         try:
-            data, closed = self.at(step.conn).drain(0.06)
+            # A pause ends when Redis's timer looks, every 100 ms.
+            data, closed = self.at(step.conn).drain(0.25 if b"PAUSE" in step.args else 0.06)
         finally:
             self.drop(step.conn)
         return ("raw", data), data + (b"<closed>" if closed else b"")
@@ -135,22 +193,34 @@ class Side:
 class Round:
     """Runs steps on both servers until the first mismatch."""
 
-    def __init__(self, ports, proto, rows):
-        self.sides = [Side(port, proto) for port in ports]
+    slot_tool = None  # path of cairn-slot
+
+    def __init__(self, targets, proto, rows):
+        self.sides = [Side(port, proto, server) for port, server in targets]
         self.rows = rows
-        self.queued = {}  # connection -> comparisons of the commands queued since MULTI
+        self.queued = {}  # connection -> steps queued since MULTI
 
     def compare(self, index, step, pair):
-        how = self.comparison(step, pair[0])
-        if same(how, pair[0], pair[1]) or accepted(self.rows, step, pair[0][1], pair[1][1]):
+        queue = self.transaction(step, pair[0])
+        if self.agrees(step, *pair) or (queue is not None and self.exec_agrees(queue, *pair)):
             return None
         return index, step, pair[0][1], pair[1][1]
 
-    def comparison(self, step, theirs):
-        """Tracks MULTI, since EXEC's elements are compared each in its way."""
-        how = step.comparison()
+    def agrees(self, step, theirs, ours):
+        return same(step.comparison(), theirs, ours) or \
+            accepted(self.rows, step, theirs[1], ours[1])
+
+    def exec_agrees(self, queue, theirs, ours):
+        """EXEC's elements are compared each in its command's way."""
+        items = [reply[1] for reply, _ in (theirs, ours)]
+        return all(isinstance(i, list) and len(i) == len(queue) for i in items) and all(
+            self.agrees(step, (a, rebuilt(a)), (b, rebuilt(b)))
+            for step, a, b in zip(queue, *items))
+
+    def transaction(self, step, theirs):
+        """Tracks MULTI; the steps that an EXEC answers."""
         if not isinstance(step.args, list) or not step.args:
-            return how
+            return None
         name = text(step.args[0]).upper()
         queue = self.queued.get(step.conn)
         if theirs[1] == b"<closed>":
@@ -158,12 +228,11 @@ class Round:
         elif name == "MULTI" and theirs[1] == b"+OK\r\n":
             self.queued[step.conn] = []
         elif queue is not None and theirs[1] == b"+QUEUED\r\n":
-            queue.append(how)
-            return "exact"
+            queue.append(step)
         elif queue is not None and name in ("EXEC", "DISCARD", "RESET"):
             del self.queued[step.conn]
-            return queue if name == "EXEC" and step.compare is None else how
-        return how
+            return queue if name == "EXEC" else None
+        return None
 
     def run(self, steps, rng, alone=False):
         """The first mismatch as (index, step, redis's bytes, cairn's bytes), or None."""
@@ -207,10 +276,25 @@ class Round:
                 side.drop(step.conn)
             self.queued.pop(step.conn, None)
             return None
+        if step.kind == "checkpoint":
+            self.sides[1].checkpoint()
+            return None
+        if step.kind == "restart":
+            for side in self.sides:
+                for conn in list(side.connections):
+                    side.drop(conn)
+            self.queued = {}
+            if self.sides[1].server is not None:
+                self.sides[1].restart(step.args, self.slot_tool)
+            return None
         if step.kind == "raw":
             for side in self.sides:
                 side.send(step.conn, step.args)
-        pair = [side.scan(step) if step.kind == "scan" else side.raw(step) for side in self.sides]
+        if step.kind == "scan" and step.conn in self.queued:
+            return self.batch(index, [Step(step.args, "kind", step.conn)])
+        if step.kind == "state":
+            step.compare = "near"
+        pair = [getattr(side, step.kind)(step) for side in self.sides]
         return self.compare(index, step, pair)
 
 
@@ -224,12 +308,12 @@ def stream(module, seed, count):
     return found
 
 
-def shrink(ports, proto, rows, steps, seconds=15):
+def shrink(targets, proto, rows, steps, seconds=15):
     """Drops steps while the last one still mismatches."""
     end = time.monotonic() + seconds
 
     def shows(candidate):
-        found = Round(ports, proto, rows).run(candidate, random.Random(0), alone=True)
+        found = Round(targets, proto, rows).run(candidate, random.Random(0), alone=True)
         return found is not None and found[0] == len(candidate) - 1
 
     if not shows(steps):
@@ -250,11 +334,14 @@ def shrink(ports, proto, rows, steps, seconds=15):
     return keep + [last]
 
 
-def report(name, proto, seed, found, steps, ports, rows):
+def report(name, proto, seed, found, steps, targets, rows):
     index, step, theirs, ours = found
+    at = len(os.path.commonprefix([theirs, ours]))
+    if at > 200:
+        theirs, ours = theirs[at - 100:], ours[at - 100:]
     print("\nMISMATCH --replay %s:%d:%d at command %d\n  %r\n  redis %.600r\n  cairn %.600r" % (
         name, proto, seed, index, step, theirs, ours))
-    short = shrink(ports, proto, rows, steps[:index + 1])
+    short = shrink(targets, proto, rows, steps[:index + 1])
     if short is None:
         words = {text(a) for a in step.args[1:]} if isinstance(step.args, list) else set()
         short = [s for s in steps[:index + 1] if isinstance(s.args, list)
@@ -271,6 +358,7 @@ def arguments():
     options = argparse.ArgumentParser(description=__doc__,
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cairn", required=True, help="path of cairn-server")
+    options.add_argument("--slot-tool", help="path of cairn-slot; without, files are not checked")
     options.add_argument("--commands", type=int, default=2000000 if LONG else 30000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--group", action="append", help="only this generator")
@@ -290,8 +378,9 @@ def plan(args, groups):
             for i in range(rounds)]
 
 
-def compare(args, ports):
+def compare(args, targets):
     rows = load_differences()
+    Round.slot_tool = args.slot_tool
     names = [m.name for m in pkgutil.iter_modules([os.path.join(HERE, "generators")])]
     groups = [n for n in names if not args.group or n in args.group]
     modules = {n: importlib.import_module("generators." + n) for n in names}
@@ -299,11 +388,11 @@ def compare(args, ports):
     start = time.monotonic()
     for name, proto, seed in plan(args, groups):
         steps = stream(modules[name], seed, getattr(modules[name], "ROUND", ROUND))
-        found = Round(ports, proto, rows).run(steps, random.Random(seed))
+        found = Round(targets, proto, rows).run(steps, random.Random(seed))
         commands += len(steps) if found is None else found[0] + 1
         if found:
             failures += 1
-            report(name, proto, seed, found, steps, ports, rows)
+            report(name, proto, seed, found, steps, targets, rows)
             if failures >= args.failures:
                 break
     print("%d commands of %d groups compared in %.1f s, %d mismatches" % (
@@ -314,10 +403,10 @@ def compare(args, ports):
 def main():
     args = arguments()
     if args.ports:
-        return compare(args, [int(p) for p in args.ports.split(",")])
+        return compare(args, [(int(p), None) for p in args.ports.split(",")])
     with running(redis_binary(), "redis", REDIS) as redis, \
             running(args.cairn, "cairn", CAIRN) as cairn:
-        return compare(args, [redis.port, cairn.port])
+        return compare(args, [(redis.port, redis), (cairn.port, cairn)])
 
 
 if __name__ == "__main__":

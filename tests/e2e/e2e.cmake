@@ -15,7 +15,8 @@ if(CAIRN_SANITIZE AND NOT CAIRN_LONG)
 	set(rounds --rounds 6)
 endif()
 
-cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${cairn} ${commands})
+cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${cairn} ${commands}
+	--slot-tool $<TARGET_FILE:cairn-slot>)
 cairn_test(crash.kill9 crash 300 SERIAL
 	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/kill9.py ${cairn} ${rounds})
 

@@ -1,4 +1,5 @@
 """The connection group: PING ECHO SELECT HELLO RESET AUTH CLIENT QUIT."""
+from harness.resp import encode
 from harness.steps import Step, pick
 
 CLIENT = [
@@ -29,6 +30,42 @@ OTHER = [
     ["HELLO", "2", "AUTH", "default", "x"], ["HELLO", ""],
 ]
 
+# Sent in one go where replies are switched off, held back, or the connection ends on the way.
+SILENT = [
+    ["CLIENT REPLY OFF", "CLIENT REPLY ON"],
+    ["CLIENT REPLY OFF", "PING", "NOSUCH", "SET k1 v"],
+    ["CLIENT REPLY SKIP"],
+    ["CLIENT REPLY SKIP", "PING", "PING"],
+    ["CLIENT REPLY SKIP", "NOSUCH"],
+    ["CLIENT REPLY OFF", "CLIENT REPLY SKIP", "PING", "PING", "CLIENT REPLY ON"],
+    ["CLIENT REPLY SKIP", "CLIENT REPLY SKIP", "PING", "PING"],
+    ["CLIENT REPLY SKIP", "CLIENT REPLY ON", "PING"],
+    ["CLIENT REPLY SKIP", "CLIENT REPLY x"],
+    ["CLIENT REPLY OFF", "MULTI", "SET k1 w", "CLIENT REPLY ON", "EXEC", "GET k1"],
+    ["CLIENT REPLY SKIP", "MULTI", "SET k1 w", "CLIENT REPLY OFF", "GET k1", "EXEC", "PING"],
+    ["MULTI", "CLIENT REPLY SKIP", "GET k1", "PING", "EXEC", "PING", "PING"],
+    ["MULTI", "CLIENT REPLY ON", "EXEC"],
+    ["MULTI", "PING", "CLIENT REPLY OFF", "GET k1", "EXEC"],
+    ["MULTI", "CLIENT REPLY OFF", "GET k1", "CLIENT REPLY ON", "ECHO a", "EXEC", "PING"],
+    ["CLIENT REPLY OFF", "MULTI", "PING", "CLIENT REPLY ON", "ECHO a", "EXEC", "PING"],
+    ["CLIENT REPLY OFF", "RESET", "PING"],
+    ["CLIENT REPLY SKIP", "RESET", "PING"],
+    ["CLIENT REPLY OFF", "HELLO 3", "CLIENT REPLY ON", "HGET h x"],
+    ["MULTI", "QUIT", "PING"],
+    ["MULTI", "RESET", "EXEC"],
+    ["PING", "QUIT", "PING"],
+    ["CLIENT PAUSE 20", "PING", "SET k1 a", "GET k1"],
+    ["CLIENT PAUSE 20 WRITE", "GET k1", "DEL k1"],
+    ["CLIENT PAUSE 20 WRITE", "MULTI", "SET k1 b", "EXEC", "GET k1"],
+    ["CLIENT PAUSE 20 ALL", "MULTI", "GET k1", "EXEC"],
+    ["MULTI", "CLIENT PAUSE 20", "GET k1", "EXEC", "PING"],
+    ["CLIENT PAUSE 20000 WRITE", "GET k1", "CLIENT UNPAUSE", "SET k1 d"],
+    ["CLIENT PAUSE 0", "PING"],
+    ["CLIENT KILL TYPE normal SKIPME no", "PING"],
+    ["CLIENT NO-EVICT ON", "CLIENT NO-EVICT OFF"],
+    ["SELECT 0", "SELECT 99", "MULTI", "SELECT 99", "EXEC"],
+]
+
 
 def steps(rng):
     while True:
@@ -46,5 +83,8 @@ def steps(rng):
             yield Step([rng.choice(["HGETALL", "HGET", "GET", "LPOP"]), "h"], conn=conn)
         elif dice < 0.985:
             yield Step(["QUIT"], conn=conn)
+        elif dice < 0.99:
+            yield Step(b"".join(encode(line.split()) for line in rng.choice(SILENT)), conn=8,
+                       kind="raw")
         else:
             yield Step(None, conn=conn, kind="reconnect")

@@ -1,4 +1,5 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH over several connections."""
+from generators import now_and_then
 from harness.steps import Step, pick
 
 
@@ -62,7 +63,45 @@ def transaction(rng, conn):
         yield Step(None, conn=conn, kind="reconnect")
 
 
-def steps(rng):
+def expiring(rng, conn):
+    """A watched key's time comes before, between or after WATCH, MULTI and EXEC; what becomes of
+    the transaction depends on whether the key was there when it was watched."""
+    other, key = (conn + 1) % 3, "watched"
+
+    def pause():
+        return Step(40, kind="sleep")
+
+    yield Step(rng.choice([["SET", key, "v"], ["RPUSH", key, "a"], ["HSET", key, "f", "v"],
+                           ["DEL", key]]), conn=other)
+    yield Step(["PEXPIRE", key, rng.choice([25, 25, 25, 1000000])], conn=other)
+    if rng.random() < 0.5:
+        yield pause()
+    yield Step(["WATCH", "k1", key], conn=conn)
+    meddling = [["GET", key], ["DEL", key], ["SET", key, "w"], ["EXISTS", key], ["FLUSHALL"],
+                ["PERSIST", key], ["RENAME", key, "k7"], ["SET", key, "w", "PX", "25"],
+                ["EXPIRE", key, "-1"], ["COPY", "k1", key], ["GETEX", key, "PERSIST"],
+                ["SETRANGE", key, 0, ""], ["SETBIT", key, 1, 1], ["TOUCH", key], ["PING"],
+                ["BITFIELD", key, "SET", "u8", "0", "118"], ["LREM", key, 0, "none"],
+                ["HDEL", key, "none"], ["LTRIM", key, 0, -1], ["APPEND", key, ""],
+                ["SET", key, "v", "EXAT", "1"], ["HSET", key, "f", "v"], ["LSET", key, 0, "a"]]
+    if rng.random() < 0.6:
+        yield Step(rng.choice(meddling), conn=other)
+    if rng.random() < 0.5:
+        yield pause()
+    if rng.random() < 0.6:
+        yield Step(rng.choice(meddling), conn=rng.choice([conn, other]))
+    yield Step(["MULTI"], conn=conn)
+    yield Step(rng.choice([["GET", key], ["SET", key, "mine"], ["PTTL", "none"], ["PING"],
+                           ["PEXPIRE", key, -5], ["EXISTS", key]]), conn=conn)
+    yield Step(rng.choice([["EXISTS", key], ["TYPE", key], ["GET", key]]), conn=conn)
+    if rng.random() < 0.3:
+        yield pause()
+    yield Step(["EXEC"], conn=conn)
+    yield Step(["TYPE", key], conn=other)
+    yield Step(["DEL", key], conn=other)
+
+
+def lasting(rng):
     while True:
         conn = rng.randrange(3)
         dice = rng.random()
@@ -73,3 +112,7 @@ def steps(rng):
         else:
             yield Step(rng.choice([["EXEC"], ["DISCARD"], ["UNWATCH"], ["WATCH"], ["MULTI", "x"],
                                    ["WATCH", "k1", "k1"], ["UNWATCH", "x"]]), conn=conn)
+
+
+def steps(rng):
+    yield from now_and_then(rng, lasting(rng), lambda: expiring(rng, rng.randrange(3)))

@@ -61,6 +61,20 @@ def encode(args):
     return b"".join(out)
 
 
+def rebuilt(reply):
+    """The bytes that a parsed reply came as."""
+    kind, value = reply
+    head = kind.encode()
+    if value is None:
+        return head + b"-1\r\n"
+    if kind in "$=!":
+        return head + b"%d\r\n%s\r\n" % (len(value), value)
+    if kind in AGGREGATES:
+        count = len(value) // (2 if kind in "%|" else 1)
+        return head + b"%d\r\n" % count + b"".join(map(rebuilt, value))
+    return head + value + b"\r\n"
+
+
 def plain(reply):
     """The reply as Python values: bytes, int, None, list, dict; an error becomes an Exception."""
     kind, value = reply
