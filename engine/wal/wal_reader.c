@@ -9,7 +9,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { WINDOW = 1 << 20, ERROR_SIZE = 512 };
+enum { WINDOW = 1 << 20, ERROR_SIZE = 640 };
+
+/* What somebody can do about damage. */
+#define REMEDY                                                                                     \
+	"restore the file from a copy, or build a new directory from what is good with cairn-wal " \
+	"replay"
 
 struct open_segment {
 	struct wal_reader_segment seg;
@@ -204,14 +209,17 @@ static enum status enter(struct wal_reader *r)
 		return stop(r, st, "cannot read the header of %s: %s", s->name, status_text(st));
 	}
 	if (st == ST_VERSION) {
-		return stop(r, st, "%s has an unknown format version: use a newer Cairn", s->name);
+		return stop(
+		    r, st,
+		    "%s: the segment header at offset 0 has an unknown format version or "
+		    "flags: use a newer Cairn; if there is none, the header is damaged: " REMEDY,
+		    s->name);
 	}
 	if (st != ST_OK || r->segment.first_lsn != s->first_lsn) {
-		return stop(
-		    r, ST_CORRUPT,
-		    "%s: the segment header is damaged or not that of this file (offset 0, LSN "
-		    "%" PRIu64 "): restore the file or run cairn-wal verify",
-		    s->name, s->first_lsn);
+		return stop(r, ST_CORRUPT,
+			    "%s: the segment header at offset 0 is damaged or not that of this "
+			    "file (LSN %" PRIu64 "): " REMEDY,
+			    s->name, s->first_lsn);
 	}
 	if (r->end.frames == 0 && r->expected == 0) {
 		r->expected = r->segment.first_lsn;
@@ -225,6 +233,8 @@ static enum status enter(struct wal_reader *r)
 		return stop(r, st, "%s: %s", s->name, status_text(st));
 	}
 	r->end.history = r->segment.history;
+	/* A mark at the end of the segment before is void: the log went on here. */
+	r->end.clean = false;
 	r->off = r->segment.header_len;
 	r->window.len = 0;
 	r->entered = true;
@@ -301,12 +311,10 @@ static enum status try_next_segment(struct wal_reader *r, const char *why)
 	enum status st;
 
 	if (next->first_lsn != r->expected) {
-		return stop(
-		    r, ST_CORRUPT,
-		    "%s: %s at offset %" PRIu64 ", LSN %" PRIu64
-		    ", but the log goes on with %s: restore the file from a copy, or build a new "
-		    "directory from what is good with cairn-wal replay",
-		    here, why, stopped_at, r->expected, next->name);
+		return stop(r, ST_CORRUPT,
+			    "%s: %s at offset %" PRIu64 ", LSN %" PRIu64
+			    ", but the log goes on with %s: " REMEDY,
+			    here, why, stopped_at, r->expected, next->name);
 	}
 	r->current++;
 	r->entered = false;
@@ -316,9 +324,9 @@ static enum status try_next_segment(struct wal_reader *r, const char *why)
 	}
 	if (r->segment.chain != chain && !PLANTED(4)) {
 		return stop(r, ST_CORRUPT,
-			    "%s does not continue %s (chain differs at LSN %" PRIu64
-			    "): a segment is missing or from another log",
-			    r->segments[r->current].seg.name, here, r->expected);
+			    "%s does not continue %s (chain differs at offset %" PRIu64
+			    ", LSN %" PRIu64 "): a segment is missing or from another log: " REMEDY,
+			    r->segments[r->current].seg.name, here, stopped_at, r->expected);
 	}
 	return ST_OK;
 }
@@ -328,6 +336,8 @@ static enum status try_next_segment(struct wal_reader *r, const char *why)
 static enum status judge(struct wal_reader *r, const char *why)
 {
 	uint64_t watermark = r->end.watermark, tail;
+	struct wal_frame f = {0};
+	bool begun;
 	enum status st;
 
 	if (r->current + 1 < r->count) {
@@ -341,22 +351,22 @@ static enum status judge(struct wal_reader *r, const char *why)
 	if (r->expected <= watermark && !PLANTED(10)) {
 		return stop(r, ST_CORRUPT,
 			    "%s: %s at offset %" PRIu64 ", LSN %" PRIu64 ", but LSN %" PRIu64
-			    " was durable: restore the file from a copy, or build a new directory "
-			    "from what is good with "
-			    "cairn-wal replay",
+			    " was durable: " REMEDY,
 			    file_name(r), why, r->off, r->expected, watermark);
 	}
-	/* Behind the end of a recycled file lie its old frames; elsewhere only blanks can. A clean
-	 * mark says that no record followed: a writer that goes on after one first makes an empty
-	 * frame durable. */
-	if (tail == r->off || r->segment.recycled || r->end.clean) {
+	/* Behind the end of a recycled file lie its old frames, but their headers are not sealed
+	 * for this segment; elsewhere only blanks can. A clean mark says that no record followed: a
+	 * writer that goes on after one first makes an empty frame durable. */
+	begun = header_at(r, r->off, &f) == ST_OK;
+	if (tail == r->off || ((r->segment.recycled || r->end.clean) && !begun)) {
 		return stop(r, ST_END, "%s", "");
 	}
-	r->end.torn_bytes = tail - r->off;
+	r->end.clean = false;
+	r->end.torn_bytes = r->segment.recycled ? wal_frame_span(&f) : tail - r->off;
 	return stop(r, ST_TORN,
 		    "%s: torn tail of %" PRIu64 " bytes at offset %" PRIu64
 		    ": the log ends at LSN %" PRIu64,
-		    file_name(r), tail - r->off, r->off, r->expected - 1);
+		    file_name(r), r->end.torn_bytes, r->off, r->expected - 1);
 }
 
 /* --- frames --- */
@@ -432,8 +442,8 @@ static enum status next_frame(struct wal_reader *r)
 		if (st == ST_VERSION) {
 			return stop(r, st,
 				    "%s: unknown frame version or flags at offset %" PRIu64
-				    ": use a newer Cairn",
-				    file_name(r), r->off);
+				    ", LSN %" PRIu64 ": use a newer Cairn",
+				    file_name(r), r->off, r->expected);
 		}
 		if (st == ST_NOT_FOUND) {
 			st = judge(r, why);
@@ -453,7 +463,7 @@ static enum status next_frame(struct wal_reader *r)
 		if (st != ST_OK) {
 			return stop(r, st,
 				    "%s: the frame at offset %" PRIu64 ", LSN %" PRIu64
-				    " does not decode: %s",
+				    " does not decode (%s): " REMEDY,
 				    file_name(r), r->frame_off, r->frame.first_lsn,
 				    status_text(st));
 		}
@@ -486,7 +496,8 @@ enum status wal_reader_next(struct wal_reader *r, struct wal_record *out)
 			r->records_left = 0;
 			return stop(r, ST_CORRUPT,
 				    "%s: the frame at offset %" PRIu64
-				    " holds a record that does not decode, LSN %" PRIu64,
+				    " holds a record that does not decode, LSN %" PRIu64
+				    ": " REMEDY,
 				    file_name(r), r->frame_off, r->record_lsn);
 		}
 		r->records = slice_skip(r->records, used);

@@ -71,10 +71,25 @@ static enum status continue_segment(struct wal_writer *w)
 		return st;
 	}
 	w->off = at->segment_off;
-	/* The clean mark that stands before this place is void from here on, but nothing that it
-	 * covered is. */
-	w->witnessed = 0;
 	return ST_OK;
+}
+
+/* The clean mark that stands before this place is void from here on, and whoever reads the log has
+ * to see that even if the next record never gets there whole: an empty frame says so first. */
+static enum status void_clean_mark(struct wal_writer *w)
+{
+	const struct io *io = w->opts.io;
+	enum status st = wal_add_frame(w, slice_of(NULL, 0), 0, 0);
+
+	if (st == ST_OK) {
+		st = io->ops->pwrite(io->ctx, w->file, w->group.data, w->group.len, w->off);
+	}
+	if (st == ST_OK) {
+		st = io->ops->datasync(io->ctx, w->file);
+	}
+	w->off += w->group.len;
+	w->group.len = 0;
+	return st;
 }
 
 /* After a kill the end of the log may be in the page cache alone: what recovery read from there
@@ -135,6 +150,9 @@ enum status wal_writer_open(const struct wal_writer_options *opts, struct wal_wr
 	}
 	if (st == ST_OK) {
 		st = continue_segment(w);
+		if (st == ST_OK) {
+			st = void_clean_mark(w);
+		}
 		w->finished_below = w->segment.first_lsn;
 		if (st == ST_NOT_FOUND) {
 			st = wal_begin_segment(w, false);
