@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/check.h"
+
 enum { STEPS = 250, POINTS = 40 };
 
 static char base[64];
@@ -29,14 +31,6 @@ struct fault_case {
 	int error;
 	bool sticky;
 };
-
-#define CHECK(cond, ...)                                                                           \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			print_error(__VA_ARGS__);                                                  \
-			fail();                                                                    \
-		}                                                                                  \
-	} while (0)
 
 /* Runs the load until the end or until writes are refused for good. Gives the newest LSN
  * acknowledged. */
