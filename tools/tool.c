@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-static void report(const struct tool *t, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void report(const struct tool *t, const char *fmt,
+							 va_list ap)
 {
 	/* What was written so far belongs before the error when both go to one terminal. */
 	fflush(stdout);

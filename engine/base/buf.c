@@ -54,7 +54,8 @@ enum status buf_append(struct buf *b, const void *data, size_t len)
 	return ST_OK;
 }
 
-static enum status append_formatted(struct buf *b, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static enum status
+append_formatted(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
 	int need;

@@ -139,7 +139,7 @@ static void cmd_linsert(struct command_ctx *ctx)
 	struct store_key key;
 	struct meta m;
 	struct slice value;
-	uint64_t count, index = 0, length;
+	uint64_t count, index = 0, length = 0;
 	bool before = command_arg_is(ctx, 2, "before");
 	enum status st;
 

@@ -163,7 +163,7 @@ static void inserts_go_where_they_belong_in_both_forms(void **state)
 
 			memcpy(expect, "abcdefgh", at);
 			expect[at] = 'z';
-			memcpy(expect + at + 1, "abcdefgh" + at, PATTERN_LEN - at);
+			memcpy(expect + at + 1, &"abcdefgh"[at], PATTERN_LEN - at);
 			z.len = form == 0 ? 1 : PAD;
 			engine_box_begin(&f->box);
 			make(f, "abcdefgh", form == 1, &m);
