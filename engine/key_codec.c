@@ -190,6 +190,9 @@ enum status meta_decode(struct slice value, struct meta *out)
 			return ST_CORRUPT;
 		}
 		out->expire_at_ms = bytes_get_u64le(value.data + at);
+		if (out->expire_at_ms == 0) { /* means no expiry, never written */
+			return ST_CORRUPT;
+		}
 		at += 8;
 	}
 	if (out->form == FORM_INLINE) {

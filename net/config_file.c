@@ -130,23 +130,29 @@ static enum status add_save(struct config *c, const struct slice *words, size_t 
 			    const char **reason)
 {
 	struct slice all[LINE_WORDS_MAX];
-	char old[512], store[1024];
+	char *store = NULL;
 	size_t n = 0;
+	enum status st = ST_OK;
 
 	if (c->given[CONFIG_SAVE] && !(count == 1 && words[0].len == 0)) {
-		(void)snprintf(old, sizeof old, "%s", c->text[CONFIG_SAVE]);
-		if (config_split(old, strlen(old), all, &n, store) != ST_OK) {
-			return ST_INVALID;
-		}
+		const char *old = c->text[CONFIG_SAVE];
+
+		store = mem_alloc(strlen(old) + 1);
+		st = store == NULL ? ST_NO_MEMORY : config_split(old, strlen(old), all, &n, store);
 	}
 	*reason = "Invalid save parameters";
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; st == ST_OK && i < count; i++) {
 		if (n == LINE_WORDS_MAX) {
-			return ST_INVALID;
+			st = ST_INVALID;
+		} else {
+			all[n++] = words[i];
 		}
-		all[n++] = words[i];
 	}
-	return config_assign(c, CONFIG_SAVE, all, n, reason);
+	if (st == ST_OK) {
+		st = config_assign(c, CONFIG_SAVE, all, n, reason);
+	}
+	mem_free(store);
+	return st;
 }
 
 static enum status add_rename(struct config *c, struct slice from, struct slice to)

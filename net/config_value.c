@@ -11,20 +11,51 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { WORD_MAX = 4096, TEXT_MAX = 1 << 16, HZ_MIN = 1, HZ_MAX = 500 };
+enum { WORD_MAX = 4096, WORDS_MAX = 32, TEXT_SLACK = 512, HZ_MIN = 1, HZ_MAX = 500 };
 
-/* Copies a word as a C string. */
-static bool word_text(struct slice word, char dst[WORD_MAX])
+/* A value's words as C strings, and room for its text, in one piece of memory. */
+struct value_words {
+	char *words[WORDS_MAX];
+	size_t count;
+	char *text;
+	size_t text_size;
+	void *memory;
+};
+
+/* ST_INVALID: too many or too long words, or a NUL byte in one; ST_NO_MEMORY. */
+static enum status copy_words(struct value_words *v, const struct slice *words, size_t count)
 {
-	if (word.len >= WORD_MAX ||
-	    memchr(word.data == NULL ? (const uint8_t *)"" : word.data, 0, word.len) != NULL) {
-		return false;
+	size_t all = 0;
+	char *at;
+
+	if (count > WORDS_MAX) {
+		return ST_INVALID;
 	}
-	if (word.len > 0) {
-		memcpy(dst, word.data, word.len);
+	for (size_t i = 0; i < count; i++) {
+		if (words[i].len >= WORD_MAX ||
+		    (words[i].len > 0 && memchr(words[i].data, 0, words[i].len) != NULL)) {
+			return ST_INVALID;
+		}
+		all += words[i].len + 1;
 	}
-	dst[word.len] = 0;
-	return true;
+	v->text_size = all + TEXT_SLACK;
+	v->memory = mem_alloc(all + v->text_size);
+	if (v->memory == NULL) {
+		return ST_NO_MEMORY;
+	}
+	v->text = v->memory;
+	at = v->text + v->text_size;
+	for (v->count = 0; v->count < count; v->count++) {
+		struct slice word = words[v->count];
+
+		if (word.len > 0) {
+			memcpy(at, word.data, word.len);
+		}
+		at[word.len] = 0;
+		v->words[v->count] = at;
+		at += word.len + 1;
+	}
+	return ST_OK;
 }
 
 static bool parse_octal(const char *text, int64_t *out)
@@ -196,7 +227,7 @@ static enum status parse_scalar(const struct directive *d, const char *word, cha
 
 /* Words that may be combined; *number has bit i for the i-th word after the first, which stands for
  * none. */
-static enum status parse_flags(const struct directive *d, char (*words)[WORD_MAX], size_t count,
+static enum status parse_flags(const struct directive *d, char *const *words, size_t count,
 			       char *text, size_t size, int64_t *number, const char **reason)
 {
 	const char *at = strchr(d->words, ',') + 1;
@@ -267,7 +298,7 @@ struct output_class {
 static const char *const class_names[] = {"normal", "slave", "pubsub"};
 
 /* Class limits come in fours and change only the classes they name. */
-static enum status parse_output_limit(const char *present, char (*words)[WORD_MAX], size_t count,
+static enum status parse_output_limit(const char *present, char *const *words, size_t count,
 				      char *text, size_t size, const char **reason)
 {
 	struct output_class limits[3] = {{0}};
@@ -354,7 +385,7 @@ static bool number_ok(const struct directive *d, const char *word, bool *in_rang
 	return true;
 }
 
-static enum status check_numbers(const struct directive *d, char (*words)[WORD_MAX], size_t count,
+static enum status check_numbers(const struct directive *d, char *const *words, size_t count,
 				 const char **reason)
 {
 	*reason = numbers_reason(d, false);
@@ -377,79 +408,93 @@ static enum status check_numbers(const struct directive *d, char (*words)[WORD_M
 	return ST_OK;
 }
 
-static void join_words(char (*words)[WORD_MAX], size_t count, char *text, size_t size)
+/* True for a word that a line holds without quotes. */
+static bool plain_word(const char *word)
+{
+	for (const char *at = word; *at != 0; at++) {
+		uint8_t b = (uint8_t)*at;
+
+		if (b <= ' ' || b == '"' || b == '\'' || b == 0x7f) {
+			return false;
+		}
+	}
+	return *word != 0;
+}
+
+/* Writes the words with blanks between them. False: they could not be told apart again. */
+static bool join_words(struct value_words *v)
 {
 	size_t n = 0;
 
-	text[0] = 0;
-	for (size_t i = 0; i < count && n < size; i++) {
-		n += (size_t)snprintf(text + n, size - n, "%s%s", i == 0 ? "" : " ", words[i]);
+	v->text[0] = 0;
+	for (size_t i = 0; i < v->count; i++) {
+		if (!plain_word(v->words[i]) && (v->count != 1 || v->words[0][0] != 0)) {
+			return false;
+		}
+		n += (size_t)snprintf(v->text + n, v->text_size - n, "%s%s", i == 0 ? "" : " ",
+				      v->words[i]);
+	}
+	return true;
+}
+
+static enum status parse_words(const struct directive *d, const char *present,
+			       struct value_words *v, int64_t *number, const char **reason)
+{
+	enum status st;
+
+	switch (d->kind) {
+	case KIND_OUTPUT_LIMIT:
+		return parse_output_limit(present, v->words, v->count, v->text, v->text_size,
+					  reason);
+	case KIND_SAVE_POINTS:
+	case KIND_OOM_VALUES:
+	case KIND_PERCENTILES:
+		st = check_numbers(d, v->words, v->count, reason);
+		return st == ST_OK && !join_words(v) ? ST_INVALID : st;
+	case KIND_BIND:
+	case KIND_WORDS:
+		*reason = "a word must not hold blanks or quotes";
+		return join_words(v) ? ST_OK : ST_INVALID;
+	case KIND_STRING:
+		(void)snprintf(v->text, v->text_size, "%s", v->words[0]);
+		return ST_OK;
+	case KIND_EVENTS:
+		return parse_events(v->words[0], v->text, v->text_size, number, reason);
+	case KIND_FLAGS:
+		return parse_flags(d, v->words, v->count, v->text, v->text_size, number, reason);
+	default:
+		return parse_scalar(d, v->words[0], v->text, v->text_size, number, reason);
 	}
 }
 
 enum status config_parse(const struct config *c, enum config_id id, const struct slice *words,
 			 size_t count, char **text, int64_t *number, const char **reason)
 {
-	enum { WORDS_MAX = 32 };
 	const struct directive *d = config_directive(id);
-	char(*copy)[WORD_MAX] = mem_alloc(WORDS_MAX * sizeof *copy);
-	char *joined = mem_alloc(TEXT_MAX);
+	struct value_words v = {.count = 0};
 	enum status st = ST_INVALID;
 
 	*number = 0;
 	*reason = "wrong number of arguments";
-	if (copy == NULL || joined == NULL) {
-		st = ST_NO_MEMORY;
-		goto out;
+	if (count == 1 || config_many_words(id)) {
+		st = copy_words(&v, words, count);
 	}
-	if (count > WORDS_MAX || (count != 1 && !config_many_words(id))) {
-		goto out;
+	if (st == ST_OK) {
+		st = parse_words(d, c->text[id], &v, number, reason);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (!word_text(words[i], copy[i])) {
-			goto out;
-		}
+	if (st == ST_OK && id == CONFIG_REPLICAOF && strcasecmp(v.text, "no one") == 0) {
+		v.text[0] = 0;
 	}
-	switch (d->kind) {
-	case KIND_OUTPUT_LIMIT:
-		st = parse_output_limit(c->text[id], copy, count, joined, TEXT_MAX, reason);
-		break;
-	case KIND_SAVE_POINTS:
-	case KIND_OOM_VALUES:
-	case KIND_PERCENTILES:
-		st = check_numbers(d, copy, count, reason);
-		join_words(copy, count, joined, TEXT_MAX);
-		break;
-	case KIND_BIND:
-	case KIND_WORDS:
-	case KIND_STRING:
-		st = ST_OK;
-		join_words(copy, count, joined, TEXT_MAX);
-		break;
-	case KIND_EVENTS:
-		st = parse_events(copy[0], joined, TEXT_MAX, number, reason);
-		break;
-	case KIND_FLAGS:
-		st = parse_flags(d, copy, count, joined, TEXT_MAX, number, reason);
-		break;
-	default:
-		st = parse_scalar(d, copy[0], joined, TEXT_MAX, number, reason);
-	}
-	if (st == ST_OK && id == CONFIG_REPLICAOF && strcasecmp(joined, "no one") == 0) {
-		joined[0] = 0;
-	}
-	if (st == ST_OK && (d->flags & ABSENT) != 0 && strcasecmp(joined, d->init) != 0) {
+	if (st == ST_OK && (d->flags & ABSENT) != 0 && strcasecmp(v.text, d->init) != 0) {
 		*reason =
 		    "this needs replication, the cluster, TLS or ACL files, which this version of "
 		    "Cairn does not have";
 		st = ST_INVALID;
 	}
 	if (st == ST_OK) {
-		*text = mem_strdup(joined);
+		*text = mem_strdup(v.text);
 		st = *text == NULL ? ST_NO_MEMORY : ST_OK;
 	}
-out:
-	mem_free(copy);
-	mem_free(joined);
+	mem_free(v.memory);
 	return st;
 }

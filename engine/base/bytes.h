@@ -85,8 +85,8 @@ static inline size_t bytes_put_varint(uint8_t *at, uint64_t v)
 	return n;
 }
 
-/* Reads a varint from at most avail bytes; returns its length, or 0 when it is cut or over 64 bits.
- */
+/* Reads a varint from at most avail bytes; returns its length, or 0 when it is cut, over 64 bits or
+ * longer than bytes_put_varint writes it: a number has one form, so that bytes can be compared. */
 static inline size_t bytes_get_varint(const uint8_t *at, size_t avail, uint64_t *out)
 {
 	uint64_t v = 0;
@@ -97,6 +97,9 @@ static inline size_t bytes_get_varint(const uint8_t *at, size_t avail, uint64_t 
 		}
 		v |= (uint64_t)(at[n] & 0x7f) << (7 * n);
 		if ((at[n] & 0x80) == 0) {
+			if (n > 0 && at[n] == 0) {
+				return 0;
+			}
 			*out = v;
 			return n + 1;
 		}

@@ -3,13 +3,14 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/bytes.h"
+#include "engine/base/invariant.h"
 #include "engine/base/planted.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { WINDOW = 1 << 20, ERROR_SIZE = 640 };
+enum { WINDOW_DEFAULT = 1 << 20, WINDOW_MIN = 128, ERROR_SIZE = 640 };
 
 /* What somebody can do about damage. */
 #define REMEDY                                                                                     \
@@ -59,6 +60,10 @@ static enum status create(const struct wal_reader_options *opts, size_t count,
 		return ST_NO_MEMORY;
 	}
 	r->opts = *opts;
+	if (r->opts.window == 0) {
+		r->opts.window = WINDOW_DEFAULT;
+	}
+	INVARIANT(r->opts.window >= WINDOW_MIN && r->opts.window % 8 == 0);
 	r->end.watermark = opts->safe_lsn;
 	r->segments = mem_calloc(count, sizeof *r->segments);
 	st = r->segments == NULL ? ST_NO_MEMORY : wal_frame_decoder_create(&r->decoder);
@@ -177,7 +182,7 @@ __attribute__((format(printf, 3, 4))) static enum status stop(struct wal_reader 
 static enum status bytes_at(struct wal_reader *r, uint64_t off, size_t len, struct slice *out)
 {
 	struct wal_source src = r->segments[r->current].seg.source;
-	size_t want = len < WINDOW ? WINDOW : len, got;
+	size_t want = len < r->opts.window ? r->opts.window : len, got;
 	enum status st;
 
 	if (off >= r->window_off && off + len <= r->window_off + r->window.len) {
@@ -262,7 +267,7 @@ static enum status look_behind(struct wal_reader *r, uint64_t from, uint64_t *wa
 	*tail = from;
 	for (;;) {
 		struct slice bytes;
-		enum status st = bytes_at(r, off, WINDOW, &bytes);
+		enum status st = bytes_at(r, off, r->opts.window, &bytes);
 		size_t at = 0;
 
 		if (st != ST_OK) {
@@ -286,7 +291,7 @@ static enum status look_behind(struct wal_reader *r, uint64_t from, uint64_t *wa
 				return st;
 			}
 			/* A look at the window's end may have moved it. */
-			st = bytes_at(r, off, WINDOW, &bytes);
+			st = bytes_at(r, off, r->opts.window, &bytes);
 			if (st != ST_OK) {
 				return st;
 			}
@@ -294,10 +299,10 @@ static enum status look_behind(struct wal_reader *r, uint64_t from, uint64_t *wa
 		for (size_t i = at; i < bytes.len; i++) {
 			*tail = bytes.data[i] != 0 ? off + i + 1 : *tail;
 		}
-		if (bytes.len < WINDOW) {
+		if (bytes.len < r->opts.window) {
 			return ST_OK;
 		}
-		off += WINDOW;
+		off += r->opts.window;
 	}
 }
 

@@ -29,6 +29,7 @@ struct wal_reader_options {
 	uint64_t from_lsn; /* first record wanted; 0: the oldest there is */
 	uint64_t safe_lsn; /* everything up to here was durable, whatever the log says; 0: nothing
 			      known */
+	size_t window;	   /* bytes read at a time, a multiple of 8 from 128 on; 0: 1 MiB */
 };
 
 /* Opens all segments of a folder. ST_NOT_FOUND: no folder. ST_IO, ST_NO_MEMORY, ST_LIMIT. */

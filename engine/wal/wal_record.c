@@ -168,6 +168,9 @@ enum status wal_record_decode(struct slice in, struct wal_record *out, size_t *u
 	if ((flags & REC_FLAG_CLIENT) != 0) {
 		rec.client_id = bytes_get_u64le(in.data + at);
 		at += sizeof rec.client_id;
+		if (rec.client_id == 0) { /* is left out, never written */
+			return ST_CORRUPT;
+		}
 	}
 	rec.ops = slice_of(in.data + at, whole - at);
 	*out = rec;

@@ -61,12 +61,25 @@ static void varints_over_64_bits_are_refused(void **state)
 	assert_int_equal(v, 7);
 }
 
+static void a_varint_has_one_form(void **state)
+{
+	static const uint8_t longer[][3] = {{0x80, 0x00}, {0x81, 0x00}, {0xff, 0x80, 0x00}};
+	uint64_t v = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof longer / sizeof longer[0]; i++) {
+		assert_int_equal(bytes_get_varint(longer[i], sizeof longer[i], &v), 0);
+	}
+	assert_int_equal(v, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fixed_width_integers_have_the_stated_byte_order),
 	    cmocka_unit_test(varints_come_back_from_every_width),
 	    cmocka_unit_test(varints_over_64_bits_are_refused),
+	    cmocka_unit_test(a_varint_has_one_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

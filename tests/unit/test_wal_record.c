@@ -103,6 +103,21 @@ static void the_bytes_are_those_of_the_specification(void **state)
 	buf_deinit(&b);
 }
 
+static void a_client_id_of_0_is_left_out_not_written(void **state)
+{
+	struct buf b = {0};
+	struct wal_record rec;
+	size_t start, used;
+
+	(void)state;
+	assert_int_equal(wal_record_begin(&b, slice_str("set"), 1, 9, &start), ST_OK);
+	wal_record_end(&b, start);
+	assert_int_equal(wal_record_decode(buf_slice(&b), &rec, &used), ST_OK);
+	memset(b.data + b.len - 8, 0, 8);
+	assert_int_equal(wal_record_decode(buf_slice(&b), &rec, &used), ST_CORRUPT);
+	buf_deinit(&b);
+}
+
 static void a_long_command_name_is_cut(void **state)
 {
 	char name[300];
@@ -285,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_operation_is_read_back_as_written),
 	    cmocka_unit_test(the_bytes_are_those_of_the_specification),
+	    cmocka_unit_test(a_client_id_of_0_is_left_out_not_written),
 	    cmocka_unit_test(a_long_command_name_is_cut),
 	    cmocka_unit_test(a_record_cut_anywhere_is_refused),
 	    cmocka_unit_test(random_damage_never_reads_outside),
