@@ -1,6 +1,7 @@
 /* The change of dataset, step by step; every step may be repeated. */
 #include "engine/dataset.h"
 
+#include "engine/base/invariant.h"
 #include "engine/dir_lock.h"
 #include "engine/store.h"
 #include "engine/wal/wal_reader.h"
@@ -52,7 +53,10 @@ static enum status failed(const struct places *p, enum status st, const char *wh
 
 static void name_in(const char *folder, const char *name, char out[WAL_PATH_MAX])
 {
-	(void)snprintf(out, WAL_PATH_MAX, "%s/%s", folder, name);
+	/* find_places has seen to it that the longest of them fits. */
+	int n = snprintf(out, WAL_PATH_MAX, "%s/%s", folder, name);
+
+	INVARIANT(n > 0 && n < WAL_PATH_MAX);
 }
 
 static void ignore(void *arg, const char *name)
