@@ -21,11 +21,12 @@ struct checkpoint {
 	struct checkpoint_options opts;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
+	pthread_cond_t wake, rested; /* rested: no removal is under way */
 	_Atomic int phase;
 	_Atomic uint64_t commits;
 	/* Under lock. */
-	bool stop;
+	bool stop, reclaiming;
+	uint16_t holds[SLOTS]; /* changes, as drain->held does, only while !reclaiming */
 	struct checkpoint_job job;
 	struct checkpoint_stats stats;
 	struct checkpoint_slot_change *changes;
@@ -65,6 +66,7 @@ static void free_parts(struct checkpoint *c)
 	mem_free(c->drain);
 	mem_free(c->changes);
 	(void)pthread_cond_destroy(&c->wake);
+	(void)pthread_cond_destroy(&c->rested);
 	(void)pthread_mutex_destroy(&c->lock);
 	mem_free(c);
 }
@@ -85,6 +87,7 @@ enum status checkpoint_start(const struct checkpoint_options *opts, struct check
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&c->wake, &attr);
+	(void)pthread_cond_init(&c->rested, NULL);
 	(void)pthread_condattr_destroy(&attr);
 	c->drain = mem_calloc(1, sizeof *c->drain);
 	if (c->drain != NULL) {
@@ -142,6 +145,34 @@ void checkpoint_stats(struct checkpoint *c, struct checkpoint_stats *out)
 {
 	(void)pthread_mutex_lock(&c->lock);
 	*out = c->stats;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* Locks while nothing is being removed. */
+static void lock_rested(struct checkpoint *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	while (c->reclaiming) {
+		(void)pthread_cond_wait(&c->rested, &c->lock);
+	}
+}
+
+void checkpoint_hold(struct checkpoint *c, uint16_t slot)
+{
+	lock_rested(c);
+	c->holds[slot]++;
+	c->drain->held[slot / 64] |= UINT64_C(1) << (slot % 64);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void checkpoint_let_go(struct checkpoint *c, uint16_t slot)
+{
+	lock_rested(c);
+	INVARIANT(c->holds[slot] > 0);
+	if (--c->holds[slot] == 0) {
+		c->drain->held[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+		(void)pthread_cond_signal(&c->wake);
+	}
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
@@ -280,7 +311,9 @@ static struct store_state next_state(const struct checkpoint *c, bool last)
 {
 	struct store_state next = c->state;
 
-	if (!PLANTED(23)) {
+	/* The store of a full copy, or one that was half drained when its log's tail was drained in
+	 * parts, may hold effects of later records than this job's. */
+	if (!PLANTED(23) && c->job.lsn > next.drain_lsn) {
 		next.drain_lsn = c->job.lsn;
 	}
 	if (!last && !PLANTED(21)) {
@@ -407,8 +440,8 @@ static bool may_reclaim(const struct checkpoint *c)
 {
 	int phase = atomic_load(&c->phase);
 
-	return (phase == CHECKPOINT_IDLE || phase == CHECKPOINT_DONE) && c->drain->garbage > 0 &&
-	       c->state.drain_lsn <= c->state.checkpoint_lsn;
+	return (phase == CHECKPOINT_IDLE || phase == CHECKPOINT_DONE) &&
+	       c->state.drain_lsn <= c->state.checkpoint_lsn && drain_has_garbage(c->drain);
 }
 
 /* One bounded step; returns how long to rest after it. */
@@ -463,9 +496,12 @@ static void *run(void *arg)
 		} else if (may_reclaim(c)) {
 			uint32_t rest;
 
+			c->reclaiming = true;
 			(void)pthread_mutex_unlock(&c->lock);
 			rest = reclaim(c);
 			(void)pthread_mutex_lock(&c->lock);
+			c->reclaiming = false;
+			(void)pthread_cond_broadcast(&c->rested);
 			sleep_ms(c, rest, true);
 		} else {
 			(void)pthread_cond_wait(&c->wake, &c->lock);

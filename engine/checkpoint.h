@@ -75,6 +75,12 @@ void checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **chang
 /* A copy of the counters. Any thread. */
 void checkpoint_stats(struct checkpoint *c, struct checkpoint_stats *out);
 
+/* Garbage marks of this slot, and what they mark, stay in the store until the hold is let go; holds
+ * of one slot add up. Both wait for a removal that is under way, for one short transaction. Any
+ * thread but the checkpoint's and the executor. */
+void checkpoint_hold(struct checkpoint *c, uint16_t slot);
+void checkpoint_let_go(struct checkpoint *c, uint16_t slot);
+
 /* Waits for a running drain (unless it is stuck retrying: then gives it up), ends the thread. NULL
  * is fine. */
 void checkpoint_stop(struct checkpoint *c);

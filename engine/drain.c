@@ -301,18 +301,33 @@ void drain_abort(struct drain *d)
 	}
 }
 
+/* The first slot from which something may be removed; SLOTS: there is none. */
+static uint16_t garbage_slot(const struct drain *d)
+{
+	uint16_t slot = 0;
+
+	while (slot < SLOTS &&
+	       (d->stats[slot].garbage == 0 || (d->held[slot / 64] >> (slot % 64) & 1) != 0)) {
+		slot++;
+	}
+	return slot;
+}
+
+bool drain_has_garbage(const struct drain *d)
+{
+	return d->garbage > 0 && garbage_slot(d) < SLOTS;
+}
+
 /* The first mark of the first slot that has one. */
 static enum status find_mark(struct drain *d, struct store_reader *r, struct store_key *out)
 {
 	struct store_cursor *c = NULL;
 	struct slice key, value;
-	uint16_t slot = 0;
+	uint16_t slot = garbage_slot(d);
 	enum status st;
 
-	while (d->stats[slot].garbage == 0) {
-		if (++slot == SLOTS) {
-			return ST_NOT_FOUND;
-		}
+	if (slot == SLOTS) {
+		return ST_NOT_FOUND;
 	}
 	store_key_of_garbage(out, slot, 0);
 	st = store_reader_renew(r);

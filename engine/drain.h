@@ -17,6 +17,7 @@ struct drain {
 	uint64_t touched[SLOTS / 64]; /* slots changed in the open transaction */
 	uint64_t changed[SLOTS / 64]; /* slots changed since drain_take_changed */
 	uint64_t garbage;	      /* marks in the store, all slots */
+	uint64_t held[SLOTS / 64];    /* slots in which nothing is reclaimed */
 	uint64_t entries, bytes;      /* given to the open transaction */
 	/* The collection of the last element. */
 	uint64_t group_id;
@@ -37,9 +38,12 @@ MUST_CHECK enum status drain_entry(struct drain *d, const struct mt_entry *e);
 MUST_CHECK enum status drain_commit(struct drain *d);
 void drain_abort(struct drain *d); /* then load; fine when no transaction is open */
 
+/* Whether there is a mark in a slot that is not held. */
+bool drain_has_garbage(const struct drain *d);
+
 /* Removes at most max elements of a dead collection, or its mark when none are left, in a
- * transaction of its own. r is renewed and reset. *removed gets the number of elements.
- * ST_NOT_FOUND: nothing to do. */
+ * transaction of its own; held slots are passed over. r is renewed and reset. *removed gets the
+ * number of elements. ST_NOT_FOUND: nothing to do. */
 MUST_CHECK enum status drain_reclaim(struct drain *d, struct store_reader *r, uint32_t max,
 				     uint32_t *removed);
 

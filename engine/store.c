@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -59,6 +60,7 @@ enum status store_from_lmdb(int rc)
 	case MDB_MAP_RESIZED:
 	case MDB_BAD_VALSIZE:
 		return ST_LIMIT;
+	case MDB_KEYEXIST: /* of an append */
 	case MDB_BAD_TXN:
 	case EINVAL:
 		return ST_INVALID;
@@ -95,6 +97,13 @@ static int env_open(const char *path, uint64_t map_size, unsigned flags, MDB_env
 	}
 	*out = env;
 	return 0;
+}
+
+struct slice store_note_key(const char *name, char *dst)
+{
+	int n = snprintf(dst, STORE_NOTE_MAX, "note %s", name);
+
+	return slice_of(dst, n < STORE_NOTE_MAX ? (size_t)n : STORE_NOTE_MAX - 1);
 }
 
 int store_put_record(MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value)

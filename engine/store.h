@@ -4,9 +4,9 @@
  * "expires"
  * ([expire_at_ms u64 BE][store key of the key, cut when long] -> empty or the whole key), "slots"
  * ([slot u16 BE] -> keys, expires, bytes, garbage) and "node" (format version, checkpoint LSN,
- * drain mark, WAL history at the checkpoint, next collection id). LMDB pages have no checksum, so
- * each keyspace value ends with the low 32 bits of XXH3-64 over the value, mixed with that of the
- * key; it is checked at every read and never shown to callers.
+ * drain mark, WAL history at the checkpoint, next collection id; notes of a copy in the making).
+ * LMDB pages have no checksum, so each keyspace value ends with the low 32 bits of XXH3-64 over the
+ * value, mixed with that of the key; it is checked at every read and never shown to callers.
  *
  * Opened NOTLS and NORDAHEAD with default, fully synced commits; never NOSYNC, WRITEMAP or
  * MAPASYNC. The map is large, sparse and never resized while in use. */
@@ -94,6 +94,9 @@ store_reader_expiries(struct store_reader *r, uint64_t from_ms, struct slice fro
 		      void (*each)(void *arg, uint64_t expire_at_ms, struct slice key), void *arg);
 
 MUST_CHECK enum status store_reader_state(struct store_reader *r, struct store_state *out);
+/* What store_txn_note has put; borrows as store_get. ST_NOT_FOUND, ST_CORRUPT, ST_IO. */
+MUST_CHECK enum status store_reader_note(struct store_reader *r, const char *name,
+					 struct slice *out);
 /* Fills stats[SLOTS]. */
 MUST_CHECK enum status store_reader_slots(struct store_reader *r, struct slot_stat *stats);
 
@@ -116,6 +119,9 @@ MUST_CHECK enum status store_txn_begin(struct store *s, struct store_txn **out);
 MUST_CHECK enum status store_txn_get(struct store_txn *t, struct slice key, struct slice *out);
 /* ST_MAP_FULL, ST_NO_SPACE, ST_IO: the transaction must be aborted. */
 MUST_CHECK enum status store_txn_put(struct store_txn *t, struct slice key, struct slice value);
+/* Puts a key that is greater than every key there is: cheaper, and pages become full. ST_INVALID:
+ * it is not. Others as store_txn_put. */
+MUST_CHECK enum status store_txn_append(struct store_txn *t, struct slice key, struct slice value);
 MUST_CHECK enum status store_txn_del(struct store_txn *t,
 				     struct slice key); /* ST_OK when it was not there */
 MUST_CHECK enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_ms,
@@ -123,6 +129,9 @@ MUST_CHECK enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_
 MUST_CHECK enum status store_txn_slot(struct store_txn *t, uint16_t slot,
 				      const struct slot_stat *stat);
 MUST_CHECK enum status store_txn_state(struct store_txn *t, const struct store_state *state);
+/* Keeps a short text beside the state, under a name of its own; an empty value removes it. Errors
+ * as store_txn_put. */
+MUST_CHECK enum status store_txn_note(struct store_txn *t, const char *name, struct slice value);
 /* Removes at most max entries whose key starts with prefix; *removed and *bytes say what went (done
  * when *removed < max). */
 MUST_CHECK enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint32_t max,

@@ -7,6 +7,7 @@
  *   node  "format" -> [version u32]
  *   node  "state"  -> [checkpoint_lsn][previous_checkpoint_lsn][drain_lsn][next_id][shard_id] u64,
  *                     [count u32], count times [timeline id][epoch][first_lsn] u64
+ *   node  "note " and a name -> what its user put there (engine/snapshot_writer_impl.h)
  *   slots [slot u16 BE] -> [keys][expires][bytes][garbage] u64
  *   expires [expire_at_ms u64 BE][store key] -> empty; a store key over 502 bytes is cut to 487 and
  *           followed by the canonical XXH3-128 of the whole (511 bytes in all), and the value is

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 /* A neighbour or an old value longer than this is not read just to compare its checksum. */
-enum { STORE_CHECK_LEN_MAX = 4096 };
+enum { STORE_CHECK_LEN_MAX = 4096, STORE_NOTE_MAX = 64 };
 
 struct store_txn {
 	struct store *store;
@@ -70,6 +70,9 @@ static inline struct slice from_val(MDB_val v)
 {
 	return slice_of(v.mv_data, v.mv_size);
 }
+
+/* The key of a note in the "node" table, in dst of STORE_NOTE_MAX bytes; cut when too long. */
+struct slice store_note_key(const char *name, char *dst);
 
 /* The status of an LMDB return code. */
 enum status store_from_lmdb(int rc);

@@ -277,6 +277,13 @@ enum status store_reader_state(struct store_reader *r, struct store_state *out)
 	return store_get_state(r->store, r->txn, out);
 }
 
+enum status store_reader_note(struct store_reader *r, const char *name, struct slice *out)
+{
+	char key[STORE_NOTE_MAX];
+
+	return store_get_record(r->txn, r->store->node, store_note_key(name, key), out);
+}
+
 static enum status read_slot(MDB_val k, MDB_val v, struct slot_stat *stats)
 {
 	struct slice key = from_val(k), value;

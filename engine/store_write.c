@@ -108,25 +108,18 @@ enum status store_txn_get(struct store_txn *t, struct slice key, struct slice *o
 	return store_sum_check(key, from_val(t->old), out);
 }
 
-enum status store_txn_put(struct store_txn *t, struct slice key, struct slice value)
+/* Puts where the cursor will find its place, and counts what that costs. before: bytes of the value
+ * that is replaced; is_new: there is none. */
+static enum status put(struct store_txn *t, struct slice key, struct slice value, unsigned flags,
+		       bool is_new, size_t before)
 {
 	MDB_val k = to_val(key);
 	MDB_val v = {.mv_size = value.len + STORE_SUM_LEN};
 	size_t page = t->store->page_size;
-	size_t before = 0;
-	int rc = seek(t, key);
+	int rc;
 
-	if (rc != 0) {
-		return store_from_lmdb(rc);
-	}
-	if (t->clean) {
-		count_leaf(t, t->old.mv_data);
-	}
-	if (t->found) {
-		before = t->old.mv_size;
-	}
 	t->key_len = 0;
-	rc = mdb_cursor_put(t->keys, &k, &v, MDB_RESERVE);
+	rc = mdb_cursor_put(t->keys, &k, &v, MDB_RESERVE | flags);
 	if (rc != 0) {
 		return store_from_lmdb(rc);
 	}
@@ -136,12 +129,30 @@ enum status store_txn_put(struct store_txn *t, struct slice key, struct slice va
 	bytes_put_u32le((uint8_t *)v.mv_data + value.len, store_sum(key, value));
 	if (v.mv_size > page / 2) {
 		t->count.big += (v.mv_size / page + 1) * page;
-	} else if (!t->found) {
+	} else if (is_new) {
 		t->count.inserted += key.len + v.mv_size + NODE_OVERHEAD;
 	} else if (v.mv_size > before) {
 		t->count.inserted += v.mv_size - before;
 	}
 	return ST_OK;
+}
+
+enum status store_txn_put(struct store_txn *t, struct slice key, struct slice value)
+{
+	int rc = seek(t, key);
+
+	if (rc != 0) {
+		return store_from_lmdb(rc);
+	}
+	if (t->clean) {
+		count_leaf(t, t->old.mv_data);
+	}
+	return put(t, key, value, 0, !t->found, t->found ? t->old.mv_size : 0);
+}
+
+enum status store_txn_append(struct store_txn *t, struct slice key, struct slice value)
+{
+	return put(t, key, value, MDB_APPEND, true, 0);
 }
 
 enum status store_txn_del(struct store_txn *t, struct slice key)
@@ -201,6 +212,20 @@ enum status store_txn_state(struct store_txn *t, const struct store_state *state
 {
 	INVARIANT(state->history.count <= WAL_HISTORY_MAX);
 	return store_from_lmdb(store_put_state(t->txn, t->store->node, state));
+}
+
+enum status store_txn_note(struct store_txn *t, const char *name, struct slice value)
+{
+	char raw[STORE_NOTE_MAX];
+	struct slice key = store_note_key(name, raw);
+	MDB_val k = to_val(key);
+	int rc;
+
+	if (value.len > 0) {
+		return store_from_lmdb(store_put_record(t->txn, t->store->node, key, value));
+	}
+	rc = mdb_del(t->txn, t->store->node, &k, NULL);
+	return rc == MDB_NOTFOUND ? ST_OK : store_from_lmdb(rc);
 }
 
 enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint32_t max,

@@ -2,6 +2,7 @@
  * it: the next start finds exactly one dataset, whole: the old one before the copy was marked as
  * complete, the new one from then on. */
 #include "engine/dataset.h"
+#include "tests/support/check.h"
 #include "tests/support/disk_shim.h"
 #include "tests/support/small_node.h"
 #include "tests/support/stopping_io.h"
@@ -19,14 +20,6 @@
 enum { OLD_STEPS = 90, NEW_STEPS = 60, SHUFFLES = 6, BEGUN = 1, ENDED = 2 };
 
 static char base[64];
-
-#define CHECK(cond, ...)                                                                           \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			print_error(__VA_ARGS__);                                                  \
-			fail();                                                                    \
-		}                                                                                  \
-	} while (0)
 
 /* What the two datasets hold. */
 struct truth {

@@ -144,3 +144,69 @@ uint64_t temp_store_verify(struct store *s)
 	free(stored);
 	return entries;
 }
+
+enum { OWNERS_MAX = 4096 };
+
+/* The collections that something of the slot under way names. */
+struct owners {
+	uint16_t slot;
+	size_t count;
+	uint64_t ids[OWNERS_MAX];
+};
+
+static void add_owner(struct owners *o, struct slice key, struct slice stored)
+{
+	struct slice name, value;
+	struct meta m;
+
+	assert_true(o->count < OWNERS_MAX);
+	if (store_key_space(key) == KEYSPACE_GARBAGE) {
+		o->ids[o->count++] = store_key_id(key);
+		return;
+	}
+	assert_int_equal(stored_split(key, stored, &name, &value), ST_OK);
+	assert_int_equal(meta_decode(value, &m), ST_OK);
+	if (m.form == FORM_LARGE) {
+		o->ids[o->count++] = m.id;
+	}
+}
+
+static bool owned(const struct owners *o, uint64_t id)
+{
+	for (size_t i = 0; i < o->count; i++) {
+		if (o->ids[i] == id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+uint64_t temp_store_orphans(struct store *s)
+{
+	struct owners *o = calloc(1, sizeof *o);
+	struct store_reader *r;
+	struct store_cursor *c;
+	struct slice key, value;
+	uint64_t orphans = 0;
+	enum status st;
+
+	assert_int_equal(store_reader_open(s, &r), ST_OK);
+	assert_int_equal(store_cursor_open(r, &c), ST_OK);
+	st = store_cursor_seek(c, slice_of(NULL, 0), &key, &value);
+	for (; st == ST_OK; st = store_cursor_next(c, &key, &value)) {
+		if (store_key_slot(key) != o->slot) {
+			o->slot = store_key_slot(key);
+			o->count = 0;
+		}
+		if (store_key_space(key) == KEYSPACE_ELEM) {
+			orphans += !owned(o, store_key_id(key));
+		} else {
+			add_owner(o, key, value);
+		}
+	}
+	assert_int_equal(st, ST_NOT_FOUND);
+	store_cursor_close(c);
+	store_reader_close(r);
+	free(o);
+	return orphans;
+}

@@ -25,4 +25,8 @@ void temp_store_destroy(struct temp_store *t);
  * that they are as stored. Returns the number of entries. */
 uint64_t temp_store_verify(struct store *s);
 
+/* Elements of collections that neither a key record nor a garbage mark of their slot names, as of
+ * the newest commit. */
+uint64_t temp_store_orphans(struct store *s);
+
 #endif

@@ -547,12 +547,57 @@ static void a_half_drained_store_keeps_its_marks(void **state)
 	(void)usleep(100000);
 	checkpoint_stats(f->checkpoint, &stats);
 	assert_int_equal(stats.reclaimed, 0);
+	/* A first part of what is replayed does not reach the drain mark. */
+	put_string(f, "a", "1", 0, 0);
+	(void)drain(f);
+	assert_int_equal(state_now(f->temp.store).checkpoint_lsn, f->lsn);
+	assert_int_equal(state_now(f->temp.store).drain_lsn, s.drain_lsn);
+	(void)usleep(50000);
+	checkpoint_stats(f->checkpoint, &stats);
+	assert_int_equal(stats.reclaimed, 0);
 	/* The replayed table names the element again: it is dead, and stays out. */
 	put_field(f, "h", 1, "f99", "late");
+	del_key(f, "a", 0);
 	f->lsn += 5;
 	(void)drain(f);
 	wait_reclaimed(f);
 	assert_int_equal(temp_store_verify(f->temp.store), 1);
+}
+
+static void in_a_held_slot_nothing_is_reclaimed_until_all_holds_are_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct checkpoint_stats stats;
+	uint16_t slot = keyslot(slice_str("h"));
+
+	start(f, 64 << 20, 10);
+	checkpoint_hold(f->checkpoint, slot);
+	checkpoint_hold(f->checkpoint, slot);
+	fill_hash(f, "h", 1, 30);
+	fill_hash(f, "other", 2, 30);
+	(void)drain(f);
+	del_key(f, "h", 0);
+	drop(f, "h", 1);
+	del_key(f, "other", 0);
+	drop(f, "other", 2);
+	(void)drain(f);
+	for (int i = 0; i < 2; i++) {
+		for (int n = 0; n < 300; n++) {
+			checkpoint_stats(f->checkpoint, &stats);
+			if (stats.reclaim_pending == 1) {
+				break;
+			}
+			(void)usleep(1000);
+		}
+		(void)usleep(50000);
+		checkpoint_stats(f->checkpoint, &stats);
+		assert_int_equal(stats.reclaim_pending, 1);
+		assert_int_equal(stats.reclaimed, 30);
+		assert_int_equal(temp_store_verify(f->temp.store), 31); /* a mark, 30 elements */
+		checkpoint_let_go(f->checkpoint, slot);
+	}
+	wait_reclaimed(f);
+	assert_int_equal(temp_store_verify(f->temp.store), 0);
 }
 
 static void a_job_does_not_wait_for_reclaiming(void **state)
@@ -784,6 +829,7 @@ int main(void)
 	    T(elements_of_a_collection_dropped_in_the_same_table_are_not_written),
 	    T(marks_are_found_again_after_a_restart),
 	    T(a_half_drained_store_keeps_its_marks),
+	    T(in_a_held_slot_nothing_is_reclaimed_until_all_holds_are_gone),
 	    T(a_job_does_not_wait_for_reclaiming),
 	    T(a_failed_log_fails_the_drain_and_nothing_is_committed),
 	    T(want_of_room_is_waited_out),
