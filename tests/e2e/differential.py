@@ -108,31 +108,39 @@ class Side:
             pass  # what is left to read says so
 
     def scan(self, step):
-        """The whole iteration as one reply: the distinct elements, and that it ended."""
+        """The whole iteration as one reply: the distinct elements, and that it ended. With the
+        comparison "churn" other keys come and go between the pages, and do not count."""
         args = [text(a).encode("latin-1") if isinstance(a, str) else a for a in step.args]
         place = 1 if text(args[0]).upper() == "SCAN" else 2
-        cursor, found = b"0", set()
-        client = self.at(step.conn)
-        for _ in range(100000):
-            args[place] = cursor
-            client.send(encode(args))
-            reply, raw = client.read()
+        args[place], found = b"0", set()
+        for page in range(100000):
+            reply, raw = self.ask(step.conn, args)
             if reply[0] != "*" or len(reply[1]) != 2:
                 return reply, raw
-            cursor = reply[1][0][1]
-            items = [repr(v) for v in reply[1][1][1]]
+            args[place] = reply[1][0][1]
+            items = [v[1] for v in reply[1][1][1]]
             if place == 2:
                 items = list(zip(items[::2], items[1::2]))
             found.update(items)
-            if cursor == b"0":
-                return ("*", sorted(("$", repr(i).encode()) for i in found)), \
-                    repr(sorted(found, key=repr)).encode()
-        return ("-", b"the iteration does not end"), b"endless"
+            if args[place] == b"0":
+                break
+            if step.compare == "churn":
+                self.ask(step.conn, ["SET", "churn%d" % page, "v"])
+                self.ask(step.conn, ["DEL", "churn%d" % (page - 3)])
+        else:
+            return ("-", b"the iteration does not end"), b"endless"
+        if step.compare == "churn":
+            self.ask(step.conn, ["DEL"] + ["churn%d" % i for i in range(page + 1)])
+            found = [i for i in found if not i.startswith(b"churn")]
+        return ("*", [("$", repr(i).encode()) for i in sorted(found)]), repr(sorted(found)).encode()
+
+    def ask(self, conn, args):
+        self.send(conn, encode(args))
+        return self.read(conn)
 
     def counted(self, step):
         """The counters that do not depend on time, as one reply."""
-        self.send(step.conn, encode(["INFO", "everything"]))
-        lines = self.read(step.conn)[0][1].decode().splitlines()
+        lines = self.ask(step.conn, ["INFO", "everything"])[0][1].decode().splitlines()
         found = sorted(":".join(filter(None, m.groups())) for m in map(COUNTED.fullmatch, lines)
                        if m and m.group(1) != "cmdstat_info")
         return ("counted", found), "\n".join(found).encode()

@@ -41,6 +41,8 @@ static void what_cannot_run_is_refused_with_redis_words(void **state)
 	    {"get", "-ERR wrong number of arguments for 'get' command\r\n"},
 	    {"GET a b", "-ERR wrong number of arguments for 'get' command\r\n"},
 	    {"client", "-ERR wrong number of arguments for 'client' command\r\n"},
+	    {"EXEC x", "-EXECABORT Transaction discarded because of: wrong number of arguments for "
+		       "'exec' command\r\n"},
 	    {"CLIENT FOO", "-ERR unknown subcommand 'FOO'. Try CLIENT HELP.\r\n"},
 	    {"client setname", "-ERR wrong number of arguments for 'client|setname' command\r\n"},
 	    {"DEBUG SLEEP 0",
@@ -246,6 +248,16 @@ static void watch_breaks_on_changes_of_its_keys_alone(void **state)
 	    {"PING", "DEL k", 0, true},
 	    {"HSET k a 1", "HSET k a 2", 0, false},
 	    {"RPUSH k a", "LSET k 0 b", 0, false},
+	    {"PING", "SET k 1 PXAT 1", 0, false},
+	    {"SET k ab", "SETBIT k 1 1", 0, true},
+	    {"SET k ab", "SETBIT k 0 1", 0, false},
+	    {"SET k ab", "BITFIELD k SET u8 0 97", 0, true},
+	    {"SET k ab", "BITFIELD k INCRBY i8 0 0", 0, true},
+	    {"SET k ab", "BITFIELD k SET u8 0 98", 0, false},
+	    {"SET k ab", "BITFIELD k SET u8 16 0", 0, false},
+	    {"SET k 1 PXAT 1800000000000", "GETEX k PXAT 1800000000000", 0, false},
+	    {"SET k 1", "GETEX k PERSIST", 0, true},
+	    {"SET k 1", "GETEX k", 0, true},
 	    {"SET k 1 PX 100", NULL, 50, true},
 	    {"SET k 1 PX 100", NULL, 200, false},
 	};
@@ -292,10 +304,32 @@ static void unwatch_discard_and_exec_forget_the_watches(void **state)
 static void replies_are_left_out_when_the_client_says_so(void **state)
 {
 	static const struct box_case cases[] = {
-	    {"CLIENT REPLY SKIP", ""}, {"PING", ""},   {"PING", "+PONG\r\n"},
-	    {"CLIENT REPLY OFF", ""},  {"PING", ""},   {"SET a 1", ""},
-	    {"CLIENT REPLY SKIP", ""}, {"NOSUCH", ""}, {"CLIENT REPLY ON", "+OK\r\n"},
+	    {"CLIENT REPLY SKIP", ""},
+	    {"PING", ""},
+	    {"PING", "+PONG\r\n"},
+	    {"CLIENT REPLY OFF", ""},
+	    {"PING", ""},
+	    {"SET a 1", ""},
+	    {"CLIENT REPLY SKIP", ""},
+	    {"NOSUCH", ""},
+	    {"CLIENT REPLY ON", "+OK\r\n"},
 	    {"GET a", "$1\r\n1\r\n"},
+	    /* Within a transaction they stop and go on where they are told to. */
+	    {"MULTI", "+OK\r\n"},
+	    {"GET a", "+QUEUED\r\n"},
+	    {"CLIENT REPLY OFF", "+QUEUED\r\n"},
+	    {"INCR a", "+QUEUED\r\n"},
+	    {"EXEC", "*3\r\n$1\r\n1\r\n"},
+	    {"MULTI", ""},
+	    {"INCR a", ""},
+	    {"CLIENT REPLY ON", ""},
+	    {"GET a", ""},
+	    {"EXEC", "+OK\r\n$1\r\n3\r\n"},
+	    {"CLIENT REPLY OFF", ""},
+	    {"RESET", "+RESET\r\n"},
+	    {"CLIENT REPLY SKIP", ""},
+	    {"RESET", ""},
+	    {"PING", "+PONG\r\n"},
 	};
 
 	CHECK(*state, cases);

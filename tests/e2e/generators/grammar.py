@@ -173,7 +173,8 @@ def command(rng):
 def steps(rng):
     while True:
         args = command(rng)
-        if rng.random() < 0.2 and len(args) > 1:
+        # COMMAND alone answers with every command of the server.
+        if rng.random() < 0.2 and len(args) > 1 and args[0].upper() != "COMMAND":
             args = rng.choice(SPOIL)(rng, args)
         name = str(args[0]).upper()
         # Pages of a walk differ; only what is refused is the same.

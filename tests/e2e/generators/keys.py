@@ -13,10 +13,14 @@ def make(rng, key):
         lambda: ["HSET", key] + [x for i in range(rng.choice([3, 200]))
                                  for x in ("field%d" % i, "v" * rng.choice([1, 30, 70]))],
         lambda: ["RPUSH", key] + ["element-%d" % i for i in range(rng.choice([3, 300]))],
+        lambda: ["MSET"] + [x for i in range(rng.choice([5, 150]))
+                            for x in ("{same}%d" % i, "v")] if rng.random() < 0.2 else ["PING"],
     ])()
 
 
 def pattern(rng):
+    if rng.random() < 0.2:
+        return "".join(rng.choice("kt12*?[]^-\\{}") for _ in range(rng.randrange(8)))
     return rng.choice(["*", "k*", "k?", "k[0-3]", "k[^0-3]", "k[a-", "\\k1", "{t}*", "", "*space*",
                        "k1", "k\\", "[", "?", "**", "k[3-1]", "[k]?", "k[\\1]", "none*"])
 
@@ -62,7 +66,7 @@ def scan(rng):
         args += ["COUNT", rng.choice([1, 2, 10, 1000])]
     if rng.random() < 0.3:
         args += ["TYPE", rng.choice(["string", "hash", "list", "zset", "nosuch", "STRING"])]
-    return Step(args, kind="scan")
+    return Step(args, "churn" if rng.random() < 0.3 else None, kind="scan")
 
 
 def wrong(rng, key):

@@ -5,6 +5,7 @@
 #   unordered  as a multiset of elements           pairs  as a multiset of (field, value)
 #   near       integers may differ a little (TTLs) kind   only the type has to agree
 #   ignore     not at all
+#   churn      exactly, but a walk's elements that came or went during it
 COMPARE = {
     "KEYS": "unordered", "HKEYS": "unordered", "HVALS": "unordered", "HGETALL": "pairs",
     "CONFIG GET": "pairs",
@@ -13,7 +14,7 @@ COMPARE = {
     "LASTSAVE": "kind", "CLIENT ID": "kind", "CLIENT LIST": "kind", "CLIENT INFO": "kind",
     "OBJECT IDLETIME": "near", "OBJECT FREQ": "kind", "MEMORY USAGE": "kind",
     "MEMORY STATS": "kind", "MEMORY DOCTOR": "kind", "COMMAND COUNT": "kind",
-    "SLOWLOG GET": "kind", "SLOWLOG LEN": "kind", "HELLO": "hello",
+    "LATENCY LATEST": "kind", "SLOWLOG GET": "kind", "SLOWLOG LEN": "kind", "HELLO": "hello",
 }
 
 
@@ -110,7 +111,7 @@ def same(how, a, b):
         return True
     if how == "shape":
         return shape(reply_a) == shape(reply_b)
-    if how == "exact" or reply_a[0] != reply_b[0]:
+    if how in ("exact", "churn") or reply_a[0] != reply_b[0]:
         return False
     if how == "kind" or how == "hello":
         return reply_a[0] != "-" and (reply_a[1] is None) == (reply_b[1] is None)
@@ -124,6 +125,14 @@ class pick:
 
     KEYS = ["k%d" % i for i in range(8)] + ["{t}a", "{t}b", "{t}c", "", "key with space",
                                             "long" * 200]
+
+    # Floats on the edge of being one.
+    FLOATS = ["-0", "-0.0", "+1", "1e0", "0x10", "0x1p3", "-0x1.8p1", "infinity", "-INF", "NaN",
+              "nan(1)", "1.7976931348623157e308", "1e4932", "1.18973149535723176502e+4932",
+              "1.19e4932", "3.6e-4951", "1e-4932", "1e-17", "1e-18", "0.1", "1e21", "1" * 30,
+              "123456789012345678901234567890", "\t1", "1\n", "1\x00", ".", "-", "e", "1e", "1e+",
+              "5.e1", "--1", "1,5", "1_0", "1f", "9223372036854775808", "0." + "1" * 400,
+              "9" * 5000, "1" * 5119, "1" * 5120, "00012"]
 
     @staticmethod
     def key(rng):
@@ -156,7 +165,8 @@ class pick:
     def number(rng):
         """Text that may or may not be a float."""
         return rng.choice(["1.5", "-2.25", "0", "1e3", "3.0e-5", "5.0", "1e400", "inf", "-inf",
-                           "nan", "abc", "", "1.5 ", ".5", "5.", "1e5000", "%d.%d" % (
+                           "nan", "abc", "", "1.5 ", ".5", "5.", "1e5000", rng.choice(pick.FLOATS),
+                           "%d.%d" % (
                                rng.randrange(-50, 50), rng.randrange(1000))])
 
     @staticmethod
