@@ -49,6 +49,29 @@ void command_box_close(struct command_box *b)
 	buf_deinit(&b->out);
 }
 
+int command_box_setup(void **state)
+{
+	struct command_box *b = calloc(1, sizeof *b);
+
+	assert_non_null(b);
+	command_box_open(b, 5);
+	*state = b;
+	return 0;
+}
+
+int command_box_teardown(void **state)
+{
+	command_box_close(*state);
+	free(*state);
+	return 0;
+}
+
+void command_box_restart(struct command_box *b)
+{
+	engine_box_restart(&b->engine);
+	dispatch_set_engine(b->dispatch, b->engine.e);
+}
+
 struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc)
 {
 	b->out.len = 0;
@@ -85,6 +108,26 @@ void command_box_check(struct command_box *b, const struct box_case *cases, size
 			fail();
 		}
 	}
+}
+
+void command_box_expect(struct command_box *b, const char *line, const char *reply)
+{
+	const struct box_case one = {line, reply};
+
+	command_box_check(b, &one, 1);
+}
+
+void command_box_expect_error(struct command_box *b, const char *line, const char *code)
+{
+	struct slice reply = command_box_line(b, line);
+	size_t len = strlen(code);
+
+	if (reply.len < len + 2 || reply.data[0] != '-' || memcmp(reply.data + 1, code, len) != 0) {
+		print_error("%s\n  wanted -%s  got    %.*s", line, code, (int)reply.len,
+			    (const char *)reply.data);
+		fail();
+	}
+	assert_ptr_equal(memchr(reply.data, '\n', reply.len), reply.data + reply.len - 1);
 }
 
 void command_box_walk_memory(struct command_box *b, const char *line, const char *look)

@@ -21,9 +21,21 @@ struct box_case {
 	const char *line, *reply;
 };
 
+#define COMMAND_BOX_CHECK(b, cases)                                                                \
+	command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
+
+#define COMMAND_BOX_TEST(f)                                                                        \
+	cmocka_unit_test_setup_teardown(f, command_box_setup, command_box_teardown)
+
+#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
+
 /* Opens; asserts on failure. The session speaks RESP2. */
 void command_box_open(struct command_box *b, uint64_t seed);
 void command_box_close(struct command_box *b);
+
+/* The same as fixture of a test: a box on the heap in *state. */
+int command_box_setup(void **state);
+int command_box_teardown(void **state);
 
 /* Runs a command and returns its reply, valid until the next one. */
 struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc);
@@ -31,6 +43,15 @@ struct slice command_box_line(struct command_box *b, const char *line);
 
 /* Runs the cases in order and asserts each reply; says which one failed. */
 void command_box_check(struct command_box *b, const struct box_case *cases, size_t count);
+
+/* Runs one command and asserts its reply. */
+void command_box_expect(struct command_box *b, const char *line, const char *reply);
+
+/* Asserts that the reply to line is an error that begins with -code, and nothing besides. */
+void command_box_expect_error(struct command_box *b, const char *line, const char *code);
+
+/* Closes the engine and opens it again on what it left. */
+void command_box_restart(struct command_box *b);
 
 /* Asserts that every way an allocation may fail while line runs leads to an -OOM or -ERR reply
  * that leaves the reply to look as it was before, until it succeeds. */

@@ -9,24 +9,6 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
-
 static void single_bits_and_ranges_answer_as_redis(void **state)
 {
 	static const struct box_case cases[] = {
@@ -91,7 +73,7 @@ static void single_bits_and_ranges_answer_as_redis(void **state)
 	    {"BITPOS e 0 0 -1", ":-1\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void combining_answers_as_redis(void **state)
@@ -122,7 +104,7 @@ static void combining_answers_as_redis(void **state)
 	    {"EXISTS list", ":0\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void fields_answer_as_redis(void **state)
@@ -172,7 +154,7 @@ static void fields_answer_as_redis(void **state)
 	     "*3\r\n:-562949953421312\r\n:-2\r\n:9223372036854775806\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void arguments_are_checked_before_the_key_is_looked_up(void **state)
@@ -185,7 +167,7 @@ static void arguments_are_checked_before_the_key_is_looked_up(void **state)
 	    {"BITPOS nothing 0 0 1 BITS", "-ERR syntax error\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void fields_of_long_strings_reach_over_the_border_of_chunks(void **state)
@@ -203,7 +185,7 @@ static void fields_of_long_strings_reach_over_the_border_of_chunks(void **state)
 	    {"BITPOS k 0 130530 -1 BIT", ":130594\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void failing_memory_leaves_the_value_as_it_was(void **state)
@@ -218,16 +200,12 @@ static void failing_memory_leaves_the_value_as_it_was(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(single_bits_and_ranges_answer_as_redis, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(combining_answers_as_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(fields_answer_as_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(arguments_are_checked_before_the_key_is_looked_up,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(fields_of_long_strings_reach_over_the_border_of_chunks,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(failing_memory_leaves_the_value_as_it_was, setup,
-					    teardown),
+	    COMMAND_BOX_TEST(single_bits_and_ranges_answer_as_redis),
+	    COMMAND_BOX_TEST(combining_answers_as_redis),
+	    COMMAND_BOX_TEST(fields_answer_as_redis),
+	    COMMAND_BOX_TEST(arguments_are_checked_before_the_key_is_looked_up),
+	    COMMAND_BOX_TEST(fields_of_long_strings_reach_over_the_border_of_chunks),
+	    COMMAND_BOX_TEST(failing_memory_leaves_the_value_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

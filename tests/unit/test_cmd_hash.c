@@ -9,25 +9,6 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-#define WRONG_TYPE	"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
-
 static const struct box_case replies[] = {
     {"HSET h a 1 b 2", ":2\r\n"},
     {"HSET h a 3 c 4 c 5", ":1\r\n"},
@@ -177,7 +158,7 @@ static const struct box_case resp3[] = {
 
 static void replies_are_those_of_redis(void **state)
 {
-	CHECK(*state, replies);
+	COMMAND_BOX_CHECK(*state, replies);
 }
 
 static void maps_and_nulls_have_their_types_in_resp3(void **state)
@@ -185,14 +166,7 @@ static void maps_and_nulls_have_their_types_in_resp3(void **state)
 	struct command_box *b = *state;
 
 	b->session.proto = 3;
-	CHECK(b, resp3);
-}
-
-static void expect(struct command_box *b, const char *line, const char *reply)
-{
-	const struct box_case one = {line, reply};
-
-	command_box_check(b, &one, 1);
+	COMMAND_BOX_CHECK(b, resp3);
 }
 
 /* Fields f<from> ... f<to - 1>, each with its name as its value, on the key h. */
@@ -202,7 +176,7 @@ static void fill(struct command_box *b, int from, int to)
 
 	for (int i = from; i < to; i++) {
 		(void)snprintf(line, sizeof line, "HSET h f%d f%d", i, i);
-		expect(b, line, ":1\r\n");
+		command_box_expect(b, line, ":1\r\n");
 	}
 }
 
@@ -226,16 +200,15 @@ static void many_fields_answer_like_few(void **state)
 	struct slice reply;
 
 	fill(b, 0, 300);
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
 	engine_box_checkpoint(&b->engine);
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
 	reply = command_box_line(b, "HGETALL h");
 	assert_true(slice_has_prefix(reply, slice_str("*600\r\n")));
 	reply = command_box_line(b, "HKEYS h");
 	assert_true(slice_has_prefix(reply, slice_str("*300\r\n")));
-	engine_box_restart(&b->engine);
-	dispatch_set_engine(b->dispatch, b->engine.e);
-	CHECK(b, cases);
+	command_box_restart(b);
+	COMMAND_BOX_CHECK(b, cases);
 }
 
 static void a_hash_that_shrinks_goes_with_its_last_field(void **state)
@@ -247,13 +220,13 @@ static void a_hash_that_shrinks_goes_with_its_last_field(void **state)
 	engine_box_checkpoint(&b->engine);
 	for (int i = 299; i >= 2; i--) {
 		(void)snprintf(line, sizeof line, "HDEL h f%d", i);
-		expect(b, line, ":1\r\n");
+		command_box_expect(b, line, ":1\r\n");
 	}
-	expect(b, "HLEN h", ":2\r\n");
-	expect(b, "HGET h f1", "$2\r\nf1\r\n");
-	expect(b, "HDEL h f0 f1 f2", ":2\r\n");
-	expect(b, "EXISTS h", ":0\r\n");
-	expect(b, "DBSIZE", ":0\r\n");
+	command_box_expect(b, "HLEN h", ":2\r\n");
+	command_box_expect(b, "HGET h f1", "$2\r\nf1\r\n");
+	command_box_expect(b, "HDEL h f0 f1 f2", ":2\r\n");
+	command_box_expect(b, "EXISTS h", ":0\r\n");
+	command_box_expect(b, "DBSIZE", ":0\r\n");
 }
 
 static void a_lost_field_gives_an_error_and_no_part_of_the_reply(void **state)
@@ -270,10 +243,7 @@ static void a_lost_field_gives_an_error_and_no_part_of_the_reply(void **state)
 	assert_int_equal(ks_field_del(b->engine.e, key.slot, m.id, slice_str("f7")), ST_OK);
 	engine_box_commit(&b->engine);
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-		struct slice reply = command_box_line(b, lines[i]);
-
-		assert_true(slice_has_prefix(reply, slice_str("-CORRUPT ")));
-		assert_ptr_equal(memchr(reply.data, '\n', reply.len), reply.data + reply.len - 1);
+		command_box_expect_error(b, lines[i], "CORRUPT");
 	}
 }
 
@@ -281,7 +251,7 @@ static void failing_memory_leaves_the_hash_as_it_was(void **state)
 {
 	struct command_box *b = *state;
 
-	expect(b, "HSET h n 5", ":1\r\n");
+	command_box_expect(b, "HSET h n 5", ":1\r\n");
 	command_box_walk_memory(b, "HSET h f1 v1 f2 v2", "HGETALL h");
 	command_box_walk_memory(b, "HINCRBY h n 2", "HGETALL h");
 	command_box_walk_memory(b, "HINCRBYFLOAT h n 0.5", "HGETALL h");
@@ -295,16 +265,12 @@ static void failing_memory_leaves_the_hash_as_it_was(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(replies_are_those_of_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(maps_and_nulls_have_their_types_in_resp3, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(many_fields_answer_like_few, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_hash_that_shrinks_goes_with_its_last_field, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(a_lost_field_gives_an_error_and_no_part_of_the_reply,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(failing_memory_leaves_the_hash_as_it_was, setup,
-					    teardown),
+	    COMMAND_BOX_TEST(replies_are_those_of_redis),
+	    COMMAND_BOX_TEST(maps_and_nulls_have_their_types_in_resp3),
+	    COMMAND_BOX_TEST(many_fields_answer_like_few),
+	    COMMAND_BOX_TEST(a_hash_that_shrinks_goes_with_its_last_field),
+	    COMMAND_BOX_TEST(a_lost_field_gives_an_error_and_no_part_of_the_reply),
+	    COMMAND_BOX_TEST(failing_memory_leaves_the_hash_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

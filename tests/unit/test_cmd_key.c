@@ -12,25 +12,7 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-
 enum { BIG = 3000, SCAN_KEYS = 2000 };
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
 
 static void deleting_and_asking_answer_as_redis(void **state)
 {
@@ -57,7 +39,7 @@ static void deleting_and_asking_answer_as_redis(void **state)
 	    {"OBJECT FREQ nokey", "$-1\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void expiry_follows_its_options(void **state)
@@ -102,9 +84,9 @@ static void expiry_follows_its_options(void **state)
 	    {"DBSIZE", ":0\r\n"},
 	};
 
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
 	b->engine.now_ms += 50;
-	CHECK(b, later);
+	COMMAND_BOX_CHECK(b, later);
 }
 
 /* Fills key with a value of BIG elements or so. */
@@ -209,7 +191,7 @@ static void renaming_and_copying_answer_as_redis(void **state)
 	    {"COPY b x FOO", "-ERR syntax error\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void rename_with_failing_memory_changes_nothing(void **state)
@@ -339,7 +321,7 @@ static void scans_refuse_bad_arguments(void **state)
 	    {"KEYS b*", "*0\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void waiting_for_the_log_answers_how_far_it_is(void **state)
@@ -354,13 +336,13 @@ static void waiting_for_the_log_answers_how_far_it_is(void **state)
 	    {"WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) COMMAND_BOX_TEST(name)
 	    TEST(deleting_and_asking_answer_as_redis),
 	    TEST(expiry_follows_its_options),
 	    TEST(large_values_move_and_copy_whole),

@@ -11,25 +11,6 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-#define WRONG_TYPE	"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
-
 static const struct box_case replies[] = {
     {"RPUSH l a b c", ":3\r\n"},
     {"LPUSH l z y", ":5\r\n"},
@@ -146,14 +127,7 @@ static const struct box_case replies[] = {
 
 static void replies_are_those_of_redis(void **state)
 {
-	CHECK(*state, replies);
-}
-
-static void expect(struct command_box *b, const char *line, const char *reply)
-{
-	const struct box_case one = {line, reply};
-
-	command_box_check(b, &one, 1);
+	COMMAND_BOX_CHECK(*state, replies);
 }
 
 /* e0 ... e<count - 1> in the list l. */
@@ -164,7 +138,7 @@ static void fill(struct command_box *b, int count)
 	for (int i = 0; i < count; i++) {
 		(void)snprintf(line, sizeof line, "RPUSH l e%d", i);
 		(void)snprintf(reply, sizeof reply, ":%d\r\n", i + 1);
-		expect(b, line, reply);
+		command_box_expect(b, line, reply);
 	}
 }
 
@@ -196,16 +170,15 @@ static void a_long_list_answers_like_a_short_one(void **state)
 	struct command_box *b = *state;
 
 	fill(b, 500);
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
 	engine_box_checkpoint(&b->engine);
-	CHECK(b, cases);
-	engine_box_restart(&b->engine);
-	dispatch_set_engine(b->dispatch, b->engine.e);
-	CHECK(b, cases);
-	expect(b, "LTRIM l 250 252", "+OK\r\n"); /* a blob again */
-	expect(b, "LRANGE l 0 -1", "*3\r\n$4\r\ne250\r\n$4\r\ne251\r\n$4\r\ne252\r\n");
-	expect(b, "LTRIM l 3 3", "+OK\r\n");
-	expect(b, "DBSIZE", ":0\r\n");
+	COMMAND_BOX_CHECK(b, cases);
+	command_box_restart(b);
+	COMMAND_BOX_CHECK(b, cases);
+	command_box_expect(b, "LTRIM l 250 252", "+OK\r\n"); /* a blob again */
+	command_box_expect(b, "LRANGE l 0 -1", "*3\r\n$4\r\ne250\r\n$4\r\ne251\r\n$4\r\ne252\r\n");
+	command_box_expect(b, "LTRIM l 3 3", "+OK\r\n");
+	command_box_expect(b, "DBSIZE", ":0\r\n");
 }
 
 static void a_lost_element_gives_an_error_and_no_part_of_the_reply(void **state)
@@ -226,10 +199,7 @@ static void a_lost_element_gives_an_error_and_no_part_of_the_reply(void **state)
 	    ks_elem_del(b->engine.e, key.slot, m.id, slice_of(position, sizeof position)), ST_OK);
 	engine_box_commit(&b->engine);
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-		struct slice reply = command_box_line(b, lines[i]);
-
-		assert_true(slice_has_prefix(reply, slice_str("-CORRUPT ")));
-		assert_ptr_equal(memchr(reply.data, '\n', reply.len), reply.data + reply.len - 1);
+		command_box_expect_error(b, lines[i], "CORRUPT");
 	}
 }
 
@@ -242,7 +212,7 @@ static void failing_memory_leaves_the_list_as_it_was(void **state)
 	command_box_walk_memory(b, "LSET l 1 y", "LRANGE l 0 -1");
 	command_box_walk_memory(b, "LREM l 0 y", "LRANGE l 0 -1");
 	command_box_walk_memory(b, "LTRIM l 1 1", "LRANGE l 0 -1");
-	expect(b, "DEL l", ":1\r\n");
+	command_box_expect(b, "DEL l", ":1\r\n");
 	fill(b, 400);
 	command_box_walk_memory(b, "LPUSH l a b c", "LRANGE l 0 3");
 	command_box_walk_memory(b, "LINSERT l AFTER e5 x", "LRANGE l 0 20");
@@ -253,12 +223,10 @@ static void failing_memory_leaves_the_list_as_it_was(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(replies_are_those_of_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_long_list_answers_like_a_short_one, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_lost_element_gives_an_error_and_no_part_of_the_reply,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(failing_memory_leaves_the_list_as_it_was, setup,
-					    teardown),
+	    COMMAND_BOX_TEST(replies_are_those_of_redis),
+	    COMMAND_BOX_TEST(a_long_list_answers_like_a_short_one),
+	    COMMAND_BOX_TEST(a_lost_element_gives_an_error_and_no_part_of_the_reply),
+	    COMMAND_BOX_TEST(failing_memory_leaves_the_list_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,25 +9,6 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-#define WRONG_TYPE	"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
-
 static const struct box_case replies[] = {
     {"RPUSH l a b c d e f", ":6\r\n"},
     {"LPOP l", "$1\r\na\r\n"},
@@ -114,7 +95,7 @@ static const struct box_case resp3[] = {
 
 static void replies_are_those_of_redis(void **state)
 {
-	CHECK(*state, replies);
+	COMMAND_BOX_CHECK(*state, replies);
 }
 
 static void nothing_is_a_null_of_its_own_in_resp3(void **state)
@@ -122,14 +103,7 @@ static void nothing_is_a_null_of_its_own_in_resp3(void **state)
 	struct command_box *b = *state;
 
 	b->session.proto = 3;
-	CHECK(b, resp3);
-}
-
-static void expect(struct command_box *b, const char *line, const char *reply)
-{
-	const struct box_case one = {line, reply};
-
-	command_box_check(b, &one, 1);
+	COMMAND_BOX_CHECK(b, resp3);
 }
 
 /* e0 ... e<count - 1> in the list named key. */
@@ -140,7 +114,7 @@ static void fill(struct command_box *b, const char *key, int count)
 	for (int i = 0; i < count; i++) {
 		(void)snprintf(line, sizeof line, "RPUSH %s e%d", key, i);
 		(void)snprintf(reply, sizeof reply, ":%d\r\n", i + 1);
-		expect(b, line, reply);
+		command_box_expect(b, line, reply);
 	}
 }
 
@@ -158,22 +132,22 @@ static void a_long_list_is_taken_from_both_ends(void **state)
 			       : head < 100 ? 3
 					    : 4,
 			       head);
-		expect(b, "LPOP l", reply);
+		command_box_expect(b, "LPOP l", reply);
 		head++;
 		(void)snprintf(reply, sizeof reply, "$%d\r\ne%d\r\n", tail < 100 ? 3 : 4, tail);
-		expect(b, "RPOP l", reply);
+		command_box_expect(b, "RPOP l", reply);
 		tail--;
 		if (head == 100) {
 			engine_box_checkpoint(&b->engine);
 		}
 	}
-	expect(b, "LPOP l 2", "*2\r\n$4\r\ne195\r\n$4\r\ne196\r\n");
-	expect(b, "RPOP l 2", "*2\r\n$4\r\ne204\r\n$4\r\ne203\r\n");
-	expect(b, "LLEN l", ":6\r\n");
-	expect(b, "LMPOP 1 l RIGHT COUNT 100",
-	       "*2\r\n$1\r\nl\r\n*6\r\n$4\r\ne202\r\n$4\r\ne201\r\n$4\r\ne200\r\n$4\r\n"
-	       "e199\r\n$4\r\ne198\r\n$4\r\ne197\r\n");
-	expect(b, "DBSIZE", ":0\r\n");
+	command_box_expect(b, "LPOP l 2", "*2\r\n$4\r\ne195\r\n$4\r\ne196\r\n");
+	command_box_expect(b, "RPOP l 2", "*2\r\n$4\r\ne204\r\n$4\r\ne203\r\n");
+	command_box_expect(b, "LLEN l", ":6\r\n");
+	command_box_expect(b, "LMPOP 1 l RIGHT COUNT 100",
+			   "*2\r\n$1\r\nl\r\n*6\r\n$4\r\ne202\r\n$4\r\ne201\r\n$4\r\ne200\r\n$4\r\n"
+			   "e199\r\n$4\r\ne198\r\n$4\r\ne197\r\n");
+	command_box_expect(b, "DBSIZE", ":0\r\n");
 }
 
 static void elements_move_between_lists_of_either_form(void **state)
@@ -194,12 +168,11 @@ static void elements_move_between_lists_of_either_form(void **state)
 	struct command_box *b = *state;
 
 	fill(b, "long", 400);
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
 	engine_box_checkpoint(&b->engine);
-	CHECK(b, cases);
-	engine_box_restart(&b->engine);
-	dispatch_set_engine(b->dispatch, b->engine.e);
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
+	command_box_restart(b);
+	COMMAND_BOX_CHECK(b, cases);
 }
 
 static void failing_memory_leaves_both_lists_as_they_were(void **state)
@@ -219,13 +192,11 @@ static void failing_memory_leaves_both_lists_as_they_were(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(replies_are_those_of_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(nothing_is_a_null_of_its_own_in_resp3, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_long_list_is_taken_from_both_ends, setup, teardown),
-	    cmocka_unit_test_setup_teardown(elements_move_between_lists_of_either_form, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(failing_memory_leaves_both_lists_as_they_were, setup,
-					    teardown),
+	    COMMAND_BOX_TEST(replies_are_those_of_redis),
+	    COMMAND_BOX_TEST(nothing_is_a_null_of_its_own_in_resp3),
+	    COMMAND_BOX_TEST(a_long_list_is_taken_from_both_ends),
+	    COMMAND_BOX_TEST(elements_move_between_lists_of_either_form),
+	    COMMAND_BOX_TEST(failing_memory_leaves_both_lists_as_they_were),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

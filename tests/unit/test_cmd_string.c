@@ -10,24 +10,6 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
-
 static void set_and_its_kin_answer_as_redis(void **state)
 {
 	static const struct box_case cases[] = {
@@ -119,7 +101,7 @@ static void set_and_its_kin_answer_as_redis(void **state)
 	    {"SET k", "-ERR wrong number of arguments for 'set' command\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void counters_answer_as_redis(void **state)
@@ -171,7 +153,7 @@ static void counters_answer_as_redis(void **state)
 	     "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void parts_answer_as_redis(void **state)
@@ -217,7 +199,7 @@ static void parts_answer_as_redis(void **state)
 	     "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void the_common_subsequence_is_the_one_redis_finds(void **state)
@@ -250,7 +232,7 @@ static void the_common_subsequence_is_the_one_redis_finds(void **state)
 	    {"LCS a", "-ERR wrong number of arguments for 'lcs' command\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void a_string_grows_to_the_configured_length_and_no_further(void **state)
@@ -294,7 +276,7 @@ static void a_time_in_the_past_removes_the_key(void **state)
 	    {"DBSIZE", ":0\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void damage_in_a_large_value_gives_an_error_and_no_part_of_it(void **state)
@@ -347,18 +329,14 @@ static void failing_memory_leaves_the_value_as_it_was(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(set_and_its_kin_answer_as_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(counters_answer_as_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(parts_answer_as_redis, setup, teardown),
-	    cmocka_unit_test_setup_teardown(the_common_subsequence_is_the_one_redis_finds, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(a_string_grows_to_the_configured_length_and_no_further,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_time_in_the_past_removes_the_key, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		damage_in_a_large_value_gives_an_error_and_no_part_of_it, setup, teardown),
-	    cmocka_unit_test_setup_teardown(failing_memory_leaves_the_value_as_it_was, setup,
-					    teardown),
+	    COMMAND_BOX_TEST(set_and_its_kin_answer_as_redis),
+	    COMMAND_BOX_TEST(counters_answer_as_redis),
+	    COMMAND_BOX_TEST(parts_answer_as_redis),
+	    COMMAND_BOX_TEST(the_common_subsequence_is_the_one_redis_finds),
+	    COMMAND_BOX_TEST(a_string_grows_to_the_configured_length_and_no_further),
+	    COMMAND_BOX_TEST(a_time_in_the_past_removes_the_key),
+	    COMMAND_BOX_TEST(damage_in_a_large_value_gives_an_error_and_no_part_of_it),
+	    COMMAND_BOX_TEST(failing_memory_leaves_the_value_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,24 +15,6 @@
 
 #include <cmocka.h>
 
-#define CHECK(b, cases) command_box_check((b), (cases), sizeof(cases) / sizeof(cases)[0])
-
-static int setup(void **state)
-{
-	struct command_box *b = calloc(1, sizeof *b);
-
-	command_box_open(b, 5);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	command_box_close(*state);
-	free(*state);
-	return 0;
-}
-
 static void what_cannot_run_is_refused_with_redis_words(void **state)
 {
 	static const struct box_case cases[] = {
@@ -51,7 +33,7 @@ static void what_cannot_run_is_refused_with_redis_words(void **state)
 	     "option in the configuration file, and then restart the server.\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void a_long_unknown_command_is_repeated_only_in_part(void **state)
@@ -92,7 +74,7 @@ static void without_a_login_only_a_few_commands_run(void **state)
 
 	b->host.password = "secret";
 	b->session.authenticated = false;
-	CHECK(b, before);
+	COMMAND_BOX_CHECK(b, before);
 	b->session.authenticated = false;
 	assert_true(slice_has_prefix(command_box_line(b, "HELLO 3"), slice_str("-NOAUTH HELLO")));
 	assert_int_equal(b->session.proto, 2);
@@ -132,7 +114,7 @@ static void a_transaction_runs_as_one(void **state)
 	    {"EXEC", "*0\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static void exec_with_failing_memory_does_everything_or_nothing(void **state)
@@ -178,7 +160,7 @@ static void a_queue_beyond_its_limit_aborts_the_transaction(void **state)
 
 	(void)command_box_line(b, "PING"); /* reads the settings */
 	b->dispatch->queue_bytes_max = 200;
-	CHECK(b, cases);
+	COMMAND_BOX_CHECK(b, cases);
 	assert_int_equal(b->session.queue_bytes, 0);
 }
 
@@ -332,7 +314,7 @@ static void replies_are_left_out_when_the_client_says_so(void **state)
 	    {"PING", "+PONG\r\n"},
 	};
 
-	CHECK(*state, cases);
+	COMMAND_BOX_CHECK(*state, cases);
 }
 
 static enum dispatch_result try(struct command_box *b, const char *const *words, size_t n)
@@ -452,8 +434,7 @@ static void restart_cold(struct command_box *b)
 	(void)snprintf(path, sizeof path, "%s/keyspace.mdb", b->engine.dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(truncate(path, st.st_size + ((off_t)64 << 20)), 0);
-	engine_box_restart(&b->engine);
-	dispatch_set_engine(b->dispatch, b->engine.e);
+	command_box_restart(b);
 }
 
 /* What dispatch says to a request of words without spaces that may wait. */
@@ -505,7 +486,7 @@ static void only_what_looks_at_a_cold_key_has_it_prefetched(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) COMMAND_BOX_TEST(name)
 	    TEST(what_cannot_run_is_refused_with_redis_words),
 	    TEST(a_long_unknown_command_is_repeated_only_in_part),
 	    TEST(without_a_login_only_a_few_commands_run),
