@@ -74,6 +74,10 @@ static void prepare(void)
 	if (rows_count > 0) {
 		return;
 	}
+	/* Memory rather than a disk: checkpoints sync. */
+	if (access("/dev/shm", W_OK) == 0) {
+		INVARIANT(setenv("TMPDIR", "/dev/shm", 0) == 0);
+	}
 	command_box_open(&box, 3);
 	INVARIANT(atexit(close_box) == 0);
 	add_rows(commands_string);

@@ -48,7 +48,10 @@ static void open_dir(struct engine_box *b)
 
 void engine_box_open(struct engine_box *b, uint64_t seed)
 {
-	(void)snprintf(b->dir, sizeof b->dir, "/tmp/cairn-box-XXXXXX");
+	const char *tmp = getenv("TMPDIR");
+
+	assert_true((size_t)snprintf(b->dir, sizeof b->dir, "%s/cairn-box-XXXXXX",
+				     tmp == NULL ? "/tmp" : tmp) < sizeof b->dir);
 	assert_non_null(mkdtemp(b->dir));
 	rng_seed(&b->rng, seed);
 	b->now_ms = 1000000;

@@ -19,7 +19,7 @@ struct engine_box {
 	void *touched_arg;
 };
 
-/* Opens a new engine; asserts on failure. */
+/* Opens a new engine in $TMPDIR or /tmp; asserts on failure. */
 void engine_box_open(struct engine_box *b, uint64_t seed);
 /* Closes it and removes its directory. */
 void engine_box_close(struct engine_box *b);
