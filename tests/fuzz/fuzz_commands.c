@@ -310,11 +310,11 @@ static void check_all(uint8_t switches)
 	}
 	digest = check_keyspace(false);
 	/* Both take long, so only few inputs ask for them. */
-	if ((switches & 7) == 7) {
+	if (switches == 7) {
 		engine_box_checkpoint(&box.engine);
 		INVARIANT(check_keyspace(false) == digest);
 	}
-	if ((switches & 27) == 27) {
+	if (switches == 27) {
 		restart();
 		INVARIANT(check_keyspace(false) == digest);
 	}
