@@ -72,6 +72,9 @@ MUST_CHECK enum status config_put_text(struct config *c, enum config_id id, cons
 MUST_CHECK enum status config_set_pairs(struct config *c, const struct slice *pairs, size_t count,
 					bool local, struct buf *error);
 
+/* The class normal of client-output-buffer-limit: bytes, bytes and seconds. */
+void config_output_limit(const struct config *c, uint64_t *hard, uint64_t *soft, uint64_t *seconds);
+
 /* Calls each for every directive whose name or alias matches the glob. */
 void config_each(const struct config *c, struct slice pattern,
 		 void (*each)(void *arg, const char *name, const char *value), void *arg);

@@ -498,3 +498,10 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 	mem_free(v.memory);
 	return st;
 }
+
+void config_output_limit(const struct config *c, uint64_t *hard, uint64_t *soft, uint64_t *seconds)
+{
+	*hard = *soft = *seconds = 0;
+	(void)sscanf(config_text(c, CONFIG_OUTPUT_BUFFER_LIMIT),
+		     "normal %" SCNu64 " %" SCNu64 " %" SCNu64, hard, soft, seconds);
+}

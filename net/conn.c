@@ -1,9 +1,6 @@
-/* One client. A turn reads once, runs all whole requests, and writes once at its end.
- *
- * Replies wait for the LSN that they depend on: each turn that added output leaves a mark (offset,
- * LSN), and output up to a mark leaves when its LSN is acknowledged, so a client that never stops
- * sending is still answered in time. */
-#include "net/conn.h"
+/* One client: its life, what it sends, and the requests it runs. A turn reads once, runs all whole
+ * requests, and writes once at its end (conn_out.c). */
+#include "net/conn_impl.h"
 
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
@@ -15,10 +12,10 @@
 #include <unistd.h>
 
 enum {
-	KEEP_BUFFER = 16 * 1024,  /* spare capacity an idle client keeps */
 	READ_STEP_MAX = 4 << 20,  /* how far ahead of its bytes a large argument's buffer grows */
 	REQUESTS_PER_TURN = 1000, /* so that one client's pipeline does not hold up the others */
-	UNAUTHENTICATED_OUT_MAX = 64 * 1024,
+	UNAUTHENTICATED_PER_TURN = 20,
+	UNAUTHENTICATED_STEP = 8 * 1024,
 	UNAUTHENTICATED_IN_MAX = 64 * 1024,
 	UNAUTHENTICATED_ARGS = 10,
 	UNAUTHENTICATED_BULK = 16 * 1024,
@@ -26,11 +23,24 @@ enum {
 };
 
 static void on_read(evutil_socket_t fd, short what, void *arg);
-static void on_write(evutil_socket_t fd, short what, void *arg);
 
-size_t conn_output(const struct conn *c)
+/* --- the life of a connection --- */
+
+static bool make_events(struct conn *c)
 {
-	return c->out.len - c->out_sent;
+	c->read_event = event_new(c->server->base, c->fd, EV_READ | EV_PERSIST, on_read, c);
+	c->write_event = event_new(c->server->base, c->fd, EV_WRITE, conn_on_write, c);
+	if (c->read_event != NULL && c->write_event != NULL &&
+	    event_add(c->read_event, NULL) == 0) {
+		return true;
+	}
+	if (c->read_event != NULL) {
+		event_free(c->read_event);
+	}
+	if (c->write_event != NULL) {
+		event_free(c->write_event);
+	}
+	return false;
 }
 
 struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr, bool local,
@@ -44,22 +54,14 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 	}
 	c->server = s;
 	c->fd = fd;
-	c->read_event = event_new(s->base, fd, EV_READ | EV_PERSIST, on_read, c);
-	c->write_event = event_new(s->base, fd, EV_WRITE, on_write, c);
-	if (c->read_event == NULL || c->write_event == NULL ||
-	    event_add(c->read_event, NULL) != 0) {
-		if (c->read_event != NULL) {
-			event_free(c->read_event);
-		}
-		if (c->write_event != NULL) {
-			event_free(c->write_event);
-		}
+	if (!make_events(c)) {
 		(void)close(fd);
 		mem_free(c);
 		return NULL;
 	}
 	c->reading = true;
 	c->unix_socket = unix_socket;
+	c->active_ms = c->created_ms = s->mono_ms;
 	session_init(&c->session, ++s->next_client_id, s->now_ms);
 	c->session.local = local;
 	c->session.authenticated = s->host.password == NULL || s->host.password[0] == 0;
@@ -75,6 +77,7 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 	s->conns_last = c;
 	s->host.stats.clients++;
 	s->host.stats.connections_received++;
+	(void)guest_check(c);
 	return c;
 }
 
@@ -98,6 +101,9 @@ void conn_close(struct conn *c)
 	(void)close(c->fd);
 	c->fd = -1;
 	c->server->host.stats.clients--;
+	guest_forget(c);
+	c->dead_next = c->server->dead;
+	c->server->dead = c;
 	conn_touch(c);
 }
 
@@ -136,199 +142,20 @@ static void free_conn(struct server *s, struct conn *c)
 
 void conn_reap(struct server *s)
 {
-	struct conn *c = s->conns;
+	struct conn *c = s->dead;
 
+	s->dead = NULL;
 	while (c != NULL) {
-		struct conn *next = c->next;
+		struct conn *next = c->dead_next;
 
-		if (c->dead && !c->in_dirty && !c->in_gated) {
+		if (c->in_dirty || c->in_gated) {
+			c->dead_next = s->dead; /* a list still points to it: next time */
+			s->dead = c;
+		} else {
 			free_conn(s, c);
 		}
 		c = next;
 	}
-}
-
-/* --- gating --- */
-
-/* Ties the output written since the last mark to the LSN it depends on. */
-static void mark_output(struct conn *c)
-{
-	struct conn_mark *last =
-	    c->marks_count > c->marks_first ? &c->marks[c->marks_count - 1] : NULL;
-	uint64_t lsn = c->session.gate_lsn;
-
-	if (c->out.len == (last != NULL ? last->off : c->out_sent)) {
-		return;
-	}
-	if (last != NULL && last->lsn >= lsn) {
-		last->off = c->out.len;
-		return;
-	}
-	if (c->marks_count == c->marks_cap) {
-		size_t cap = c->marks_cap == 0 ? 8 : c->marks_cap * 2;
-		struct conn_mark *grown;
-
-		if (c->marks_first > 0) {
-			memmove(c->marks, c->marks + c->marks_first,
-				(c->marks_count - c->marks_first) * sizeof *c->marks);
-			c->marks_count -= c->marks_first;
-			c->marks_first = 0;
-		} else {
-			grown = mem_realloc(c->marks, cap * sizeof *grown);
-			if (grown == NULL && last != NULL) {
-				/* One mark for both: what came first waits longer than it must. */
-				*last = (struct conn_mark){c->out.len, lsn};
-				return;
-			}
-			if (grown == NULL) {
-				conn_close(c);
-				return;
-			}
-			c->marks = grown;
-			c->marks_cap = cap;
-		}
-	}
-	c->marks[c->marks_count++] = (struct conn_mark){c->out.len, lsn};
-}
-
-/* Offset up to which output may leave. */
-static size_t released(struct conn *c)
-{
-	uint64_t ack = engine_ack_lsn(c->server->engine);
-	size_t off = c->out_sent;
-
-	for (size_t i = c->marks_first; i < c->marks_count && c->marks[i].lsn <= ack; i++) {
-		off = c->marks[i].off;
-	}
-	return off;
-}
-
-static void forget_sent(struct conn *c)
-{
-	while (c->marks_first < c->marks_count && c->marks[c->marks_first].off <= c->out_sent) {
-		c->marks_first++;
-	}
-	if (c->out_sent == c->out.len) {
-		c->out.len = 0;
-		c->out_sent = 0;
-		c->marks_first = 0;
-		c->marks_count = 0;
-		buf_shrink(&c->out, KEEP_BUFFER);
-	} else if (c->out_sent > (1 << 20) && c->out_sent > c->out.len / 2) {
-		for (size_t i = c->marks_first; i < c->marks_count; i++) {
-			c->marks[i].off -= c->out_sent;
-		}
-		buf_consume(&c->out, c->out_sent);
-		c->out_sent = 0;
-	}
-}
-
-/* Output limits of normal clients; gated output counts as well. */
-static bool over_output_limit(struct conn *c)
-{
-	struct server *s = c->server;
-	long long hard = 0, soft = 0, seconds = 0;
-	size_t len = conn_output(c);
-
-	if (len <= UNAUTHENTICATED_OUT_MAX) {
-		c->soft_limit_since_ms = 0;
-		return false;
-	}
-	if (!c->session.authenticated) {
-		return true;
-	}
-	(void)sscanf(config_text(s->config, CONFIG_OUTPUT_BUFFER_LIMIT), "normal %lld %lld %lld",
-		     &hard, &soft, &seconds);
-	if (hard > 0 && len >= (size_t)hard) {
-		return true;
-	}
-	if (soft == 0 || len < (size_t)soft) {
-		c->soft_limit_since_ms = 0;
-		return false;
-	}
-	if (c->soft_limit_since_ms == 0) {
-		c->soft_limit_since_ms = s->now_ms;
-	}
-	return s->now_ms - c->soft_limit_since_ms > (uint64_t)seconds * 1000;
-}
-
-static void wait_for_lsn(struct conn *c)
-{
-	struct server *s = c->server;
-
-	if (!c->in_gated) {
-		c->in_gated = true;
-		c->gated_next = s->gated;
-		s->gated = c;
-	}
-}
-
-void conn_flush(struct conn *c)
-{
-	struct server *s = c->server;
-	size_t to;
-
-	if (c->dead) {
-		return;
-	}
-	to = released(c);
-	if (to > c->out_sent && !c->writing) {
-		ssize_t n = write(c->fd, c->out.data + c->out_sent, to - c->out_sent);
-
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			conn_close(c);
-			return;
-		}
-		if (n > 0) {
-			s->host.stats.net_output_bytes += (uint64_t)n;
-			s->host.stats.writes++;
-			c->out_sent += (size_t)n;
-		}
-		if (c->out_sent < to) {
-			c->writing = true;
-			(void)event_add(c->write_event, NULL);
-		}
-		forget_sent(c);
-	}
-	if (conn_output(c) == 0) {
-		c->soft_limit_since_ms = 0;
-		if (c->session.close_after_reply) {
-			conn_close(c);
-		}
-		return;
-	}
-	if (over_output_limit(c)) {
-		logger(LOG_LVL_WARNING,
-		       "Client id=%llu addr=%s closed for overcoming of output buffer limits (%zu "
-		       "bytes).",
-		       (unsigned long long)c->session.id, c->session.addr, conn_output(c));
-		s->host.stats.output_buffer_limit_disconnections++;
-		conn_close(c);
-		return;
-	}
-	if (to < c->out.len) {
-		/* A log that has failed acknowledges nothing any more: this reply would be a lie
-		 * for ever. */
-		if (engine_writable(s->engine) == ST_READ_ONLY && c->marks_first < c->marks_count) {
-			logger(
-			    LOG_LVL_WARNING,
-			    "Client id=%llu addr=%s closed: its write could not be made durable.",
-			    (unsigned long long)c->session.id, c->session.addr);
-			conn_close(c);
-			return;
-		}
-		wait_for_lsn(c);
-	}
-}
-
-static void on_write(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)fd;
-	(void)what;
-	c->writing = false;
-	conn_touch(c);
 }
 
 /* --- running requests --- */
@@ -338,7 +165,7 @@ static bool must_wait(struct conn *c, const struct slice *argv, size_t argc)
 {
 	struct server *s = c->server;
 
-	if (s->pause_until_ms > s->now_ms &&
+	if (s->pause_until_ms > s->mono_ms &&
 	    (!s->pause_writes_only || dispatch_may_write(s->dispatch, &c->session, argv, argc))) {
 		c->wait = CONN_PAUSED;
 		return true;
@@ -415,14 +242,16 @@ static struct resp_limits limits_of(const struct conn *c)
 static size_t run_bytes(struct conn *c, struct slice bytes)
 {
 	size_t at = 0;
+	int most = c->session.authenticated ? REQUESTS_PER_TURN : UNAUTHENTICATED_PER_TURN;
 
-	for (int n = 0; at < bytes.len && n < REQUESTS_PER_TURN; n++) {
+	for (int n = 0; at < bytes.len && n < most; n++) {
 		struct resp_limits limits = limits_of(c);
 		const struct slice *argv;
 		size_t argc, used;
 		enum status st;
 
-		if (c->dead || c->session.close_after_reply || c->wait != CONN_READY) {
+		if (c->dead || c->session.close_after_reply || c->wait != CONN_READY ||
+		    conn_output_full(c)) {
 			return at;
 		}
 		st = resp_reader_next(&c->reader, slice_skip(bytes, at), &limits, &argv, &argc,
@@ -459,6 +288,19 @@ static size_t run_bytes(struct conn *c, struct slice bytes)
 	return at;
 }
 
+/* What every run ends with. Who waits for its replies to leave may send on meanwhile: it may not be
+ * able to read before it has sent all. */
+static void after_run(struct conn *c)
+{
+	if (!c->dead) {
+		conn_mark_output(c);
+		set_reading(c, (c->wait == CONN_READY || c->wait == CONN_FULL) &&
+				   !c->session.close_after_reply && !c->eof);
+	}
+	(void)guest_check(c);
+	conn_touch(c);
+}
+
 void conn_run(struct conn *c)
 {
 	if (c->dead || c->in.len == 0) {
@@ -466,18 +308,14 @@ void conn_run(struct conn *c)
 	}
 	buf_consume(&c->in, run_bytes(c, buf_slice(&c->in)));
 	if (c->in.len == 0) {
-		buf_shrink(&c->in, KEEP_BUFFER);
+		buf_shrink(&c->in, CONN_KEEP_BUFFER);
 	}
-	if (!c->dead) {
-		mark_output(c);
-		set_reading(c, c->wait == CONN_READY && !c->session.close_after_reply);
-	}
-	conn_touch(c);
+	after_run(c);
 }
 
 void conn_resume(struct conn *c)
 {
-	set_reading(c, true);
+	set_reading(c, !c->eof);
 }
 
 /* --- reading --- */
@@ -505,7 +343,7 @@ static bool over_input_limit(struct conn *c)
 static bool read_room(struct conn *c, uint8_t **at, size_t *room)
 {
 	struct server *s = c->server;
-	size_t want, step = READ_SHARED;
+	size_t want, step = c->session.authenticated ? READ_SHARED : UNAUTHENTICATED_STEP;
 
 	if (c->in.len == 0) {
 		*at = s->read_shared;
@@ -543,6 +381,14 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	n = read(fd, at, room);
+	if (n == 0 && (conn_output(c) > 0 || c->wait != CONN_READY)) {
+		/* It may have closed only its half, and still reads what it is owed: replies that
+		 * wait for the log or for room in the socket, requests that wait for those. */
+		c->eof = true;
+		set_reading(c, false);
+		conn_touch(c);
+		return;
+	}
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			conn_close(c);
@@ -552,6 +398,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	s->host.stats.net_input_bytes += (uint64_t)n;
 	s->host.stats.reads++;
 	c->session.last_ms = s->now_ms;
+	c->active_ms = s->mono_ms;
 	if (at != s->read_shared) {
 		c->in.len += (size_t)n;
 		if (over_input_limit(c)) {
@@ -569,9 +416,5 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	    buf_append(&c->in, at + used, (size_t)n - used) != ST_OK) {
 		conn_close(c);
 	}
-	if (!c->dead) {
-		mark_output(c);
-		set_reading(c, c->wait == CONN_READY && !c->session.close_after_reply);
-	}
-	conn_touch(c);
+	after_run(c);
 }

@@ -22,6 +22,7 @@ enum conn_wait {
 	CONN_COLD,  /* its next request waits for a prefetch */
 	CONN_LATER, /* its next request is to be tried again next turn */
 	CONN_HELD,  /* back-pressure: until hold_until_us */
+	CONN_FULL,  /* until some of its replies have left */
 	CONN_PAUSED /* CLIENT PAUSE */
 };
 
@@ -29,9 +30,13 @@ struct conn {
 	struct session session; /* first */
 	struct server *server;
 	struct conn *next, *prev;
-	struct conn *dirty_next, *gated_next;
+	struct conn *dirty_next, *gated_next, *dead_next;
+	struct conn *guest_next, *guest_prev; /* of those who have not authenticated */
+	bool guest;
+	size_t guest_bytes; /* what it holds, as counted in server.guest_bytes */
 	bool in_dirty, in_gated, dead, writing, reading;
 	bool unix_socket;
+	bool eof; /* the peer sends no more, but may read */
 	int fd;
 	struct event *read_event, *write_event;
 	struct resp_reader reader;
@@ -43,7 +48,7 @@ struct conn {
 	enum conn_wait wait;
 	bool no_wait; /* the next request has waited and runs now */
 	uint64_t hold_until_us;
-	uint64_t soft_limit_since_ms;
+	uint64_t soft_limit_since_ms, active_ms, created_ms; /* monotonic */
 };
 
 /* Takes over an accepted, non-blocking socket. local: the peer is on this machine. NULL: out of
@@ -74,5 +79,12 @@ void conn_reap(struct server *s);
 
 /* Output that waits, gated or not. */
 size_t conn_output(const struct conn *c);
+
+/* True when a client that waits (CONN_FULL) may go on. */
+bool conn_output_taken(const struct conn *c);
+
+/* Closes a client whose output is over its limits; true: it did. Looked at in each turn that adds
+ * output, and once a second for soft limits. */
+bool conn_check_output(struct conn *c);
 
 #endif

@@ -70,9 +70,16 @@ static bool kill_client(struct command_host *h, uint64_t id, const struct sessio
 static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes_only)
 {
 	struct server *s = server_of(h);
+	uint64_t until = until_ms > s->now_ms ? s->mono_ms + (until_ms - s->now_ms) : 0;
+	bool paused = s->pause_until_ms > s->mono_ms;
 
-	s->pause_until_ms = until_ms;
-	s->pause_writes_only = writes_only;
+	/* One pause on top of another never lets through what that one holds back. */
+	if (until_ms == 0) {
+		s->pause_until_ms = 0;
+	} else if (until > s->pause_until_ms || !paused) {
+		s->pause_until_ms = until;
+	}
+	s->pause_writes_only = writes_only && (!paused || s->pause_writes_only);
 }
 
 static enum status begin_shutdown(struct command_host *h, unsigned flags)
@@ -193,6 +200,8 @@ void host_apply_config(struct server *s)
 
 	s->host.password = config_text(c, CONFIG_REQUIREPASS);
 	s->host.stats.maxclients = (uint64_t)config_int(c, CONFIG_MAXCLIENTS);
+	config_output_limit(c, &s->output_limit.hard, &s->output_limit.soft,
+			    &s->output_limit.seconds);
 	logger_set_level((enum log_level)config_int(c, CONFIG_LOGLEVEL));
 	if (s->engine == NULL) {
 		return;

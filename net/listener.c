@@ -1,6 +1,7 @@
 /* Listening sockets: addresses of bind, the Unix socket, and who may come in. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "net/conn_impl.h"
 #include "net/server.h"
 
 #include <arpa/inet.h>
@@ -95,7 +96,8 @@ static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
 	const char *path = config_text(s->config, CONFIG_UNIXSOCKET);
 	bool open_house = s->host.password == NULL || s->host.password[0] == 0;
 
-	if (s->host.stats.clients >= (uint64_t)config_int(s->config, CONFIG_MAXCLIENTS)) {
+	if (s->host.stats.clients >= (uint64_t)config_int(s->config, CONFIG_MAXCLIENTS) &&
+	    !guest_close_idle(s)) {
 		refuse(s, fd, "-ERR max number of clients reached\r\n");
 		return;
 	}

@@ -4,43 +4,36 @@
  * hands the turn's records to the WAL thread, and each client that has output is written to once.
  */
 #include "net/server.h"
-#include "net/process.h"
 
-#include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum {
 	EXPIRE_SLICE = 100,    /* keys between two looks at the clock */
 	EXPIRE_STEP_US = 2000, /* the executor is never held longer than that */
 	SAMPLE_MS = 1000,
-	DRAIN_MS = 5000, /* how long the end waits for replies to leave */
-	EXIT_DAMAGE = 65,
-	EXIT_CANNOT_CREATE = 73,
-	EXIT_IO = 74,
-	DICTIONARY_MAX = 1 << 20,
+	CLOCK_JUMP_MS = 5000,
+	LATER_US = 500,	     /* until a command that asked for it is tried again */
+	PAUSE_LOOK_MS = 100, /* how often a paused client is looked at, at least */
+	DRAIN_MS = 5000,     /* how long the end waits for replies to leave */
 };
 
 void server_refresh_clock(struct server *s)
 {
 	if (!s->now_fresh) {
 		s->now_ms = clock_system()->wall_ms(NULL);
+		s->mono_ms = clock_system()->mono_us(NULL) / 1000;
 		s->now_fresh = true;
 	}
 }
 
 /* --- waking up --- */
 
-/* From any thread: the WAL or a checkpoint moved, or a prefetch is through. */
-static void wake(void *arg)
+void server_wake(void *arg)
 {
 	struct server *s = arg;
 	uint64_t one = 1;
@@ -51,7 +44,7 @@ static void wake(void *arg)
 	}
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+void server_on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
 	uint64_t n;
@@ -63,7 +56,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	atomic_store(&s->wake_pending, false);
 }
 
-static void on_signal(evutil_socket_t number, short what, void *arg)
+void server_on_signal(evutil_socket_t number, short what, void *arg)
 {
 	struct server *s = arg;
 
@@ -82,7 +75,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 static void sample_rates(struct server *s)
 {
 	struct node_stats *st = &s->host.stats;
-	uint64_t ms = s->now_ms - s->sample.at_ms;
+	uint64_t ms = s->mono_ms - s->sample.at_ms;
 
 	if (s->sample.at_ms != 0 && ms > 0) {
 		double per_s = 1000.0 / (double)ms;
@@ -91,7 +84,7 @@ static void sample_rates(struct server *s)
 		st->input_kbps = (double)(st->net_input_bytes - s->sample.input) * per_s / 1024;
 		st->output_kbps = (double)(st->net_output_bytes - s->sample.output) * per_s / 1024;
 	}
-	s->sample.at_ms = s->now_ms;
+	s->sample.at_ms = s->mono_ms;
 	s->sample.commands = st->commands_processed;
 	s->sample.input = st->net_input_bytes;
 	s->sample.output = st->net_output_bytes;
@@ -111,10 +104,12 @@ static void check_clients(struct server *s)
 		in_max = c->in.cap > in_max ? c->in.cap : in_max;
 		out_max = c->out.cap > out_max ? c->out.cap : out_max;
 		if (timeout_ms > 0 && c->wait == CONN_READY &&
-		    s->now_ms - c->session.last_ms > timeout_ms) {
+		    s->mono_ms - c->active_ms > timeout_ms) {
 			logger(LOG_LVL_VERBOSE, "Closing idle client");
 			conn_close(c);
+			continue;
 		}
+		(void)conn_check_output(c);
 	}
 	s->host.stats.input_buffer_max = in_max;
 	s->host.stats.output_buffer_max = out_max;
@@ -129,7 +124,7 @@ static void expire_step(struct server *s)
 	uint32_t removed = 1;
 	struct timeval pause;
 
-	if (s->host.no_active_expiry) {
+	if (s->host.no_active_expiry || s->pause_until_ms > s->mono_ms) {
 		return;
 	}
 	while (removed > 0 && used < EXPIRE_STEP_US) {
@@ -145,7 +140,7 @@ static void expire_step(struct server *s)
 	(void)event_add(s->expire_event, &pause);
 }
 
-static void on_expire(evutil_socket_t fd, short what, void *arg)
+void server_on_expire(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
 
@@ -155,22 +150,44 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 	expire_step(s);
 }
 
-static void on_cron(evutil_socket_t fd, short what, void *arg)
+/* Times to live go by the wall clock; who turns it should find it in the log. */
+static void watch_wall_clock(struct server *s)
+{
+	int64_t lead = (int64_t)(s->now_ms - s->mono_ms);
+	int64_t jump = lead - s->wall_lead_ms;
+
+	if (jump > CLOCK_JUMP_MS || jump < -CLOCK_JUMP_MS) {
+		logger(LOG_LVL_WARNING,
+		       "The system clock was set %s by %lld.%03lld s; keys expire by the new time.",
+		       jump > 0 ? "forward" : "back", (long long)llabs(jump) / 1000,
+		       (long long)llabs(jump) % 1000);
+	}
+	s->wall_lead_ms = lead;
+}
+
+void server_on_cron(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
-	uint64_t mono_ms = clock_system()->mono_us(NULL) / 1000;
 
 	(void)fd;
 	(void)what;
 	server_refresh_clock(s);
+	watch_wall_clock(s);
 	if (!event_pending(s->expire_event, EV_TIMEOUT, NULL)) {
 		expire_step(s);
 	}
-	if (mono_ms - s->sampled_ms >= SAMPLE_MS) {
-		s->sampled_ms = mono_ms;
+	if (s->mono_ms - s->sampled_ms >= SAMPLE_MS) {
+		s->sampled_ms = s->mono_ms;
 		sample_rates(s);
 		check_clients(s);
 	}
+}
+
+void server_on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg; /* the turn that it ends does the rest */
 }
 
 void server_set_hz(struct server *s, int64_t hz)
@@ -209,12 +226,35 @@ static void take_prefetched(struct server *s)
 	}
 }
 
+/* How long the next turn may sleep because of this client, which waits for time to pass or for
+ * something that nobody announces. */
+static uint64_t wait_us(const struct server *s, const struct conn *c, uint64_t now_us)
+{
+	uint64_t us;
+
+	switch (c->wait) {
+	case CONN_LATER:
+		return LATER_US;
+	case CONN_HELD:
+		return c->hold_until_us > now_us ? c->hold_until_us - now_us : 0;
+	case CONN_PAUSED:
+		us = s->pause_until_ms > s->mono_ms ? (s->pause_until_ms - s->mono_ms) * 1000 : 0;
+		return us < PAUSE_LOOK_MS * 1000 ? us : PAUSE_LOOK_MS * 1000;
+	case CONN_FULL:
+		return conn_output_taken(c) ? 0 : UINT64_MAX;
+	case CONN_READY:
+	case CONN_COLD:
+		break;
+	}
+	return UINT64_MAX;
+}
+
 /* Writes to every client that this turn touched, and gives those another go that wait for the next
- * turn. True: some do. */
-static bool finish_clients(struct server *s, uint64_t now_us)
+ * turn. Returns how long that one may sleep, UINT64_MAX: until something happens. */
+static uint64_t finish_clients(struct server *s, uint64_t now_us)
 {
 	struct conn *c = s->dirty;
-	bool again = false;
+	uint64_t sleep_us = UINT64_MAX;
 
 	s->dirty = NULL;
 	while (c != NULL) {
@@ -223,22 +263,22 @@ static bool finish_clients(struct server *s, uint64_t now_us)
 		c->in_dirty = false;
 		c->dirty_next = NULL;
 		conn_flush(c);
-		if (!c->dead &&
-		    (c->wait == CONN_LATER || c->wait == CONN_HELD || c->wait == CONN_PAUSED)) {
-			/* What it waits for may have come; if not, it is back on the list. */
-			bool due = c->wait == CONN_LATER ||
-				   (c->wait == CONN_HELD && c->hold_until_us <= now_us) ||
-				   (c->wait == CONN_PAUSED && s->pause_until_ms <= s->now_ms);
+		if (!c->dead && c->wait != CONN_READY) {
+			uint64_t us = wait_us(s, c, now_us);
 
-			again = true;
-			conn_touch(c);
-			if (due) {
+			if (us != UINT64_MAX) {
+				/* What it waits for may have come; if not, it is back on the
+				 * list. */
+				conn_touch(c);
+				sleep_us = us < sleep_us ? us : sleep_us;
+			}
+			if (us == 0 || c->wait == CONN_LATER) {
 				c->wait = CONN_READY;
 			}
 		}
 		c = next;
 	}
-	return again;
+	return sleep_us;
 }
 
 /* Runs what became due. */
@@ -272,18 +312,22 @@ static void release_gated(struct server *s)
 
 		c->in_gated = false;
 		conn_flush(c);
+		if (c->wait == CONN_FULL) {
+			conn_touch(c);
+		}
 		c = next;
 	}
 }
 
-/* One turn. again: clients wait for the next turn, so it comes soon whatever happens. Returns
- * whether some still do. */
-static bool turn(struct server *s, bool again)
+/* One turn, which sleeps at most so long for something to happen (UINT64_MAX: as long as it takes).
+ * Returns how long the next one may. */
+static uint64_t turn(struct server *s, uint64_t sleep_us)
 {
-	if (again) {
-		struct timeval soon = {.tv_usec = 500};
+	if (sleep_us != UINT64_MAX) {
+		struct timeval most = {.tv_sec = (time_t)(sleep_us / 1000000),
+				       .tv_usec = (suseconds_t)(sleep_us % 1000000)};
 
-		(void)event_base_loopexit(s->base, &soon);
+		(void)event_add(s->turn_event, &most);
 	}
 	s->now_fresh = false;
 	(void)event_base_loop(s->base, EVLOOP_ONCE);
@@ -292,9 +336,9 @@ static bool turn(struct server *s, bool again)
 	take_prefetched(s);
 	(void)engine_turn_end(s->engine);
 	release_gated(s);
-	again = finish_clients(s, clock_system()->mono_us(NULL));
+	sleep_us = finish_clients(s, clock_system()->mono_us(NULL));
 	conn_reap(s);
-	return again;
+	return sleep_us;
 }
 
 /* What has run is answered, as far as clients read and the log acknowledges in time. */
@@ -308,7 +352,7 @@ static void drain(struct server *s)
 		conn_stop(c);
 	}
 	while (waiting && clock_system()->mono_us(NULL) < end) {
-		(void)turn(s, true);
+		(void)turn(s, LATER_US);
 		waiting = false;
 		for (struct conn *c = s->conns; c != NULL && !waiting; c = c->next) {
 			waiting = !c->dead;
@@ -318,267 +362,13 @@ static void drain(struct server *s)
 
 int server_run(struct server *s)
 {
-	bool again = false;
+	uint64_t sleep_us = UINT64_MAX;
 
 	logger(LOG_LVL_NOTICE, "Ready to accept connections");
 	while (!s->stopping) {
-		again = turn(s, again);
+		sleep_us = turn(s, sleep_us);
 	}
 	logger(LOG_LVL_WARNING, "User requested shutdown...");
 	drain(s);
 	return 0;
-}
-
-/* --- open and close --- */
-
-static int exit_code_of(enum status st)
-{
-	switch (st) {
-	case ST_CORRUPT:
-	case ST_VERSION:
-		return EXIT_DAMAGE;
-	case ST_NO_SPACE:
-		return EXIT_CANNOT_CREATE;
-	case ST_IO:
-		return EXIT_IO; /* the disk's; a port that is taken is 1, as in Redis */
-	default:
-		return 1;
-	}
-}
-
-static enum status read_dictionary(const char *path, struct buf *out, struct buf *error)
-{
-	FILE *f = fopen(path, "re");
-	enum status st;
-
-	if (f == NULL) {
-		buf_note(error, "wal-dictionary %s: %m", path);
-		return ST_NOT_FOUND;
-	}
-	st = buf_reserve(out, DICTIONARY_MAX + 1);
-	if (st == ST_OK) {
-		out->len = fread(out->data, 1, DICTIONARY_MAX + 1, f);
-		if (out->len > DICTIONARY_MAX) {
-			buf_note(error, "wal-dictionary %s is over 1 MiB", path);
-			st = ST_LIMIT;
-		}
-	}
-	(void)fclose(f);
-	return st;
-}
-
-static enum status open_engine(struct server *s, struct buf *error)
-{
-	static const enum wal_fsync policies[] = {WAL_FSYNC_EVERYSEC, WAL_FSYNC_ALWAYS,
-						  WAL_FSYNC_NO};
-	const struct config *c = s->config;
-	const char *archive = config_text(c, CONFIG_WAL_ARCHIVE_DIR);
-	const char *dictionary = config_text(c, CONFIG_WAL_DICTIONARY);
-	struct engine_options opts = {
-	    .dir = s->run_dir,
-	    .io = io_posix(),
-	    .clock = clock_system(),
-	    .map_size_max = (uint64_t)config_int(c, CONFIG_MAP_SIZE_MAX),
-	    .memtable_max = (uint64_t)config_int(c, CONFIG_MEMTABLE_MAX),
-	    .checkpoint_interval_ms = (uint32_t)config_int(c, CONFIG_CHECKPOINT_INTERVAL) * 1000,
-	    .wal_archive_dir = archive[0] == 0 ? NULL : archive,
-	    .wal_segment_size = (uint64_t)config_int(c, CONFIG_WAL_SEGMENT_SIZE),
-	    .wal_keep_size = (uint64_t)config_int(c, CONFIG_WAL_KEEP_SIZE),
-	    .wal_keep_ms = (uint64_t)config_int(c, CONFIG_WAL_KEEP_TIME) * 1000,
-	    .wal_compression_level = (int)config_int(c, CONFIG_WAL_COMPRESSION_LEVEL),
-	    .fsync = policies[config_int(c, CONFIG_APPENDFSYNC)],
-	    .wakeup = wake,
-	    .wakeup_arg = s,
-	    .touched = dispatch_touched,
-	    .touched_arg = s->dispatch,
-	};
-	struct buf bytes = {0};
-	enum status st = ST_OK;
-
-	if (getrandom(&opts.seed, sizeof opts.seed, 0) != (ssize_t)sizeof opts.seed) {
-		buf_note(error, "no randomness from the system: %m");
-		return ST_IO;
-	}
-	if (dictionary[0] != 0) {
-		st = read_dictionary(dictionary, &bytes, error);
-		opts.wal_dictionary = buf_slice(&bytes);
-	}
-	if (st == ST_OK) {
-		st = engine_open(&opts, &s->engine, error);
-	}
-	s->dictionary = bytes;
-	return st;
-}
-
-static enum status open_loop(struct server *s)
-{
-	s->base = event_base_new();
-	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	s->read_shared = mem_alloc(READ_SHARED);
-	if (s->base == NULL || s->wake_fd < 0 || s->read_shared == NULL) {
-		return ST_NO_MEMORY;
-	}
-	s->wake_event = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
-	s->cron_event = event_new(s->base, -1, EV_PERSIST, on_cron, s);
-	s->expire_event = event_new(s->base, -1, 0, on_expire, s);
-	s->term_event = event_new(s->base, SIGTERM, EV_SIGNAL | EV_PERSIST, on_signal, s);
-	s->int_event = event_new(s->base, SIGINT, EV_SIGNAL | EV_PERSIST, on_signal, s);
-	if (s->wake_event == NULL || s->cron_event == NULL || s->expire_event == NULL ||
-	    s->term_event == NULL || s->int_event == NULL) {
-		return ST_NO_MEMORY;
-	}
-	(void)event_add(s->wake_event, NULL);
-	server_set_hz(s, config_int(s->config, CONFIG_HZ));
-	(void)event_add(s->term_event, NULL);
-	(void)event_add(s->int_event, NULL);
-	return ST_OK;
-}
-
-static void fill_host(struct server *s, const char *executable)
-{
-	uint8_t id[20];
-
-	s->host.ops = &server_host_ops;
-	s->host.tcp_port = (int)config_int(s->config, CONFIG_PORT);
-	s->host.pid = getpid();
-	s->host.config_file = s->config->file == NULL ? "" : s->config->file;
-	s->host.executable =
-	    realpath("/proc/self/exe", s->executable) != NULL ? s->executable : executable;
-	s->host.supervisor = process_supervisor(s->config);
-	s->host.start_mono_us = clock_system()->mono_us(NULL);
-	s->host.start_wall_ms = clock_system()->wall_ms(NULL);
-	if (getrandom(id, sizeof id, 0) == (ssize_t)sizeof id) {
-		for (size_t i = 0; i < sizeof id; i++) {
-			(void)snprintf(s->host.run_id + 2 * i, 3, "%02x", id[i]);
-		}
-	}
-}
-
-static enum status rename_commands(struct server *s, struct buf *error)
-{
-	enum status st = ST_OK;
-
-	for (size_t i = 0; st == ST_OK && i < s->config->renames_count; i++) {
-		const struct config_rename *r = &s->config->renames[i];
-
-		st = dispatch_rename(s->dispatch, r->from, r->to);
-		if (st != ST_OK) {
-			buf_note(error, "rename-command %s %s: %s", r->from, r->to,
-				 st == ST_NOT_FOUND ? "No such command in rename-command"
-						    : "Target command name already exists");
-		}
-	}
-	return st;
-}
-
-enum status server_open(struct config *config, const char *executable, struct server **out,
-			struct buf *error, int *exit_code)
-{
-	struct server *s = mem_calloc(1, sizeof *s);
-	struct dispatch_options dopts = {.clock = clock_system()};
-	char dir[PATH_MAX];
-	enum status st = s == NULL ? ST_NO_MEMORY : ST_OK;
-
-	if (st == ST_OK) {
-		s->config = config;
-		s->wake_fd = -1;
-		s->now_ms = clock_system()->wall_ms(NULL);
-		s->run_dir = getcwd(dir, sizeof dir) == NULL ? NULL : mem_strdup(dir);
-		st = s->run_dir == NULL ? ST_NO_MEMORY : ST_OK;
-	}
-	if (st == ST_OK) {
-		fill_host(s, executable);
-		s->bind_in_force = mem_strdup(config_text(config, CONFIG_BIND));
-		s->port_in_force = (int)config_int(config, CONFIG_PORT);
-		host_apply_config(s);
-		dopts.host = &s->host;
-		st = open_loop(s);
-	}
-	if (st == ST_OK) {
-		st = dispatch_create(&dopts, &s->dispatch);
-	}
-	if (st == ST_OK) {
-		st = rename_commands(s, error);
-	}
-	if (st == ST_OK) {
-		st = open_engine(s, error);
-	}
-	if (st == ST_OK) {
-		dispatch_set_engine(s->dispatch, s->engine);
-		dispatch_config_changed(s->dispatch);
-		st = prefetch_start(s->engine,
-				    (unsigned)config_int(config, CONFIG_COLD_READ_THREADS), wake, s,
-				    &s->prefetch);
-	}
-	if (st == ST_OK) {
-		st = listener_open_all(s, error);
-	}
-	if (st == ST_OK) {
-		config->apply = host_apply_changes;
-		config->apply_arg = s;
-	}
-	if (st != ST_OK) {
-		if (error->len == 0) {
-			buf_note(error, "cannot start: %s", status_text(st));
-		}
-		*exit_code = exit_code_of(st);
-		(void)server_close(s);
-		return st;
-	}
-	*out = s;
-	return ST_OK;
-}
-
-static void free_event(struct event *ev)
-{
-	if (ev != NULL) {
-		event_free(ev);
-	}
-}
-
-bool server_close(struct server *s)
-{
-	bool ok = true;
-
-	if (s == NULL) {
-		return true;
-	}
-	listener_close_all(s);
-	prefetch_stop(s->prefetch);
-	if (s->engine != NULL) {
-		enum status st;
-
-		/* The log is synced by closing it. */
-		st = engine_close(s->engine);
-		if (st != ST_OK) {
-			logger(LOG_LVL_WARNING, "closing the store: %s", status_text(st));
-			ok = false;
-		}
-	}
-	for (struct conn *c = s->conns; c != NULL; c = c->next) {
-		conn_close(c);
-		c->in_dirty = false;
-		c->in_gated = false;
-	}
-	conn_reap(s);
-	if (s->dispatch != NULL) {
-		dispatch_destroy(s->dispatch);
-	}
-	free_event(s->wake_event);
-	free_event(s->cron_event);
-	free_event(s->expire_event);
-	free_event(s->term_event);
-	free_event(s->int_event);
-	if (s->base != NULL) {
-		event_base_free(s->base);
-	}
-	if (s->wake_fd >= 0) {
-		(void)close(s->wake_fd);
-	}
-	buf_deinit(&s->dictionary);
-	mem_free(s->read_shared);
-	mem_free(s->bind_in_force);
-	mem_free(s->run_dir);
-	mem_free(s);
-	return ok;
 }

@@ -29,20 +29,25 @@ struct server {
 	char *unix_path; /* of the socket that this node made; NULL: none */
 	char *bind_in_force;
 	int port_in_force;
-	struct event *wake_event, *cron_event, *expire_event, *term_event, *int_event,
+	struct event *wake_event, *cron_event, *expire_event, *turn_event, *term_event, *int_event,
 	    *accept_retry;
 	int wake_fd;
 	_Atomic bool wake_pending;
 
-	struct conn *conns, *conns_last; /* all, oldest first */
-	struct conn *dirty;		 /* touched in this turn, or with something left to run */
-	struct conn *gated;		 /* waiting for an LSN */
+	struct conn *conns, *conns_last;   /* all, oldest first */
+	struct conn *dirty;		   /* touched in this turn, or with something left to run */
+	struct conn *gated;		   /* waiting for an LSN */
+	struct conn *dead;		   /* closed, to be freed */
+	struct conn *guests, *guests_last; /* not authenticated, oldest first */
+	size_t guest_bytes;		   /* memory that they hold */
 	uint64_t next_client_id;
 	uint8_t *read_shared; /* what read(2) fills, when a client has nothing pending */
 
-	uint64_t now_ms; /* wall clock of this turn */
-	bool now_fresh;	 /* taken since the loop woke up */
-	uint64_t pause_until_ms;
+	uint64_t now_ms;	 /* wall clock of this turn */
+	uint64_t mono_ms;	 /* monotonic clock of this turn: all waits and limits go by it */
+	int64_t wall_lead_ms;	 /* wall clock less monotonic clock, as last seen */
+	bool now_fresh;		 /* taken since the loop woke up */
+	uint64_t pause_until_ms; /* monotonic */
 	bool pause_writes_only;
 
 	bool stopping;
@@ -50,7 +55,10 @@ struct server {
 		uint64_t at_ms, commands, input, output;
 	} sample;
 	uint64_t sampled_ms; /* monotonic */
-	char *run_dir;	     /* working directory, absolute */
+	struct {
+		uint64_t hard, soft, seconds; /* 0: none */
+	} output_limit;			      /* of normal clients */
+	char *run_dir;			      /* working directory, absolute */
 	char executable[PATH_MAX];
 	struct buf dictionary;
 };
@@ -69,6 +77,18 @@ void server_set_hz(struct server *s, int64_t hz);
 
 /* Takes the time once per turn, after the loop has slept: the first event of a turn calls it. */
 void server_refresh_clock(struct server *s);
+
+/* --- server.c, for server_open.c --- */
+
+/* Has the loop begin a turn: the WAL or a checkpoint moved, or a prefetch is through. Any thread.
+ */
+void server_wake(void *server);
+/* Events: that, SIGTERM and SIGINT, the cron, more to expire, the end of a turn's sleep. */
+void server_on_wake(evutil_socket_t fd, short what, void *arg);
+void server_on_signal(evutil_socket_t number, short what, void *arg);
+void server_on_cron(evutil_socket_t fd, short what, void *arg);
+void server_on_expire(evutil_socket_t fd, short what, void *arg);
+void server_on_turn(evutil_socket_t fd, short what, void *arg);
 
 /* --- listener.c --- */
 MUST_CHECK enum status listener_open_all(struct server *s, struct buf *error);

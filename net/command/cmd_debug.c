@@ -17,7 +17,8 @@ static void debug_sleep(struct command_ctx *ctx)
 	if (!parse_float(ctx->argv[2], &seconds) || seconds < 0 || seconds > 1e9) {
 		seconds = 0;
 	}
-	if (seconds > 0 && command_wait_until(ctx, ctx->now_ms + (uint64_t)(seconds * 1000) + 1)) {
+	if (seconds > 0 &&
+	    command_wait_until(ctx, command_mono_ms(ctx) + (uint64_t)(seconds * 1000) + 1)) {
 		return;
 	}
 	resp_ok(ctx->reply);

@@ -1,11 +1,19 @@
 /* WAIT and WAITAOF: until this client's writes are as safe as asked. There are no replicas yet, so
  * only the local log can ever acknowledge. */
 #include "net/command/command_groups.h"
+#include "net/command/dispatch_state.h"
 #include "net/command/session.h"
+
+uint64_t command_mono_ms(const struct command_ctx *ctx)
+{
+	const struct clock *clock = ctx->dispatch->clock;
+
+	return clock->mono_us(clock->ctx) / 1000;
+}
 
 bool command_arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadline_ms)
 {
-	int64_t ms;
+	int64_t ms, now;
 
 	if (!command_arg_int(ctx, arg, &ms, "ERR timeout is not an integer or out of range")) {
 		return false;
@@ -14,11 +22,12 @@ bool command_arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadlin
 		resp_error(ctx->reply, "ERR timeout is negative");
 		return false;
 	}
-	if (__builtin_add_overflow(ms, (int64_t)ctx->now_ms, &ms)) {
+	if (__builtin_add_overflow(ms, (int64_t)ctx->now_ms, &now) ||
+	    __builtin_add_overflow(ms, (int64_t)command_mono_ms(ctx), &now)) {
 		resp_error(ctx->reply, "ERR timeout is out of range");
 		return false;
 	}
-	*deadline_ms = ms == (int64_t)ctx->now_ms ? 0 : (uint64_t)ms;
+	*deadline_ms = ms == 0 ? 0 : (uint64_t)now;
 	return true;
 }
 
@@ -31,7 +40,7 @@ bool command_wait_until(struct command_ctx *ctx, uint64_t deadline_ms)
 		s->wait.deadline_ms = deadline_ms;
 		s->wait.lsn = s->gate_lsn;
 	}
-	if (s->wait.deadline_ms != 0 && ctx->now_ms >= s->wait.deadline_ms) {
+	if (s->wait.deadline_ms != 0 && command_mono_ms(ctx) >= s->wait.deadline_ms) {
 		return false;
 	}
 	return command_later(ctx);

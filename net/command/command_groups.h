@@ -39,8 +39,11 @@ void cmd_command(struct command_ctx *ctx);
 MUST_CHECK enum status object_encoding(struct command_ctx *ctx, const struct store_key *key,
 				       const struct meta *m, const char **out);
 
-/* The time argument in argv[arg] (milliseconds from now, not negative) as a deadline; 0: for ever.
- * False: the error reply was sent. */
+/* The monotonic clock, which waits go by, in milliseconds. */
+uint64_t command_mono_ms(const struct command_ctx *ctx);
+
+/* The time argument in argv[arg] (milliseconds from now, not negative) as a deadline of the
+ * monotonic clock; 0: for ever. False: the error reply was sent. */
 MUST_CHECK bool command_arg_deadline(struct command_ctx *ctx, size_t arg, uint64_t *deadline_ms);
 
 /* True when the command is to be run again later: not past the deadline (0: none) that the first

@@ -525,6 +525,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		reject_unknown(d, s, argv, argc, &w);
 		goto out;
 	}
+	s->last_cmd = entry->full_name; /* CLIENT LIST shows itself */
 	if (!allowed(d, s, entry, argc, &w)) {
 		goto out;
 	}
@@ -540,9 +541,6 @@ out:
 	if (result == DISPATCH_DONE) {
 		s->last_ms = now_ms;
 		s->commands++;
-		if (entry != NULL) {
-			s->last_cmd = entry->full_name;
-		}
 		if (w.failed) {
 			reply_out_of_memory(&w, s, at);
 		}

@@ -23,6 +23,19 @@ static const char *config_value(struct command_host *h, const char *name)
 
 static const struct command_host_ops host_ops = {.config_value = config_value};
 
+static uint64_t box_mono_us(void *box)
+{
+	struct command_box *b = box;
+
+	return clock_system()->mono_us(clock_system()->ctx) + b->skip_us;
+}
+
+static uint64_t box_wall_ms(void *box)
+{
+	(void)box;
+	return clock_system()->wall_ms(clock_system()->ctx);
+}
+
 void command_box_open(struct command_box *b, uint64_t seed)
 {
 	struct dispatch_options opts = {0};
@@ -32,6 +45,8 @@ void command_box_open(struct command_box *b, uint64_t seed)
 	b->engine.now_ms = 1700000000000;
 	opts.engine = b->engine.e;
 	opts.host = &b->host;
+	b->clock = (struct clock){box_mono_us, box_wall_ms, b};
+	opts.clock = &b->clock;
 	assert_int_equal(dispatch_create(&opts, &b->dispatch), ST_OK);
 	b->engine.touched = dispatch_touched;
 	b->engine.touched_arg = b->dispatch;

@@ -11,6 +11,8 @@ struct command_box {
 	struct command_host host;
 	struct dispatch *dispatch;
 	struct session session;
+	struct clock clock;	  /* the system's, ahead by skip_us where it is monotonic */
+	uint64_t skip_us;	  /* what waits go by: a test moves it on */
 	struct buf out;		  /* the last reply */
 	const char *bulk_len_max; /* the setting proto-max-bulk-len; NULL: not set */
 };

@@ -24,6 +24,10 @@ class Case(unittest.TestCase):
             server.keep = any(test is self for test, _ in outcome.failures + outcome.errors)
         server.close()
 
+    def sanitized(self):
+        """True for a build whose memory and time are not its own."""
+        return any(kind in BINARIES.cairn for kind in ("asan", "tsan"))
+
     def wait_exit(self, server, seconds=60):
         return server.process.wait(seconds)
 

@@ -1,0 +1,29 @@
+/* What conn.c, conn_out.c and guests.c share. Executor thread. */
+#ifndef CAIRN_NET_CONN_IMPL_H
+#define CAIRN_NET_CONN_IMPL_H
+
+#include "net/conn.h"
+
+enum { CONN_KEEP_BUFFER = 16 * 1024 /* spare capacity an idle client keeps */ };
+
+/* --- conn_out.c --- */
+
+/* Ties the output written since the last mark to the LSN it depends on. */
+void conn_mark_output(struct conn *c);
+/* True when a client has so many replies to read that its next request has to wait (CONN_FULL)
+ * until the socket has taken them. What is over a hard limit then closes it, as in Redis. */
+bool conn_output_full(struct conn *c);
+/* Event: the socket takes bytes again. */
+void conn_on_write(evutil_socket_t fd, short what, void *arg);
+
+/* --- guests.c --- */
+
+/* Counts what a client holds while it has not authenticated. False: it is closed, because it was,
+ * or because guests hold too much and it is among those who do. */
+bool guest_check(struct conn *c);
+/* Takes a client that goes off the books. */
+void guest_forget(struct conn *c);
+/* Closes the guest that came first, when it had time enough to log in. False: there is none. */
+bool guest_close_idle(struct server *s);
+
+#endif
