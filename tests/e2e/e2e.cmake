@@ -30,4 +30,5 @@ endforeach()
 if(NOT CAIRN_SANITIZE)
 	# Memory is measured, so not under sanitizers, whose own shadow is the larger part.
 	cairn_test(e2e.memory e2e 300 SERIAL COMMAND ${python} ${e2e}/test_memory.py ${cairn})
+	cairn_test(e2e.scale e2e 300 SERIAL COMMAND ${python} ${e2e}/test_scale.py ${cairn})
 endif()

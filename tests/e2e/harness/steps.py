@@ -14,7 +14,8 @@ COMPARE = {
     "LASTSAVE": "kind", "CLIENT ID": "kind", "CLIENT LIST": "kind", "CLIENT INFO": "kind",
     "OBJECT IDLETIME": "near", "OBJECT FREQ": "kind", "MEMORY USAGE": "kind",
     "MEMORY STATS": "kind", "MEMORY DOCTOR": "kind", "COMMAND COUNT": "kind",
-    "LATENCY LATEST": "kind", "SLOWLOG GET": "kind", "SLOWLOG LEN": "kind", "HELLO": "hello",
+    "LATENCY LATEST": "kind", "LATENCY RESET": "kind", "SLOWLOG GET": "kind",
+    "SLOWLOG LEN": "kind", "HELLO": "hello",
 }
 
 
