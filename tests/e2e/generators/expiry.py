@@ -75,13 +75,13 @@ def look(rng, key):
 def run_out(rng):
     """Short times, then a pause: gone for every command, and not in the way of a new value."""
     keys = ["gone%d" % i for i in range(4)]
-    yield ["PSETEX", keys[0], 40, "v"]
-    yield ["SET", keys[1], "v", "PX", 40]
+    yield ["PSETEX", keys[0], 100, "v"]
+    yield ["SET", keys[1], "v", "PX", 100]
     yield ["RPUSH", keys[2], "a", "b"]
-    yield ["PEXPIRE", keys[2], 40]
+    yield ["PEXPIRE", keys[2], 100]
     yield ["HSET", keys[3], "f", "v"]
-    yield ["PEXPIRE", keys[3], 40]
-    yield Step(60, kind="sleep")
+    yield ["PEXPIRE", keys[3], 100]
+    yield Step(150, kind="sleep")
     for key in keys:
         yield [rng.choice(["GET", "TYPE", "EXISTS", "TTL", "HGETALL", "LRANGE", "STRLEN", "HLEN",
                            "LLEN", "DEL", "PERSIST"]), key]

@@ -4,7 +4,7 @@ directions, before and after a checkpoint."""
 from generators import mixed
 from harness.steps import Step
 
-ROUND = 1200
+ROUND = 600
 LARGE = ["huge", "{t}huge", "k0"]
 
 

@@ -69,16 +69,16 @@ def expiring(rng, conn):
     other, key = (conn + 1) % 3, "watched"
 
     def pause():
-        return Step(40, kind="sleep")
+        return Step(200, kind="sleep")
 
     yield Step(rng.choice([["SET", key, "v"], ["RPUSH", key, "a"], ["HSET", key, "f", "v"],
                            ["DEL", key]]), conn=other)
-    yield Step(["PEXPIRE", key, rng.choice([25, 25, 25, 1000000])], conn=other)
+    yield Step(["PEXPIRE", key, rng.choice([150, 150, 150, 1000000])], conn=other)
     if rng.random() < 0.5:
         yield pause()
     yield Step(["WATCH", "k1", key], conn=conn)
     meddling = [["GET", key], ["DEL", key], ["SET", key, "w"], ["EXISTS", key], ["FLUSHALL"],
-                ["PERSIST", key], ["RENAME", key, "k7"], ["SET", key, "w", "PX", "25"],
+                ["PERSIST", key], ["RENAME", key, "k7"], ["SET", key, "w", "PX", "150"],
                 ["EXPIRE", key, "-1"], ["COPY", "k1", key], ["GETEX", key, "PERSIST"],
                 ["SETRANGE", key, 0, ""], ["SETBIT", key, 1, 1], ["TOUCH", key], ["PING"],
                 ["BITFIELD", key, "SET", "u8", "0", "118"], ["LREM", key, 0, "none"],

@@ -89,11 +89,12 @@ def _numbers(reply):
 
 
 def near(a, b):
-    """Integers within 2 s in either unit; a reply of -1 or -2 only equals itself."""
+    """Integers within what a busy machine may lose between the two servers; a reply of -1 or -2
+    only equals itself."""
     mine, theirs = _numbers(a), _numbers(b)
     return len(mine) == len(theirs) and all(
         x == y or (isinstance(x, int) and isinstance(y, int) and x >= 0 and y >= 0
-                   and abs(x - y) <= max(2, 2500 if max(x, y) > 3000 else 1500))
+                   and abs(x - y) <= max(2, 10000 if max(x, y) > 20000 else 1500))
         for x, y in zip(mine, theirs))
 
 
