@@ -20,6 +20,7 @@ enum {
 	GROUP_BYTES_MAX = 4 << 20, /* stored bytes given to one pwrite */
 	SPARE_KEEP = 8 << 20,	   /* capacity kept of a records buffer */
 	RECORD_LEN_FIELD = 4,
+	BLANK_STEP = 256 * 1024,
 };
 
 struct wal_writer {
@@ -61,6 +62,7 @@ struct wal_writer {
 	struct wal_segment segment;
 	struct io_file *file;
 	uint64_t off;
+	uint64_t blank_to; /* a new file is blanked up to here */
 	uint64_t next_lsn; /* of the next record to be framed */
 	uint64_t chain;
 	uint64_t witnessed; /* newest watermark in a header that was written */
