@@ -71,6 +71,14 @@ void store_reader_close(struct store_reader *r);
  * ST_NOT_FOUND; ST_CORRUPT: the checksum does not match; ST_IO. */
 MUST_CHECK enum status store_get(struct store_reader *r, struct slice key, struct slice *out);
 
+enum { STORE_AHEAD_MAX = 64 };
+
+/* Has the CPU fetch what store_get will read for these keys, at most STORE_AHEAD_MAX, all at the
+ * same time. Worth it when several lookups follow, and only while the file is in memory: a page
+ * that is not would be waited for here. Returns how many of the keys it came across, 0 where the
+ * map's place is not known; a hint, not an answer. */
+size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count);
+
 /* A cursor of the reader; close it before the reader. ST_NO_MEMORY, ST_IO. */
 MUST_CHECK enum status store_cursor_open(struct store_reader *r, struct store_cursor **out);
 void store_cursor_close(struct store_cursor *c);

@@ -51,6 +51,9 @@ struct store_reader {
 	MDB_cursor *probe, *expiry; /* NULL until needed */
 	uint64_t round;		    /* counts renewals */
 	uint64_t probe_round, expiry_round;
+	/* store_ahead.c: the keyspace's root page, and how many pages the file has. */
+	const uint8_t *root;
+	uint64_t root_round, root_pages;
 	bool active;
 };
 

@@ -1,0 +1,177 @@
+/* Lookups ahead of time come across exactly the keys that LMDB finds, in trees of every depth. */
+#include "engine/base/rng.h"
+#include "engine/store.h"
+#include "tests/support/temp_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MAP_SIZE = 256 << 20, KEY_MAX = 511 };
+
+struct name {
+	uint8_t bytes[KEY_MAX];
+	size_t len;
+};
+
+/* Key number n: some share long prefixes, some are as long as keys can be, so that branches have
+ * few and many nodes. */
+static struct slice make_key(uint64_t n, struct name *out)
+{
+	size_t pad = n % 17 == 0 ? 480 : n % 5 == 0 ? 40 : 0;
+
+	memset(out->bytes, 'p', pad);
+	out->len = pad + (size_t)snprintf((char *)out->bytes + pad, KEY_MAX - pad, "%llu",
+					  (unsigned long long)(n * 2654435761u % 1000003));
+	return slice_of(out->bytes, out->len);
+}
+
+static void put_range(struct store *s, uint64_t from, uint64_t to)
+{
+	static const uint8_t value[3000];
+	struct store_txn *t;
+
+	assert_int_equal(store_txn_begin(s, &t), ST_OK);
+	for (uint64_t n = from; n < to; n++) {
+		struct name name;
+
+		assert_int_equal(
+		    store_txn_put(t, make_key(n, &name),
+				  slice_of(value, n % 50 == 0 ? sizeof value : n % 90)),
+		    ST_OK);
+	}
+	assert_int_equal(store_txn_commit(t), ST_OK);
+}
+
+/* Asks for batches of keys below limit, and compares with what lookups find. */
+static void compare(struct store_reader *r, struct rng *rng, uint64_t limit)
+{
+	for (int round = 0; round < 50; round++) {
+		struct name names[STORE_AHEAD_MAX];
+		struct slice keys[STORE_AHEAD_MAX], value;
+		size_t count = 1 + rng_below(rng, STORE_AHEAD_MAX), there = 0;
+
+		for (size_t i = 0; i < count; i++) {
+			keys[i] = make_key(rng_below(rng, limit), &names[i]);
+			there += store_get(r, keys[i], &value) == ST_OK;
+		}
+		assert_int_equal(store_reader_ahead(r, keys, count), there);
+	}
+}
+
+static void it_comes_across_the_keys_that_are_there(void **state)
+{
+	static const uint64_t sizes[] = {0, 1, 10, 300, 5000, 60000};
+	struct temp_store t;
+	struct store_reader *r;
+	struct rng rng;
+
+	(void)state;
+	rng_seed(&rng, 21);
+	temp_store_create(&t, MAP_SIZE);
+	assert_int_equal(store_reader_open(t.store, &r), ST_OK);
+	for (size_t i = 1; i < sizeof sizes / sizeof sizes[0]; i++) {
+		put_range(t.store, sizes[i - 1], sizes[i]);
+		/* The old snapshot first, then the new one. */
+		compare(r, &rng, sizes[i] * 2);
+		assert_int_equal(store_reader_renew(r), ST_OK);
+		compare(r, &rng, sizes[i] * 2);
+	}
+	store_reader_close(r);
+	temp_store_destroy(&t);
+}
+
+static void without_a_snapshot_it_does_nothing(void **state)
+{
+	struct temp_store t;
+	struct store_reader *r;
+	struct name name;
+	struct slice key = make_key(1, &name);
+
+	(void)state;
+	temp_store_create(&t, MAP_SIZE);
+	put_range(t.store, 0, 100);
+	assert_int_equal(store_reader_open(t.store, &r), ST_OK);
+	assert_int_equal(store_reader_ahead(r, &key, 1), 1);
+	store_reader_reset(r);
+	assert_int_equal(store_reader_ahead(r, &key, 1), 0);
+	assert_int_equal(store_reader_renew(r), ST_OK);
+	assert_int_equal(store_reader_ahead(r, &key, 1), 1);
+	store_reader_close(r);
+	temp_store_destroy(&t);
+}
+
+/* Whatever a page holds, the walk ends, and stays in the file. */
+static void damaged_pages_lead_nowhere(void **state)
+{
+	struct temp_store t;
+	struct rng rng;
+
+	(void)state;
+	rng_seed(&rng, 22);
+	temp_store_create(&t, MAP_SIZE);
+	put_range(t.store, 0, 20000);
+	for (int round = 0; round < 30; round++) {
+		struct store_reader *r;
+		FILE *f;
+		long pages;
+
+		/* The meta pages and the tables' roots stay whole, or it would not open. */
+		temp_store_close(&t);
+		f = fopen(t.path, "r+b");
+		assert_non_null(f);
+		assert_int_equal(fseek(f, 0, SEEK_END), 0);
+		pages = ftell(f) / 4096;
+		for (int n = 0; n < 40; n++) {
+			long page = 8 + (long)rng_below(&rng, (uint64_t)pages - 8);
+			uint8_t junk[64];
+
+			for (size_t i = 0; i < sizeof junk; i++) {
+				junk[i] = (uint8_t)rng_next(&rng);
+			}
+			assert_int_equal(
+			    fseek(f, page * 4096 + 10 + (long)rng_below(&rng, 200), SEEK_SET), 0);
+			assert_int_equal(fwrite(junk, 1, sizeof junk, f), sizeof junk);
+		}
+		assert_int_equal(fclose(f), 0);
+		{
+			struct buf error = {0};
+
+			if (temp_store_try(&t, MAP_SIZE, false, &error) != ST_OK) {
+				buf_deinit(&error);
+				break; /* it hit what opening needs: enough was seen */
+			}
+			buf_deinit(&error);
+		}
+		if (store_reader_open(t.store, &r) == ST_OK) {
+			struct name names[STORE_AHEAD_MAX];
+			struct slice keys[STORE_AHEAD_MAX];
+
+			for (int batch = 0; batch < 200; batch++) {
+				for (size_t i = 0; i < STORE_AHEAD_MAX; i++) {
+					keys[i] = make_key(rng_below(&rng, 20000), &names[i]);
+				}
+				assert_true(store_reader_ahead(r, keys, STORE_AHEAD_MAX) <=
+					    STORE_AHEAD_MAX);
+			}
+			store_reader_close(r);
+		}
+	}
+	temp_store_destroy(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(it_comes_across_the_keys_that_are_there),
+	    cmocka_unit_test(without_a_snapshot_it_does_nothing),
+	    cmocka_unit_test(damaged_pages_lead_nowhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
