@@ -207,6 +207,9 @@ static enum status alloc_parts(struct engine *e, const struct engine_options *op
 	if (e->dir == NULL || e->wal_dir == NULL || e->base == NULL) {
 		return ST_NO_MEMORY;
 	}
+	if (ahead_create(e) != ST_OK) {
+		return ST_NO_MEMORY;
+	}
 	return memtable_create(e->memtable_max, e->hash_seed, &e->active);
 }
 
@@ -420,6 +423,7 @@ static enum status close_engine(struct engine *e, bool drain)
 	buf_deinit(&e->batch.undo_bytes);
 	buf_deinit(&e->expired_names);
 	mem_free(e->base);
+	mem_free(e->ahead);
 	mem_free(e->dir);
 	mem_free(e->wal_dir);
 	mem_free(e->archive_dir);

@@ -96,6 +96,7 @@ struct engine {
 	struct batch batch;
 
 	struct engine_iter iters[ENGINE_ITERS];
+	struct ahead *ahead; /* keys of requests to come */
 
 	/* Whether the store held the key that was looked up there last: spares a write after a read
 	 * the second look. */
@@ -197,6 +198,11 @@ MUST_CHECK enum status counts_load(struct engine *e);
  * continues, *clean whether it was closed cleanly. */
 MUST_CHECK enum status recovery_run(struct engine *e, const struct store_state *state,
 				    struct wal_position *at, bool *clean, struct buf *error);
+
+/* --- ahead.c --- */
+
+/* Makes room for noted keys. */
+MUST_CHECK enum status ahead_create(struct engine *e);
 
 /* --- expire.c --- */
 

@@ -107,11 +107,17 @@ static size_t filter_bit(const struct memtable *mt, uint64_t hash)
 	return (size_t)(hash >> FILTER_SHIFT) & mt->filter_mask;
 }
 
-struct mt_entry *memtable_find(const struct memtable *mt, struct slice key, uint64_t hash)
+/* False: the table does not have the key, not even as a tombstone. */
+static bool passes_filter(const struct memtable *mt, uint64_t hash)
 {
 	size_t bit = filter_bit(mt, hash);
 
-	if ((mt->filter[bit / 64] >> (bit % 64) & 1) == 0) {
+	return (mt->filter[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+struct mt_entry *memtable_find(const struct memtable *mt, struct slice key, uint64_t hash)
+{
+	if (!passes_filter(mt, hash)) {
 		return NULL;
 	}
 	for (size_t i = hash & mt->mask;; i = (i + 1) & mt->mask) {
@@ -133,20 +139,25 @@ struct mt_entry *memtable_find(const struct memtable *mt, struct slice key, uint
 
 void memtable_prefetch_cell(const struct memtable *mt, struct slice key, uint64_t hash)
 {
+	__builtin_prefetch(&mt->filter[filter_bit(mt, hash) / 64]);
 	__builtin_prefetch(&mt->cells[hash & mt->mask]);
 	__builtin_prefetch(&mt->key_groups[store_key_slot(key)]);
 }
 
-void memtable_prefetch_entry(const struct memtable *mt, struct slice key, uint64_t hash)
+bool memtable_prefetch_entry(const struct memtable *mt, struct slice key, uint64_t hash)
 {
-	uint64_t cell = mt->cells[hash & mt->mask];
+	uint64_t cell;
 
 	__builtin_prefetch(mt->key_groups[store_key_slot(key)]);
-
+	if (!passes_filter(mt, hash)) {
+		return false;
+	}
+	cell = mt->cells[hash & mt->mask];
 	if (cell != 0 && ((cell ^ hash) & ~POINTER_MASK) == 0) {
 		__builtin_prefetch(cell_entry(cell));
 		__builtin_prefetch((const uint8_t *)cell_entry(cell) + 64);
 	}
+	return true;
 }
 
 static void cell_put(uint64_t *cells, size_t mask, uint64_t cell, uint64_t hash)

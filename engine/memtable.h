@@ -67,9 +67,10 @@ uint64_t memtable_hash(struct slice key, uint64_t seed);
 struct mt_entry *memtable_find(const struct memtable *mt, struct slice key, uint64_t hash);
 
 /* Fetch into the cache, without waiting, what memtable_find will look at: first the cell, then,
- * once that has come, the entry. For callers that have several lookups ahead of them. */
+ * once that has come, the entry. For callers that have several lookups ahead of them. False: the
+ * table does not have the key. */
 void memtable_prefetch_cell(const struct memtable *mt, struct slice key, uint64_t hash);
-void memtable_prefetch_entry(const struct memtable *mt, struct slice key, uint64_t hash);
+bool memtable_prefetch_entry(const struct memtable *mt, struct slice key, uint64_t hash);
 
 /* The entry of a key, made absent (MT_ABSENT, no value) when there was none. ST_NO_MEMORY:
  * unchanged. */

@@ -29,8 +29,8 @@ static enum status apply_all(struct engine *e, struct lookahead *ahead)
 	enum status st = ST_OK;
 
 	for (uint32_t i = 0; i < ahead->count; i++) {
-		memtable_prefetch_entry(e->active, store_key_slice(&ahead->items[i].key),
-					ahead->items[i].hash);
+		(void)memtable_prefetch_entry(e->active, store_key_slice(&ahead->items[i].key),
+					      ahead->items[i].hash);
 	}
 	for (uint32_t i = 0; st == ST_OK && i < ahead->count; i++) {
 		st = apply_op(e, &ahead->items[i].op, &ahead->items[i].key, ahead->items[i].hash,

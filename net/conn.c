@@ -1,7 +1,8 @@
-/* One client: its life, what it sends, and the requests it runs. A turn reads once, runs all whole
+/* One client: its life and the requests it runs. A turn reads once (conn_read.c), runs all whole
  * requests, and writes once at its end (conn_out.c). */
 #include "net/conn_impl.h"
 
+#include "engine/ahead.h"
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "net/server.h"
@@ -12,23 +13,18 @@
 #include <unistd.h>
 
 enum {
-	READ_STEP_MAX = 4 << 20,  /* how far ahead of its bytes a large argument's buffer grows */
 	REQUESTS_PER_TURN = 1000, /* so that one client's pipeline does not hold up the others */
 	UNAUTHENTICATED_PER_TURN = 20,
-	UNAUTHENTICATED_STEP = 8 * 1024,
-	UNAUTHENTICATED_IN_MAX = 64 * 1024,
 	UNAUTHENTICATED_ARGS = 10,
 	UNAUTHENTICATED_BULK = 16 * 1024,
 	INLINE_MAX = 64 * 1024,
 };
 
-static void on_read(evutil_socket_t fd, short what, void *arg);
-
 /* --- the life of a connection --- */
 
 static bool make_events(struct conn *c)
 {
-	c->read_event = event_new(c->server->base, c->fd, EV_READ | EV_PERSIST, on_read, c);
+	c->read_event = event_new(c->server->base, c->fd, EV_READ | EV_PERSIST, conn_on_read, c);
 	c->write_event = event_new(c->server->base, c->fd, EV_WRITE, conn_on_write, c);
 	if (c->read_event != NULL && c->write_event != NULL &&
 	    event_add(c->read_event, NULL) == 0) {
@@ -107,7 +103,7 @@ void conn_close(struct conn *c)
 	conn_touch(c);
 }
 
-static void set_reading(struct conn *c, bool on)
+void conn_set_reading(struct conn *c, bool on)
 {
 	if (on != c->reading) {
 		c->reading = on;
@@ -122,7 +118,7 @@ static void set_reading(struct conn *c, bool on)
 void conn_stop(struct conn *c)
 {
 	if (!c->dead) {
-		set_reading(c, false);
+		conn_set_reading(c, false);
 		c->session.close_after_reply = true;
 		conn_touch(c);
 	}
@@ -238,8 +234,9 @@ static struct resp_limits limits_of(const struct conn *c)
 	return l;
 }
 
-/* Runs requests from bytes; returns how many bytes they took. */
-static size_t run_bytes(struct conn *c, struct slice bytes)
+/* Runs requests from bytes, of which the first looked have been looked at ahead; returns how many
+ * bytes they took. */
+static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked)
 {
 	size_t at = 0;
 	int most = c->session.authenticated ? REQUESTS_PER_TURN : UNAUTHENTICATED_PER_TURN;
@@ -253,6 +250,10 @@ static size_t run_bytes(struct conn *c, struct slice bytes)
 		if (c->dead || c->session.close_after_reply || c->wait != CONN_READY ||
 		    conn_output_full(c)) {
 			return at;
+		}
+		if (at >= looked) {
+			looked = at + conn_look_ahead(c, slice_skip(bytes, at));
+			(void)ahead_fetch(c->server->engine);
 		}
 		st = resp_reader_next(&c->reader, slice_skip(bytes, at), &limits, &argv, &argc,
 				      &used);
@@ -294,8 +295,8 @@ static void after_run(struct conn *c)
 {
 	if (!c->dead) {
 		conn_mark_output(c);
-		set_reading(c, (c->wait == CONN_READY || c->wait == CONN_FULL) &&
-				   !c->session.close_after_reply && !c->eof);
+		conn_set_reading(c, (c->wait == CONN_READY || c->wait == CONN_FULL) &&
+					!c->session.close_after_reply && !c->eof);
 	}
 	(void)guest_check(c);
 	conn_touch(c);
@@ -306,115 +307,34 @@ void conn_run(struct conn *c)
 	if (c->dead || c->in.len == 0) {
 		return;
 	}
-	buf_consume(&c->in, run_bytes(c, buf_slice(&c->in)));
+	buf_consume(&c->in, run_bytes(c, buf_slice(&c->in), 0));
 	if (c->in.len == 0) {
 		buf_shrink(&c->in, CONN_KEEP_BUFFER);
 	}
 	after_run(c);
 }
 
-void conn_resume(struct conn *c)
+void conn_run_arrived(struct conn *c)
 {
-	set_reading(c, !c->eof);
-}
+	struct slice bytes = c->arrived;
+	size_t used;
 
-/* --- reading --- */
-
-/* Query buffers are bounded: by the configuration, and tightly before AUTH. */
-static bool over_input_limit(struct conn *c)
-{
-	struct server *s = c->server;
-	uint64_t max = c->session.authenticated
-			   ? (uint64_t)config_int(s->config, CONFIG_QUERY_BUFFER_LIMIT)
-			   : UNAUTHENTICATED_IN_MAX;
-
-	if (c->in.len <= max) {
-		return false;
-	}
-	logger(LOG_LVL_WARNING,
-	       "Closing client that reached max query buffer length: id=%llu addr=%s qbuf=%zu",
-	       (unsigned long long)c->session.id, c->session.addr, c->in.len);
-	s->host.stats.query_buffer_limit_disconnections++;
-	return true;
-}
-
-/* Where the next read goes: behind what is pending, with room for a large argument that is under
- * way; nothing pending: the server's shared buffer. */
-static bool read_room(struct conn *c, uint8_t **at, size_t *room)
-{
-	struct server *s = c->server;
-	size_t want, step = c->session.authenticated ? READ_SHARED : UNAUTHENTICATED_STEP;
-
-	if (c->in.len == 0) {
-		*at = s->read_shared;
-		*room = READ_SHARED;
-		return true;
-	}
-	want = resp_reader_want(&c->reader);
-	if (want > c->in.len + step) {
-		step = want - c->in.len;
-		step = step > READ_STEP_MAX ? READ_STEP_MAX : step;
-	}
-	if (buf_reserve(&c->in, step) != ST_OK) {
-		return false;
-	}
-	*at = c->in.data + c->in.len;
-	*room = c->in.cap - c->in.len;
-	return true;
-}
-
-static void on_read(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = arg;
-	struct server *s = c->server;
-	uint8_t *at;
-	size_t room;
-	ssize_t n;
-
-	(void)what;
-	if (c->dead) {
-		return;
-	}
-	server_refresh_clock(s);
-	if (!read_room(c, &at, &room)) {
-		conn_close(c);
-		return;
-	}
-	n = read(fd, at, room);
-	if (n == 0 && (conn_output(c) > 0 || c->wait != CONN_READY)) {
-		/* It may have closed only its half, and still reads what it is owed: replies that
-		 * wait for the log or for room in the socket, requests that wait for those. */
-		c->eof = true;
-		set_reading(c, false);
-		conn_touch(c);
-		return;
-	}
-	if (n <= 0) {
-		if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-			conn_close(c);
-		}
-		return;
-	}
-	s->host.stats.net_input_bytes += (uint64_t)n;
-	s->host.stats.reads++;
-	c->session.last_ms = s->now_ms;
-	c->active_ms = s->mono_ms;
-	if (at != s->read_shared) {
-		c->in.len += (size_t)n;
-		if (over_input_limit(c)) {
-			conn_close(c);
-			return;
-		}
+	c->arrived = slice_of(NULL, 0);
+	if (c->dead || bytes.len == 0) {
 		conn_run(c);
 		return;
 	}
-	/* Most clients send whole requests: run them where they lie, and keep only an unfinished
-	 * rest. */
-	size_t used = run_bytes(c, slice_of(at, (size_t)n));
-
-	if (!c->dead && used < (size_t)n && !c->session.close_after_reply &&
-	    buf_append(&c->in, at + used, (size_t)n - used) != ST_OK) {
+	/* Most clients send whole requests: they ran where they lie, and only an unfinished rest is
+	 * kept. */
+	used = run_bytes(c, bytes, c->looked);
+	if (!c->dead && used < bytes.len && !c->session.close_after_reply &&
+	    buf_append(&c->in, bytes.data + used, bytes.len - used) != ST_OK) {
 		conn_close(c);
 	}
 	after_run(c);
+}
+
+void conn_resume(struct conn *c)
+{
+	conn_set_reading(c, !c->eof);
 }

@@ -30,18 +30,20 @@ struct conn {
 	struct session session; /* first */
 	struct server *server;
 	struct conn *next, *prev;
-	struct conn *dirty_next, *gated_next, *dead_next;
+	struct conn *dirty_next, *gated_next, *dead_next, *arrived_next;
 	struct conn *guest_next, *guest_prev; /* of those who have not authenticated */
 	bool guest;
 	size_t guest_bytes; /* what it holds, as counted in server.guest_bytes */
-	bool in_dirty, in_gated, dead, writing, reading;
+	bool in_dirty, in_gated, in_arrived, dead, writing, reading;
 	bool unix_socket;
 	bool eof; /* the peer sends no more, but may read */
 	int fd;
 	struct event *read_event, *write_event;
 	struct resp_reader reader;
-	struct buf in;	/* bytes not yet run; empty for most clients at most times */
-	struct buf out; /* replies not yet sent, from out_sent on */
+	struct buf in;	      /* bytes not yet run; empty for most clients at most times */
+	struct slice arrived; /* read in this turn into the shared buffer, as in was empty */
+	size_t looked;	      /* bytes of it that were looked at ahead */
+	struct buf out;	      /* replies not yet sent, from out_sent on */
 	size_t out_sent;
 	struct conn_mark *marks; /* ascending; grows with the turns that one reply waits for */
 	size_t marks_count, marks_cap, marks_first;
@@ -61,6 +63,9 @@ void conn_close(struct conn *c);
 
 /* Runs what is pending, as far as it may run now. */
 void conn_run(struct conn *c);
+
+/* Runs what was read in this turn, of all clients. */
+void conn_run_all_arrived(struct server *s);
 
 /* Goes on reading after a wait that left nothing pending. */
 void conn_resume(struct conn *c);

@@ -1,10 +1,25 @@
-/* What conn.c, conn_out.c and guests.c share. Executor thread. */
+/* What conn.c, conn_read.c, conn_out.c and guests.c share. Executor thread. */
 #ifndef CAIRN_NET_CONN_IMPL_H
 #define CAIRN_NET_CONN_IMPL_H
 
 #include "net/conn.h"
 
 enum { CONN_KEEP_BUFFER = 16 * 1024 /* spare capacity an idle client keeps */ };
+
+/* --- conn.c --- */
+
+/* Runs what was read in this turn and what is pending. */
+void conn_run_arrived(struct conn *c);
+/* Whether the event loop looks for bytes to read. */
+void conn_set_reading(struct conn *c, bool on);
+
+/* --- conn_read.c --- */
+
+/* Event: the socket is readable. */
+void conn_on_read(evutil_socket_t fd, short what, void *arg);
+/* Notes the keys of the requests that begin at bytes, for ahead_fetch; returns how many bytes these
+ * requests are. */
+size_t conn_look_ahead(struct conn *c, struct slice bytes);
 
 /* --- conn_out.c --- */
 

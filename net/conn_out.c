@@ -10,7 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 enum {
 	UNAUTHENTICATED_OUT_MAX = 64 * 1024,
@@ -168,7 +168,7 @@ void conn_flush(struct conn *c)
 	}
 	to = released(c);
 	if (to > c->out_sent && !c->writing) {
-		ssize_t n = write(c->fd, c->out.data + c->out_sent, to - c->out_sent);
+		ssize_t n = send(c->fd, c->out.data + c->out_sent, to - c->out_sent, MSG_NOSIGNAL);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
 			conn_close(c);

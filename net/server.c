@@ -332,6 +332,7 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	s->now_fresh = false;
 	(void)event_base_loop(s->base, EVLOOP_ONCE);
 	server_refresh_clock(s);
+	conn_run_all_arrived(s);
 	run_due(s);
 	take_prefetched(s);
 	(void)engine_turn_end(s->engine);

@@ -13,7 +13,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 
-enum { LISTENERS_MAX = 18, READ_SHARED = 64 * 1024 };
+enum { LISTENERS_MAX = 18, READ_SHARED = 128 * 1024 };
 
 struct server {
 	struct command_host host; /* first: commands' host is this server */
@@ -42,6 +42,9 @@ struct server {
 	size_t guest_bytes;		   /* memory that they hold */
 	uint64_t next_client_id;
 	uint8_t *read_shared; /* what read(2) fills, when a client has nothing pending */
+	size_t read_used;     /* of it, by clients that have not run yet */
+	struct conn *arrived, *arrived_last; /* read from in this turn, not run yet */
+	size_t looked;			     /* requests looked at ahead for the present group */
 
 	uint64_t now_ms;	 /* wall clock of this turn */
 	uint64_t mono_ms;	 /* monotonic clock of this turn: all waits and limits go by it */

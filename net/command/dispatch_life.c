@@ -1,5 +1,6 @@
 /* Making and ending a dispatch, its settings, its statistics, and the watches that changes break.
  */
+#include "engine/ahead.h"
 #include "engine/base/alloc.h"
 #include "net/command/dispatch_state.h"
 
@@ -66,6 +67,15 @@ static int64_t setting_int(struct dispatch *d, const char *name, int64_t missing
 	int64_t v;
 
 	return text != NULL && parse_int(slice_str(text), &v) ? v : missing;
+}
+
+void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key)
+{
+	const struct command_entry *entry = command_table_find(&d->table, name);
+
+	if (entry != NULL && entry->cmd->keys.first == 1) {
+		ahead_add(d->engine, key, (entry->cmd->flags & CMD_BLIND) == 0);
+	}
 }
 
 void dispatch_config_changed(struct dispatch *d)
