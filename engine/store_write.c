@@ -3,7 +3,9 @@
 #include "engine/base/invariant.h"
 #include "engine/store_private.h"
 
+#include <errno.h>
 #include <stdint.h>
+#include <sys/statvfs.h>
 
 enum { NODE_OVERHEAD = 10 /* LMDB's node header and the offset that points to it */ };
 
@@ -296,6 +298,18 @@ static void close_cursors(struct store_txn *t)
 	t->expiry = NULL;
 }
 
+/* LMDB calls a write that came out short an I/O error. It is a full disk when there is no room
+ * left: nothing of the transaction counts then, and it may be tried again. */
+static bool is_full(struct store *s)
+{
+	enum { ROOM_MIN = 1 << 20 };
+	struct statvfs facts;
+	mdb_filehandle_t fd;
+
+	return mdb_env_get_fd(s->env, &fd) == 0 && fstatvfs(fd, &facts) == 0 &&
+	       (uint64_t)facts.f_bavail * facts.f_frsize < ROOM_MIN;
+}
+
 enum status store_txn_commit(struct store_txn *t)
 {
 	MDB_txn *txn = t->txn;
@@ -306,6 +320,9 @@ enum status store_txn_commit(struct store_txn *t)
 	rc = mdb_txn_commit(txn); /* frees it in any case */
 	if (rc == 0) {
 		store_remember_info(t->store);
+	}
+	if (rc == EIO && is_full(t->store)) {
+		return ST_NO_SPACE;
 	}
 	return store_from_lmdb(rc);
 }

@@ -109,7 +109,8 @@ static void cmd_bgsave(struct command_ctx *ctx)
 		resp_error(ctx->reply, ERR_SYNTAX);
 		return;
 	}
-	st = engine_checkpoint(ctx->engine);
+	st = engine_writable(ctx->engine) == ST_READ_ONLY ? ST_READ_ONLY
+							  : engine_checkpoint(ctx->engine);
 	if (st == ST_OK) {
 		resp_simple(ctx->reply, "Background saving started");
 	} else if (st == ST_AGAIN) {

@@ -209,10 +209,14 @@ static bool end_batch(struct dispatch *d, struct command_ctx *ctx)
 		seen = engine_seen_lsn(e);
 		lsn = engine_commit(e);
 	}
+	if (lsn == 0 && seen > engine_ack_lsn(e) && engine_writable(e) == ST_READ_ONLY) {
+		return false; /* and the error tells nothing that the client would have to wait for
+			       */
+	}
 	if (seen > s->gate_lsn) {
 		s->gate_lsn = seen;
 	}
-	return lsn != 0 || seen <= engine_ack_lsn(e) || engine_writable(e) != ST_READ_ONLY;
+	return true;
 }
 
 static void reply_out_of_memory(struct resp_writer *w, struct session *s, size_t at)

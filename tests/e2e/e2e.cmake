@@ -28,6 +28,11 @@ foreach(name startup process config connections clients)
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
 if(NOT CAIRN_SANITIZE)
+	# It stands before the C library, where the sanitizers want to be.
+	add_library(fault_shim SHARED ${e2e}/fault_shim.c)
+	target_link_libraries(fault_shim PRIVATE node_flags)
+	cairn_test(e2e.faults e2e 300 COMMAND ${python} ${e2e}/test_faults.py ${cairn}
+		--shim $<TARGET_FILE:fault_shim>)
 	# Memory is measured, so not under sanitizers, whose own shadow is the larger part.
 	cairn_test(e2e.memory e2e 300 SERIAL COMMAND ${python} ${e2e}/test_memory.py ${cairn})
 	cairn_test(e2e.scale e2e 300 SERIAL COMMAND ${python} ${e2e}/test_scale.py ${cairn})

@@ -6,7 +6,7 @@ import unittest
 
 from harness.servers import Server
 
-BINARIES = argparse.Namespace(cairn=None, hiredis=None)
+BINARIES = argparse.Namespace(cairn=None, hiredis=None, shim=None)
 
 
 class Case(unittest.TestCase):
@@ -42,7 +42,9 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--cairn", required=True)
     options.add_argument("--hiredis")
+    options.add_argument("--shim")
     args, rest = options.parse_known_args()
     BINARIES.cairn = os.path.abspath(args.cairn)
+    BINARIES.shim = args.shim and os.path.abspath(args.shim)
     BINARIES.hiredis = args.hiredis and os.path.abspath(args.hiredis)
     unittest.main(module="__main__", argv=[sys.argv[0]] + rest, verbosity=1, warnings="ignore")
