@@ -1,6 +1,8 @@
 /* A temporary engine for tests of what is built on it. */
 #include "tests/support/engine_box.h"
 
+#include "engine/keyspace.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,13 +21,13 @@ static void on_touched(void *arg, const struct store_key *key)
 	}
 }
 
-static void open_dir(struct engine_box *b)
+enum status engine_box_try(struct engine_box *b, struct buf *error)
 {
 	struct engine_options opts = {
 	    .dir = b->dir,
 	    .io = io_posix(),
 	    .clock = clock_system(),
-	    .seed = 7,
+	    .seed = b->seed,
 	    .map_size_max = (uint64_t)1 << 32,
 	    .memtable_max = 8 << 20,
 	    .checkpoint_interval_ms = 3600000,
@@ -36,8 +38,14 @@ static void open_dir(struct engine_box *b)
 	    .touched = on_touched,
 	    .touched_arg = b,
 	};
+
+	return engine_open(&opts, &b->e, error);
+}
+
+static void open_dir(struct engine_box *b)
+{
 	struct buf error = {0};
-	enum status st = engine_open(&opts, &b->e, &error);
+	enum status st = engine_box_try(b, &error);
 
 	if (st != ST_OK) {
 		print_error("%.*s\n", (int)error.len, (const char *)error.data);
@@ -54,6 +62,7 @@ void engine_box_open(struct engine_box *b, uint64_t seed)
 				     tmp == NULL ? "/tmp" : tmp) < sizeof b->dir);
 	assert_non_null(mkdtemp(b->dir));
 	rng_seed(&b->rng, seed);
+	b->seed = 7;
 	b->now_ms = 1000000;
 	open_dir(b);
 }
@@ -93,6 +102,21 @@ void engine_box_checkpoint(struct engine_box *b)
 		(void)engine_turn_end(b->e);
 		engine_stats(b->e, &stats);
 	} while (stats.checkpoint_running);
+}
+
+void engine_box_await_gone(struct engine_box *b, uint16_t slot, uint64_t id, struct slice field)
+{
+	struct slice value;
+	enum status st = ST_OK;
+
+	for (int i = 0; st == ST_OK && i < 60000; i++) {
+		(void)engine_turn_end(b->e);
+		engine_box_begin(b);
+		st = ks_field_get(b->e, slot, id, field, &value);
+		engine_box_commit(b);
+		(void)usleep(1000);
+	}
+	assert_int_equal(st, ST_NOT_FOUND);
 }
 
 void engine_box_live(struct engine_box *b)

@@ -13,7 +13,8 @@ struct engine_box {
 	struct engine *e;
 	struct rng rng;
 	uint64_t now_ms;
-	bool open; /* a batch is */
+	uint64_t seed; /* of a new engine's ids; set before it is opened */
+	bool open;     /* a batch is */
 	/* engine_options.touched, when set. */
 	void (*touched)(void *arg, const struct store_key *key);
 	void *touched_arg;
@@ -24,11 +25,18 @@ void engine_box_open(struct engine_box *b, uint64_t seed);
 /* Closes it and removes its directory. */
 void engine_box_close(struct engine_box *b);
 
+/* Opens what is in b->dir, which no engine has open; error as engine_open. */
+enum status engine_box_try(struct engine_box *b, struct buf *error);
+
 /* Closes and opens again what is there. */
 void engine_box_restart(struct engine_box *b);
 
 /* A finished checkpoint: all that was written so far is in the store. */
 void engine_box_checkpoint(struct engine_box *b);
+
+/* Waits until an element is gone, as those of a dropped collection go after a checkpoint; asserts
+ * that it happens within a minute. */
+void engine_box_await_gone(struct engine_box *b, uint16_t slot, uint64_t id, struct slice field);
 
 /* One in four times ends the turn, more rarely begins or finishes a checkpoint, rarely restarts.
  * Not inside a batch. */
