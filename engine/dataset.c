@@ -3,14 +3,13 @@
 
 #include "engine/base/invariant.h"
 #include "engine/dir_lock.h"
+#include "engine/rewind.h"
 #include "engine/store.h"
 #include "engine/wal/wal_reader.h"
 #include "engine/wal/wal_segment.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { CHECK_MAP_SIZE_LOG2 = 40 }; /* address space to look at a copy's store with */
 
 static const char store_name[] = "keyspace.mdb", lock_name[] = "keyspace.mdb-lock",
 		  log_name[] = "wal", ready_name[] = "READY", ready_tmp[] = "READY.tmp";
@@ -203,15 +202,20 @@ static enum status change(const struct places *p, const char *name, bool is_dir)
 	return st == ST_OK ? move(p, p->copy, p->dir, name) : st;
 }
 
-/* LMDB's lock file speaks of readers of the other file. */
-static enum status remove_lock(const struct places *p)
+/* LMDB's lock file speaks of readers of the old file, a mark of engine/rewind.h of the old log. */
+static enum status remove_marks(const struct places *p)
 {
-	char path[WAL_PATH_MAX];
-	enum status st;
+	static const char *const names[] = {lock_name, REWIND_MARK};
+	enum status st = ST_OK;
 
-	name_in(p->dir, lock_name, path);
-	st = p->io->ops->unlink(p->io->ctx, path);
-	return st == ST_OK || st == ST_NOT_FOUND ? ST_OK : failed(p, st, "remove", path);
+	for (int i = 0; st == ST_OK && i < 2; i++) {
+		char path[WAL_PATH_MAX];
+
+		name_in(p->dir, names[i], path);
+		st = p->io->ops->unlink(p->io->ctx, path);
+		st = st == ST_OK || st == ST_NOT_FOUND ? ST_OK : failed(p, st, "remove", path);
+	}
+	return st == ST_OK ? sync_folder(p, p->dir) : st;
 }
 
 /* Everything from the mark on. */
@@ -228,7 +232,7 @@ static enum status change_all(const struct places *p)
 		st = look(p, p->copy, store_name, false, &fresh);
 	}
 	if (st == ST_OK && fresh) {
-		st = remove_lock(p);
+		st = remove_marks(p);
 	}
 	if (st == ST_OK) {
 		st = change(p, store_name, false);
@@ -322,33 +326,6 @@ enum status dataset_drop_copy(const struct io *io, const char *dir, struct buf *
 
 /* --- the mark --- */
 
-static enum status read_state(const struct places *p, struct store_state *state)
-{
-	char path[WAL_PATH_MAX];
-	struct store_options opts = {.path = path,
-				     .io = p->io,
-				     .map_size_max = (uint64_t)1 << CHECK_MAP_SIZE_LOG2,
-				     .read_only = true};
-	struct store *store = NULL;
-	struct store_reader *reader = NULL;
-	enum status st;
-
-	name_in(p->copy, store_name, path);
-	st = store_open(&opts, &store, p->error);
-	if (st == ST_OK) {
-		st = store_reader_open(store, &reader);
-	}
-	if (st == ST_OK) {
-		st = store_reader_state(reader, state);
-	}
-	store_reader_close(reader);
-	store_close(store);
-	if (st != ST_OK && p->error->len == 0) {
-		buf_note(p->error, "cannot read %s: %s", path, status_text(st));
-	}
-	return st;
-}
-
 /* The log must lead from the checkpoint to where the store may have been written to. */
 static enum status check_log(const struct places *p, const struct store_state *state)
 {
@@ -405,7 +382,10 @@ static enum status check_copy(const struct places *p)
 		}
 	}
 	if (st == ST_OK) {
-		st = read_state(p, &state);
+		char path[WAL_PATH_MAX];
+
+		name_in(p->copy, store_name, path);
+		st = store_peek_state(p->io, path, &state, p->error);
 	}
 	return st == ST_OK ? check_log(p, &state) : st;
 }

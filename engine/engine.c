@@ -10,6 +10,7 @@
 #include "engine/dir_lock.h"
 #include "engine/engine_impl.h"
 #include "engine/replication.h"
+#include "engine/rewind.h"
 
 #include <stdio.h>
 
@@ -60,7 +61,7 @@ static void say(struct buf *error, const char *what, const char *path, enum stat
 }
 
 /* Makes the data directory and locks it, brings its files to rest after an interrupted change of
- * dataset, then makes what else must be there. */
+ * dataset or rewind, then makes what else must be there. */
 static enum status open_dirs(struct engine *e, struct buf *error)
 {
 	const struct io *io = e->opts.io;
@@ -74,6 +75,9 @@ static enum status open_dirs(struct engine *e, struct buf *error)
 	st = dir_lock_take(io, e->dir, &e->lock, error);
 	if (st == ST_OK) {
 		st = dataset_recover(io, e->dir, error);
+	}
+	if (st == ST_OK) {
+		st = rewind_recover(io, e->dir, error);
 	}
 	for (size_t i = 0; st == ST_OK && i < 2; i++) {
 		st = dirs[i] == NULL ? ST_OK : io->ops->mkdir(io->ctx, dirs[i]);

@@ -44,6 +44,11 @@ struct store_state {
 	struct wal_history history;
 };
 
+/* The state in the file of a store that this process has not opened. Errors as store_open, for
+ * reading. */
+MUST_CHECK enum status store_peek_state(const struct io *io, const char *path,
+					struct store_state *out, struct buf *error);
+
 struct slot_stat {
 	uint64_t keys;	  /* key records */
 	uint64_t expires; /* of them with an expiry */

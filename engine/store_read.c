@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+enum { PEEK_MAP_SIZE_LOG2 = 40 }; /* address space for a look at another's file */
+
 /* --- readers --- */
 
 enum status store_reader_open(struct store *s, struct store_reader **out)
@@ -275,6 +277,31 @@ enum status store_reader_expiries(struct store_reader *r, uint64_t from_ms, stru
 enum status store_reader_state(struct store_reader *r, struct store_state *out)
 {
 	return store_get_state(r->store, r->txn, out);
+}
+
+enum status store_peek_state(const struct io *io, const char *path, struct store_state *out,
+			     struct buf *error)
+{
+	struct store_options opts = {.path = path,
+				     .io = io,
+				     .map_size_max = (uint64_t)1 << PEEK_MAP_SIZE_LOG2,
+				     .read_only = true};
+	struct store_reader *reader = NULL;
+	struct store *store = NULL;
+	enum status st = store_open(&opts, &store, error);
+
+	if (st == ST_OK) {
+		st = store_reader_open(store, &reader);
+	}
+	if (st == ST_OK) {
+		st = store_reader_state(reader, out);
+	}
+	store_reader_close(reader);
+	store_close(store);
+	if (st != ST_OK && error->len == 0) {
+		buf_note(error, "cannot read %s: %s", path, status_text(st));
+	}
+	return st;
 }
 
 enum status store_reader_note(struct store_reader *r, const char *name, struct slice *out)

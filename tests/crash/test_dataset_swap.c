@@ -100,35 +100,6 @@ static void start(const char *dir, const struct truth *t, bool want_new, const c
 	small_node_deinit(&s);
 }
 
-static size_t find_ack(const struct disk_op *ops, size_t count, uint64_t which)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (ops[i].kind == DISK_ACK && ops[i].off == which) {
-			return i;
-		}
-	}
-	fail();
-	return 0;
-}
-
-/* Index after the operation that made the mark durable. */
-static size_t find_marked(const struct disk_op *ops, size_t count)
-{
-	bool renamed = false;
-
-	for (size_t i = 0; i < count; i++) {
-		if (ops[i].kind == DISK_RENAME &&
-		    strcmp(ops[i].path2, DATASET_COPY "/READY") == 0) {
-			renamed = true;
-		} else if (renamed && ops[i].kind == DISK_SYNC_DIR &&
-			   strcmp(ops[i].path, DATASET_COPY) == 0) {
-			return i + 1;
-		}
-	}
-	fail();
-	return 0;
-}
-
 static void every_state_a_power_loss_leaves_has_one_dataset(void **state)
 {
 	struct buf error = {0};
@@ -146,9 +117,9 @@ static void every_state_a_power_loss_leaves_has_one_dataset(void **state)
 	assert_int_equal(dataset_commit_copy(io_posix(), dir, &error), ST_OK);
 	disk_shim_ack(ENDED);
 	ops = disk_shim_stop(&count);
-	from = find_ack(ops, count, BEGUN);
-	to = find_ack(ops, count, ENDED);
-	marked = find_marked(ops, count);
+	from = disk_find_ack(ops, count, BEGUN);
+	to = disk_find_ack(ops, count, ENDED);
+	marked = disk_find_renamed(ops, count, DATASET_COPY "/READY");
 	for (size_t n = from; n <= to; n++) {
 		for (int i = 0; i < SHUFFLES + 2; i++) {
 			enum disk_image how = i == 0	   ? DISK_ALL

@@ -47,6 +47,29 @@ static bool in_dir(const char *path, const char *dir)
 	return strlen(dir) == len && strncmp(path, dir, len) == 0;
 }
 
+size_t disk_find_ack(const struct disk_op *ops, size_t count, uint64_t lsn)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (ops[i].kind == DISK_ACK && ops[i].off == lsn) {
+			return i;
+		}
+	}
+	abort();
+}
+
+size_t disk_find_renamed(const struct disk_op *ops, size_t count, const char *path)
+{
+	bool renamed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		renamed |= ops[i].kind == DISK_RENAME && strcmp(ops[i].path2, path) == 0;
+		if (renamed && ops[i].kind == DISK_SYNC_DIR && in_dir(path, ops[i].path)) {
+			return i + 1;
+		}
+	}
+	abort();
+}
+
 /* A rename across folders is durable when both are. */
 static bool name_op_synced(const struct image *im, size_t i)
 {

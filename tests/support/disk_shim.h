@@ -48,6 +48,12 @@ void disk_shim_free(struct disk_op *ops, size_t count);
 /* Notes an acknowledgement in the recording. */
 void disk_shim_ack(uint64_t lsn);
 
+/* Index of this acknowledgement in a recording. Aborts when it is not there. */
+size_t disk_find_ack(const struct disk_op *ops, size_t count, uint64_t lsn);
+/* Index behind the operation that made the first rename to this path durable (the target's folder
+ * synced). Aborts when there is none. */
+size_t disk_find_renamed(const struct disk_op *ops, size_t count, const char *path);
+
 enum disk_image {
 	DISK_ALL,	/* every write of the prefix reached the disk */
 	DISK_SYNCED,	/* only what was synced */

@@ -128,7 +128,9 @@ static void other_files_are_left_alone(void **state)
 	put_file(f, "divergent/1.wal");
 	put_file(f, "nodes.conf");
 	put_file(f, "copy/side");
+	put_file(f, "rewind"); /* but for a mark that speaks of the old log */
 	assert_int_equal(commit(f), ST_OK);
+	assert_false(there(f, "rewind"));
 	assert_true(there(f, "divergent/1.wal") && there(f, "nodes.conf"));
 	assert_false(there(f, "copy"));
 	assert_int_equal(commit(f), ST_NOT_FOUND);
