@@ -9,7 +9,7 @@
 #include "engine/dataset.h"
 #include "engine/dir_lock.h"
 #include "engine/engine_impl.h"
-#include "engine/replication.h"
+#include "engine/engine_shard.h"
 #include "engine/rewind.h"
 
 #include <stdio.h>

@@ -43,7 +43,7 @@ struct engine_options {
 	 * kin. NULL: none. */
 	void (*touched)(void *arg, const struct store_key *key);
 	void *touched_arg;
-	/* Opened to follow a primary (engine/replication.h): no timeline is begun, nothing expires
+	/* Opened to follow a primary (engine/engine_shard.h): no timeline is begun, nothing expires
 	 * here. */
 	bool replica;
 };
@@ -82,6 +82,12 @@ uint64_t engine_seen_lsn(const struct engine *e);
 
 /* The newest LSN whose effects may be shown to clients under the present appendfsync. */
 uint64_t engine_ack_lsn(const struct engine *e);
+
+/* Newest LSN of all, visible or not yet acknowledged; 0: none. */
+uint64_t engine_last_lsn(const struct engine *e);
+
+/* Newest durable LSN, whatever appendfsync says. Any thread. */
+uint64_t engine_durable_lsn(const struct engine *e);
 
 /* ST_OK when writes are taken. ST_READ_ONLY: the WAL or store failed; ST_NO_SPACE: stalled until
  * there is room again; ST_AGAIN: memtables are full, the checkpoint is behind: try again later. */

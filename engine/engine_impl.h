@@ -1,6 +1,6 @@
 /* The inside of the engine, shared by its source files: engine.c (open, close, turns),
  * engine_freeze.c, batch.c (writes and undo), keyspace.c (user keys), merge_iter.c (ordered scans),
- * counts.c, expire.c, recovery.c, residency.c, replication.c. */
+ * counts.c, expire.c, recovery.c, residency.c, engine_shard.c. */
 #ifndef CAIRN_ENGINE_ENGINE_IMPL_H
 #define CAIRN_ENGINE_ENGINE_IMPL_H
 

@@ -200,3 +200,16 @@ bool config_meaningless(const struct config *c, struct buf *names)
 	}
 	return names->len > 0;
 }
+
+enum status config_replace(struct config *c, enum config_id id, const char *text)
+{
+	char *copy = mem_strdup(text);
+
+	if (copy == NULL) {
+		return ST_NO_MEMORY;
+	}
+	mem_free(c->text[id]);
+	c->text[id] = copy;
+	c->given[id] = true;
+	return ST_OK;
+}

@@ -75,6 +75,10 @@ MUST_CHECK enum status config_set_pairs(struct config *c, const struct slice *pa
 /* The class normal of client-output-buffer-limit: bytes, bytes and seconds. */
 void config_output_limit(const struct config *c, uint64_t *hard, uint64_t *soft, uint64_t *seconds);
 
+/* Puts a value in force that the node itself has come to (the role), for CONFIG GET and REWRITE.
+ * ST_NO_MEMORY: the old one stays. */
+MUST_CHECK enum status config_replace(struct config *c, enum config_id id, const char *text);
+
 /* Calls each for every directive whose name or alias matches the glob. */
 void config_each(const struct config *c, struct slice pattern,
 		 void (*each)(void *arg, const char *name, const char *value), void *arg);

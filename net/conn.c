@@ -86,21 +86,34 @@ void conn_touch(struct conn *c)
 	}
 }
 
-void conn_close(struct conn *c)
+/* Off the books; the memory goes at the end of the turn. Returns its socket. */
+static int let_go(struct conn *c)
 {
-	if (c->dead) {
-		return;
-	}
+	int fd = c->fd;
+
 	c->dead = true;
 	event_free(c->read_event);
 	event_free(c->write_event);
-	(void)close(c->fd);
 	c->fd = -1;
 	c->server->host.stats.clients--;
 	guest_forget(c);
 	c->dead_next = c->server->dead;
 	c->server->dead = c;
 	conn_touch(c);
+	return fd;
+}
+
+void conn_close(struct conn *c)
+{
+	if (!c->dead) {
+		(void)close(let_go(c));
+	}
+}
+
+int conn_detach(struct conn *c)
+{
+	conn_flush(c); /* what was answered before, as far as it may leave */
+	return c->dead ? -1 : let_go(c);
 }
 
 void conn_set_reading(struct conn *c, bool on)
@@ -161,6 +174,10 @@ static bool must_wait(struct conn *c, const struct slice *argv, size_t argc)
 {
 	struct server *s = c->server;
 
+	if (s->writes_held && dispatch_may_write(s->dispatch, &c->session, argv, argc)) {
+		c->wait = CONN_PAUSED;
+		return true;
+	}
 	if (s->pause_until_ms > s->mono_ms &&
 	    (!s->pause_writes_only || dispatch_may_write(s->dispatch, &c->session, argv, argc))) {
 		c->wait = CONN_PAUSED;
@@ -247,8 +264,8 @@ static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked)
 		size_t argc, used;
 		enum status st;
 
-		if (c->dead || c->session.close_after_reply || c->wait != CONN_READY ||
-		    conn_output_full(c)) {
+		if (c->dead || c->session.close_after_reply || c->session.detach ||
+		    c->wait != CONN_READY || conn_output_full(c)) {
 			return at;
 		}
 		if (at >= looked) {
@@ -293,6 +310,10 @@ static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked)
  * able to read before it has sent all. */
 static void after_run(struct conn *c)
 {
+	if (c->session.detach && !c->dead) {
+		/* What it sent after that command is not read. */
+		replication_adopt(c->server->replication, c);
+	}
 	if (!c->dead) {
 		conn_mark_output(c);
 		conn_set_reading(c, (c->wait == CONN_READY || c->wait == CONN_FULL) &&

@@ -61,6 +61,9 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 /* Closes and forgets; the memory goes at the end of the turn (conn_reap). */
 void conn_close(struct conn *c);
 
+/* Forgets the client but not its socket, which is the caller's from now on; -1: it is closed. */
+int conn_detach(struct conn *c);
+
 /* Runs what is pending, as far as it may run now. */
 void conn_run(struct conn *c);
 

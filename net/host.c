@@ -11,11 +11,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static struct server *server_of(struct command_host *h)
-{
-	return (struct server *)(void *)h; /* its first member */
-}
-
 static void fill_info(const struct conn *c, struct client_info *out)
 {
 	*out = (struct client_info){
@@ -41,7 +36,7 @@ static void fill_info(const struct conn *c, struct client_info *out)
 static void each_client(struct command_host *h,
 			void (*each)(void *arg, const struct client_info *c), void *arg)
 {
-	for (const struct conn *c = server_of(h)->conns; c != NULL; c = c->next) {
+	for (const struct conn *c = server_of_host(h)->conns; c != NULL; c = c->next) {
 		struct client_info info;
 
 		if (!c->dead) {
@@ -49,11 +44,12 @@ static void each_client(struct command_host *h,
 			each(arg, &info);
 		}
 	}
+	replication_each_client(server_of_host(h)->replication, each, arg);
 }
 
 static bool kill_client(struct command_host *h, uint64_t id, const struct session *caller)
 {
-	for (struct conn *c = server_of(h)->conns; c != NULL; c = c->next) {
+	for (struct conn *c = server_of_host(h)->conns; c != NULL; c = c->next) {
 		if (c->dead || c->session.id != id) {
 			continue;
 		}
@@ -64,12 +60,12 @@ static bool kill_client(struct command_host *h, uint64_t id, const struct sessio
 		}
 		return true;
 	}
-	return false;
+	return replication_kill_client(server_of_host(h)->replication, id);
 }
 
 static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes_only)
 {
-	struct server *s = server_of(h);
+	struct server *s = server_of_host(h);
 	uint64_t until = until_ms > s->now_ms ? s->mono_ms + (until_ms - s->now_ms) : 0;
 	bool paused = s->pause_until_ms > s->mono_ms;
 
@@ -85,7 +81,7 @@ static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes
 static enum status begin_shutdown(struct command_host *h, unsigned flags)
 {
 	(void)flags; /* the log is synced and closed in any case: SAVE and NOSAVE lose nothing */
-	server_of(h)->stopping = true;
+	server_of_host(h)->stopping = true;
 	return ST_OK;
 }
 
@@ -99,25 +95,25 @@ static bool abort_shutdown(struct command_host *h)
 static void get_config(struct command_host *h, struct slice pattern,
 		       void (*each)(void *arg, const char *name, const char *value), void *arg)
 {
-	config_each(server_of(h)->config, pattern, each, arg);
+	config_each(server_of_host(h)->config, pattern, each, arg);
 }
 
 static enum status set_config(struct command_host *h, const struct slice *pairs, size_t count,
 			      bool local, struct buf *error)
 {
-	return config_set_pairs(server_of(h)->config, pairs, count, local, error);
+	return config_set_pairs(server_of_host(h)->config, pairs, count, local, error);
 }
 
 static enum status rewrite_config(struct command_host *h, struct buf *error)
 {
-	return config_rewrite(server_of(h)->config, error);
+	return config_rewrite(server_of_host(h)->config, error);
 }
 
 static const char *value_of(struct command_host *h, const char *name)
 {
 	enum config_id id = config_find(slice_str(name));
 
-	return id == CONFIG_COUNT ? NULL : config_text(server_of(h)->config, id);
+	return id == CONFIG_COUNT ? NULL : config_text(server_of_host(h)->config, id);
 }
 
 static void reset_stats(struct command_host *h)
@@ -127,7 +123,7 @@ static void reset_stats(struct command_host *h)
 
 	*st = (struct node_stats){
 	    .clients = clients, .blocked_clients = blocked, .maxclients = maxclients};
-	server_of(h)->sample.at_ms = 0;
+	server_of_host(h)->sample.at_ms = 0;
 }
 
 /* --- the process --- */
@@ -190,6 +186,13 @@ const struct command_host_ops server_host_ops = {
     .config_value = value_of,
     .stats_reset = reset_stats,
     .process = process_facts,
+    .replication = replication_view,
+    .each_replica = replication_each_replica,
+    .replicaof = replication_of,
+    .acked = replication_acked,
+    .want_acks = replication_want_acks,
+    .walstream = replication_walstream,
+    .failover = replication_failover,
 };
 
 void host_apply_config(struct server *s)

@@ -17,6 +17,7 @@ static int log_fd = STDOUT_FILENO;
 static char log_path[PATH_MAX]; /* "": stdout */
 static bool to_syslog;
 static char ident[64];
+static _Atomic char role = 'M';
 
 static int open_file(const char *file)
 {
@@ -59,7 +60,7 @@ static void sink(void *arg, enum log_level level, const char *line)
 	(void)gettimeofday(&now, NULL);
 	(void)localtime_r(&now.tv_sec, &parts);
 	(void)strftime(date, sizeof date, "%d %b %Y %H:%M:%S", &parts);
-	n = snprintf(text, sizeof text, "%d:M %s.%03d %c %s\n", (int)getpid(), date,
+	n = snprintf(text, sizeof text, "%d:%c %s.%03d %c %s\n", (int)getpid(), role, date,
 		     (int)(now.tv_usec / 1000), marks[level], line);
 	if (n >= (int)sizeof text) {
 		n = (int)sizeof text - 1;
@@ -80,6 +81,11 @@ static void sink(void *arg, enum log_level level, const char *line)
 	if (to_syslog) {
 		syslog(priorities[level], "%s", line);
 	}
+}
+
+void log_sink_set_role(char letter)
+{
+	role = letter;
 }
 
 bool log_sink_open(const char *file, enum log_level level, const char *syslog_ident, int facility)

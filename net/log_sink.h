@@ -12,6 +12,10 @@
  * opened (errno says why); lines go to stdout then. */
 bool log_sink_open(const char *file, enum log_level level, const char *syslog_ident, int facility);
 
+/* The letter that stands for the node's role in each line: M for a primary, S for a replica. Any
+ * thread. */
+void log_sink_set_role(char letter);
+
 /* Writes one line from a signal handler: no allocation, no lock, no stdio. */
 void log_sink_emergency(const char *text);
 

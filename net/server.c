@@ -173,6 +173,7 @@ void server_on_cron(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	server_refresh_clock(s);
 	watch_wall_clock(s);
+	replication_cron(s->replication);
 	if (!event_pending(s->expire_event, EV_TIMEOUT, NULL)) {
 		expire_step(s);
 	}
@@ -238,6 +239,9 @@ static uint64_t wait_us(const struct server *s, const struct conn *c, uint64_t n
 	case CONN_HELD:
 		return c->hold_until_us > now_us ? c->hold_until_us - now_us : 0;
 	case CONN_PAUSED:
+		if (s->writes_held) {
+			return LATER_US;
+		}
 		us = s->pause_until_ms > s->mono_ms ? (s->pause_until_ms - s->mono_ms) * 1000 : 0;
 		return us < PAUSE_LOOK_MS * 1000 ? us : PAUSE_LOOK_MS * 1000;
 	case CONN_FULL:
@@ -323,6 +327,8 @@ static void release_gated(struct server *s)
  * Returns how long the next one may. */
 static uint64_t turn(struct server *s, uint64_t sleep_us)
 {
+	bool more;
+
 	if (sleep_us != UINT64_MAX) {
 		struct timeval most = {.tv_sec = (time_t)(sleep_us / 1000000),
 				       .tv_usec = (suseconds_t)(sleep_us % 1000000)};
@@ -335,17 +341,21 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	conn_run_all_arrived(s);
 	run_due(s);
 	take_prefetched(s);
+	more = replication_apply(s->replication);
 	(void)engine_turn_end(s->engine);
+	replication_publish(s->replication);
 	release_gated(s);
 	sleep_us = finish_clients(s, clock_system()->mono_us(NULL));
 	conn_reap(s);
-	return sleep_us;
+	return more && sleep_us > LATER_US ? LATER_US : sleep_us;
 }
 
 /* What has run is answered, as far as clients read and the log acknowledges in time. */
 static void drain(struct server *s)
 {
-	uint64_t end = clock_system()->mono_us(NULL) + DRAIN_MS * 1000;
+	uint64_t start = clock_system()->mono_us(NULL), end = start + DRAIN_MS * 1000;
+	uint64_t patience =
+	    start + (uint64_t)config_int(s->config, CONFIG_SHUTDOWN_TIMEOUT) * 1000000;
 	bool waiting = true;
 
 	listener_close_all(s);
@@ -358,6 +368,11 @@ static void drain(struct server *s)
 		for (struct conn *c = s->conns; c != NULL && !waiting; c = c->next) {
 			waiting = !c->dead;
 		}
+	}
+	/* Replicas get what they lack, for as long as shutdown-timeout allows. */
+	while (replication_lagging(s->replication) && clock_system()->mono_us(NULL) < patience) {
+		replication_want_acks(&s->host);
+		(void)turn(s, LATER_US);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "net/config.h"
 #include "net/conn.h"
 #include "net/prefetch.h"
+#include "net/replication.h"
 
 #include <event2/event.h>
 #include <limits.h>
@@ -22,6 +23,7 @@ struct server {
 	struct engine *engine;
 	struct dispatch *dispatch;
 	struct prefetch *prefetch;
+	struct replication *replication;
 
 	int listeners[LISTENERS_MAX]; /* TCP ones first, then perhaps the Unix socket */
 	struct event *listen_events[LISTENERS_MAX];
@@ -52,6 +54,7 @@ struct server {
 	bool now_fresh;		 /* taken since the loop woke up */
 	uint64_t pause_until_ms; /* monotonic */
 	bool pause_writes_only;
+	bool writes_held; /* writes wait for a change of role */
 
 	bool stopping;
 	struct {
@@ -78,15 +81,20 @@ bool server_close(struct server *s);
 /* Sets how often the node looks after itself (hz). */
 void server_set_hz(struct server *s, int64_t hz);
 
+/* Has a turn begin soon; arg is the server. Any thread. */
+void server_wake(void *arg);
+
+static inline struct server *server_of_host(struct command_host *h)
+{
+	return (struct server *)(void *)h; /* its first member */
+}
+
 /* Takes the time once per turn, after the loop has slept: the first event of a turn calls it. */
 void server_refresh_clock(struct server *s);
 
 /* --- server.c, for server_open.c --- */
 
-/* Has the loop begin a turn: the WAL or a checkpoint moved, or a prefetch is through. Any thread.
- */
-void server_wake(void *server);
-/* Events: that, SIGTERM and SIGINT, the cron, more to expire, the end of a turn's sleep. */
+/* Events: server_wake, SIGTERM and SIGINT, the cron, more to expire, the end of a turn's sleep. */
 void server_on_wake(evutil_socket_t fd, short what, void *arg);
 void server_on_signal(evutil_socket_t number, short what, void *arg);
 void server_on_cron(evutil_socket_t fd, short what, void *arg);

@@ -1,6 +1,7 @@
 /* Making the node out of its parts, and taking it apart. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "net/node_store.h"
 #include "net/process.h"
 #include "net/server.h"
 
@@ -16,7 +17,6 @@ enum {
 	EXIT_DAMAGE = 65,
 	EXIT_CANNOT_CREATE = 73,
 	EXIT_IO = 74,
-	DICTIONARY_MAX = 1 << 20,
 };
 
 static int exit_code_of(enum status st)
@@ -32,70 +32,6 @@ static int exit_code_of(enum status st)
 	default:
 		return 1;
 	}
-}
-
-static enum status read_dictionary(const char *path, struct buf *out, struct buf *error)
-{
-	FILE *f = fopen(path, "re");
-	enum status st;
-
-	if (f == NULL) {
-		buf_note(error, "wal-dictionary %s: %m", path);
-		return ST_NOT_FOUND;
-	}
-	st = buf_reserve(out, DICTIONARY_MAX + 1);
-	if (st == ST_OK) {
-		out->len = fread(out->data, 1, DICTIONARY_MAX + 1, f);
-		if (out->len > DICTIONARY_MAX) {
-			buf_note(error, "wal-dictionary %s is over 1 MiB", path);
-			st = ST_LIMIT;
-		}
-	}
-	(void)fclose(f);
-	return st;
-}
-
-static enum status open_engine(struct server *s, struct buf *error)
-{
-	static const enum wal_fsync policies[] = {WAL_FSYNC_EVERYSEC, WAL_FSYNC_ALWAYS,
-						  WAL_FSYNC_NO};
-	const struct config *c = s->config;
-	const char *archive = config_text(c, CONFIG_WAL_ARCHIVE_DIR);
-	const char *dictionary = config_text(c, CONFIG_WAL_DICTIONARY);
-	struct engine_options opts = {
-	    .dir = s->run_dir,
-	    .io = io_posix(),
-	    .clock = clock_system(),
-	    .map_size_max = (uint64_t)config_int(c, CONFIG_MAP_SIZE_MAX),
-	    .memtable_max = (uint64_t)config_int(c, CONFIG_MEMTABLE_MAX),
-	    .checkpoint_interval_ms = (uint32_t)config_int(c, CONFIG_CHECKPOINT_INTERVAL) * 1000,
-	    .wal_archive_dir = archive[0] == 0 ? NULL : archive,
-	    .wal_segment_size = (uint64_t)config_int(c, CONFIG_WAL_SEGMENT_SIZE),
-	    .wal_keep_size = (uint64_t)config_int(c, CONFIG_WAL_KEEP_SIZE),
-	    .wal_keep_ms = (uint64_t)config_int(c, CONFIG_WAL_KEEP_TIME) * 1000,
-	    .wal_compression_level = (int)config_int(c, CONFIG_WAL_COMPRESSION_LEVEL),
-	    .fsync = policies[config_int(c, CONFIG_APPENDFSYNC)],
-	    .wakeup = server_wake,
-	    .wakeup_arg = s,
-	    .touched = dispatch_touched,
-	    .touched_arg = s->dispatch,
-	};
-	struct buf bytes = {0};
-	enum status st = ST_OK;
-
-	if (getrandom(&opts.seed, sizeof opts.seed, 0) != (ssize_t)sizeof opts.seed) {
-		buf_note(error, "no randomness from the system: %m");
-		return ST_IO;
-	}
-	if (dictionary[0] != 0) {
-		st = read_dictionary(dictionary, &bytes, error);
-		opts.wal_dictionary = buf_slice(&bytes);
-	}
-	if (st == ST_OK) {
-		st = engine_open(&opts, &s->engine, error);
-	}
-	s->dictionary = bytes;
-	return st;
 }
 
 static enum status open_loop(struct server *s)
@@ -191,14 +127,11 @@ enum status server_open(struct config *config, const char *executable, struct se
 		st = rename_commands(s, error);
 	}
 	if (st == ST_OK) {
-		st = open_engine(s, error);
+		st = node_store_open(s, error);
 	}
 	if (st == ST_OK) {
-		dispatch_set_engine(s->dispatch, s->engine);
 		dispatch_config_changed(s->dispatch);
-		st = prefetch_start(s->engine,
-				    (unsigned)config_int(config, CONFIG_COLD_READ_THREADS),
-				    server_wake, s, &s->prefetch);
+		st = replication_create(s, &s->replication);
 	}
 	if (st == ST_OK) {
 		st = listener_open_all(s, error);
@@ -234,6 +167,7 @@ bool server_close(struct server *s)
 		return true;
 	}
 	listener_close_all(s);
+	replication_destroy(s->replication);
 	prefetch_stop(s->prefetch);
 	if (s->engine != NULL) {
 		enum status st;

@@ -266,6 +266,12 @@ uint64_t wal_tail_chain(const struct wal_tail *t)
 	return t->chain;
 }
 
+struct slice wal_tail_header(struct wal_tail *t)
+{
+	t->announced = true;
+	return buf_slice(&t->header);
+}
+
 /* The first frame of a piece, in this segment or at the start of the next one. */
 static enum status first_frame(struct wal_tail *t, uint64_t limit, size_t ahead,
 			       struct wal_frame *f, struct buf *error)

@@ -40,6 +40,10 @@ void wal_tail_close(struct wal_tail *t); /* NULL is fine */
 uint64_t wal_tail_lsn(const struct wal_tail *t);
 uint64_t wal_tail_chain(const struct wal_tail *t);
 
+/* The header of the segment that the tail stands in, as stored; wal_tail_next will not give it once
+ * more. Valid until the next call. */
+struct slice wal_tail_header(struct wal_tail *t);
+
 /* The next piece: frames whose records are all at or below limit_lsn (which must be written), about
  * bytes_max of them, at least one. *out borrows the tail until the next call. ST_END: nothing new
  * up to the limit. ST_NOT_FOUND: the log was cut off under the tail (its segment is gone).

@@ -110,8 +110,10 @@ struct client_filter {
 	const struct session *me;
 };
 
-static bool filter_takes(const struct client_filter *f, const struct session *s)
+static bool filter_takes(const struct client_filter *f, const struct client_info *c)
 {
+	const struct session *s = c->session;
+	const char *type = c->flags[0] == 'S' ? "replica" : "normal";
 	bool id_ok = f->ids == NULL;
 
 	for (size_t i = 0; i < f->ids_count && !id_ok; i++) {
@@ -120,8 +122,7 @@ static bool filter_takes(const struct client_filter *f, const struct session *s)
 	if (!id_ok || (f->skip_me && s == f->me)) {
 		return false;
 	}
-	/* Until replication and pub/sub exist, every client is a normal one. */
-	if (f->type != NULL && strcmp(f->type, "normal") != 0) {
+	if (f->type != NULL && strcmp(f->type, type) != 0) {
 		return false;
 	}
 	if (f->by_addr && !slice_eq(f->addr, slice_str(s->addr))) {
@@ -141,7 +142,7 @@ static void list_each(void *arg, const struct client_info *c)
 {
 	struct list_arg *l = arg;
 
-	if (l->st == ST_OK && filter_takes(l->filter, c->session)) {
+	if (l->st == ST_OK && filter_takes(l->filter, c)) {
 		l->st = info_line(&l->text, c, l->now_ms);
 	}
 }
@@ -236,7 +237,7 @@ static void kill_each(void *arg, const struct client_info *c)
 {
 	struct kill_arg *k = arg;
 
-	if (k->st == ST_OK && filter_takes(k->filter, c->session)) {
+	if (k->st == ST_OK && filter_takes(k->filter, c)) {
 		k->st = buf_append(&k->ids, &c->session->id, sizeof c->session->id);
 	}
 }

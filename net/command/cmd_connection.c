@@ -165,7 +165,7 @@ static void hello_reply(struct command_ctx *ctx)
 	resp_bulk_str(w, "mode");
 	resp_bulk_str(w, "standalone");
 	resp_bulk_str(w, "role");
-	resp_bulk_str(w, "master");
+	resp_bulk_str(w, ctx->host->is_replica ? "replica" : "master");
 	resp_bulk_str(w, "modules");
 	resp_array(w, 0);
 }

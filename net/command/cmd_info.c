@@ -52,6 +52,13 @@ void cmd_info(struct command_ctx *ctx)
 		ctx->host->ops->process(ctx->host, &in.process);
 	}
 	engine_stats(ctx->engine, &in.engine);
+	in.replication = (struct replication_view){.failover_state = "no-failover",
+						   .lsn = in.engine.last_lsn,
+						   .shard_id = in.engine.shard_id,
+						   .timeline = in.engine.timeline};
+	if (ctx->host->ops->replication != NULL) {
+		ctx->host->ops->replication(ctx->host, &in.replication);
+	}
 	for (size_t i = 0; i < SECTIONS; i++) {
 		if (wanted(ctx, &sections[i])) {
 			if (in.text.len > 0) {

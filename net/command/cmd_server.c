@@ -61,17 +61,6 @@ static void cmd_time(struct command_ctx *ctx)
 	resp_bulk_int(ctx->reply, (int64_t)(us % 1000000));
 }
 
-static void cmd_role(struct command_ctx *ctx)
-{
-	struct engine_stats stats;
-
-	engine_stats(ctx->engine, &stats);
-	resp_array(ctx->reply, 3);
-	resp_bulk_str(ctx->reply, "master");
-	resp_int(ctx->reply, (int64_t)stats.last_lsn);
-	resp_array(ctx->reply, 0);
-}
-
 /* Answers when a checkpoint holds all that was written before. */
 static void cmd_save(struct command_ctx *ctx)
 {
@@ -178,7 +167,6 @@ const struct command commands_server[] = {
     {"lastsave", 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, cmd_lastsave, NULL},
     {"latency", -2, 0, NO_KEYS, NULL, subcommands_latency},
     {"memory", -2, 0, NO_KEYS, NULL, subcommands_memory},
-    {"role", 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, cmd_role, NULL},
     {"save", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, NO_KEYS, cmd_save,
      NULL},
     {"shutdown", -1,

@@ -1,6 +1,7 @@
-/* WAIT and WAITAOF: until this client's writes are as safe as asked. There are no replicas yet, so
- * only the local log can ever acknowledge. */
+/* WAIT and WAITAOF: until this client's writes are as safe as asked: applied by replicas, on the
+ * disks of replicas, on this node's disk. */
 #include "net/command/command_groups.h"
+#include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/session.h"
 
@@ -46,27 +47,67 @@ bool command_wait_until(struct command_ctx *ctx, uint64_t deadline_ms)
 	return command_later(ctx);
 }
 
+/* The record that is waited for: this client's last, when it first asked. */
+static uint64_t waited_lsn(const struct command_ctx *ctx)
+{
+	const struct session *s = ctx->session;
+
+	return s->wait.active ? s->wait.lsn : s->gate_lsn;
+}
+
+static int64_t acked(struct command_ctx *ctx, uint64_t lsn, bool durable)
+{
+	const struct command_host_ops *ops = ctx->host->ops;
+
+	return ops->acked == NULL ? 0 : ops->acked(ctx->host, lsn, durable);
+}
+
+/* True when the command is to be run again later; acks are then looked at as they come. */
+static bool go_on_waiting(struct command_ctx *ctx, uint64_t deadline_ms)
+{
+	if (ctx->host->ops->want_acks != NULL) {
+		ctx->host->ops->want_acks(ctx->host);
+	}
+	return command_wait_until(ctx, deadline_ms);
+}
+
 void cmd_wait(struct command_ctx *ctx)
 {
-	int64_t replicas;
+	int64_t replicas, have;
 	uint64_t deadline_ms;
 
+	if (ctx->host->is_replica) {
+		resp_error(
+		    ctx->reply,
+		    "ERR WAIT cannot be used with replica instances. Please also note that "
+		    "since Redis 4.0 if a replica is configured to be writable (which is not "
+		    "the default) writes to replicas are just local and are not propagated.");
+		return;
+	}
 	if (!command_arg_int(ctx, 1, &replicas, NULL) ||
 	    !command_arg_deadline(ctx, 2, &deadline_ms)) {
 		return;
 	}
-	if (replicas > 0 && command_wait_until(ctx, deadline_ms)) {
+	have = acked(ctx, waited_lsn(ctx), false);
+	if (have < replicas && go_on_waiting(ctx, deadline_ms)) {
 		return;
 	}
-	resp_int(ctx->reply, 0);
+	resp_int(ctx->reply, have);
 }
 
 void cmd_waitaof(struct command_ctx *ctx)
 {
 	int64_t local, replicas;
 	uint64_t deadline_ms, lsn;
-	struct engine_stats stats;
+	int64_t have;
 	bool durable;
+
+	if (ctx->host->is_replica) {
+		resp_error(ctx->reply,
+			   "ERR WAITAOF cannot be used with replica instances. Please also note "
+			   "that writes to replicas are just local and are not propagated.");
+		return;
+	}
 
 	if (!command_arg_int(ctx, 1, &local,
 			     "ERR value is out of range, value must between 0 and 1")) {
@@ -86,13 +127,13 @@ void cmd_waitaof(struct command_ctx *ctx)
 	if (!command_arg_deadline(ctx, 3, &deadline_ms)) {
 		return;
 	}
-	engine_stats(ctx->engine, &stats);
-	lsn = ctx->session->wait.active ? ctx->session->wait.lsn : ctx->session->gate_lsn;
-	durable = stats.wal.durable_lsn >= lsn;
-	if ((replicas > 0 || (local > 0 && !durable)) && command_wait_until(ctx, deadline_ms)) {
+	lsn = waited_lsn(ctx);
+	durable = engine_durable_lsn(ctx->engine) >= lsn;
+	have = acked(ctx, lsn, true);
+	if ((have < replicas || (local > 0 && !durable)) && go_on_waiting(ctx, deadline_ms)) {
 		return;
 	}
 	resp_array(ctx->reply, 2);
 	resp_int(ctx->reply, durable);
-	resp_int(ctx->reply, 0);
+	resp_int(ctx->reply, have);
 }

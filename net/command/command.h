@@ -93,7 +93,8 @@ struct command {
 
 /* Each cmd_*.c ends with its rows, ended by a row of NULL name. */
 extern const struct command commands_string[], commands_bitmap[], commands_key[], commands_hash[],
-    commands_list[], commands_txn[], commands_connection[], commands_server[];
+    commands_list[], commands_txn[], commands_connection[], commands_replication[],
+    commands_server[];
 
 /* --- answers that many commands share --- */
 

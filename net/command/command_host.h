@@ -43,6 +43,49 @@ struct process_facts {
 	char os[128];			    /* "Linux 6.1.0 x86_64" */
 };
 
+/* The node's place in its shard, for INFO, ROLE and the checks before a command. */
+struct replication_view {
+	bool replica;
+	const char *primary_host; /* of a replica; borrowed until the next command */
+	int primary_port;
+	const char *state; /* ROLE's word: connect, connecting, sync, connected */
+	bool link_up, copying;
+	uint64_t link_down_s, io_age_s; /* seconds */
+	uint64_t copy_total, copy_bytes, copy_age_s;
+	uint64_t replicas; /* connected */
+	uint64_t full_copies, continued, refused_to_continue;
+	uint64_t input_bytes, output_bytes;
+	const char *failover_state; /* INFO's word */
+	uint64_t lsn, shard_id, timeline, previous_timeline, timeline_lsn;
+	uint64_t divergent_records, divergent_files; /* given up and archived */
+};
+
+/* One replica of this node. */
+struct replica_view {
+	const char *ip; /* where it serves clients */
+	int port;
+	const char *state; /* wait_bgsave, send_bulk, online */
+	uint64_t lsn, durable_lsn, lag_s;
+};
+
+/* What a replica asks for (net/proto/repl_message.h). */
+struct walstream_request {
+	char node_id[41];
+	char ip[64];
+	int port;
+	uint64_t lsn, chain;
+	bool full, failover;
+	/* Borrowed from the command's arguments: the encoded history; what there is of a copy. */
+	struct slice history, resume;
+};
+
+struct failover_request {
+	const char *host; /* NULL: any replica */
+	int port;
+	bool force, abort;
+	uint64_t timeout_ms; /* 0: none */
+};
+
 enum shutdown_flags {
 	SHUTDOWN_SAVE = 1,
 	SHUTDOWN_NOSAVE = 2,
@@ -81,6 +124,25 @@ struct command_host_ops {
 	void (*stats_reset)(struct command_host *h);
 	/* Fills *out; NULL: nothing is known, INFO prints zeroes. */
 	void (*process)(struct command_host *h, struct process_facts *out);
+
+	/* Replication; NULL in a host that has none. */
+	void (*replication)(struct command_host *h, struct replication_view *out);
+	void (*each_replica)(struct command_host *h,
+			     void (*each)(void *arg, const struct replica_view *v), void *arg);
+	/* Follows another node; host NULL: none, becomes a primary. ST_EXISTS: it does already. */
+	enum status (*replicaof)(struct command_host *h, const char *host, int port);
+	/* How many replicas have acknowledged lsn: applied, or on their disks. */
+	unsigned (*acked)(struct command_host *h, uint64_t lsn, bool durable);
+	/* Has the replicas' acks noticed at once during this turn and the next. */
+	void (*want_acks)(struct command_host *h);
+	/* Makes the calling client a replica: its connection is taken over when the command has
+	 * returned. ST_AGAIN: error gets the line that sends it back; anything else: the error
+	 * reply. */
+	enum status (*walstream)(struct command_host *h, struct session *session,
+				 const struct walstream_request *request, struct buf *error);
+	/* Hands the primary's role over. error gets the error reply. */
+	enum status (*failover)(struct command_host *h, const struct failover_request *request,
+				struct buf *error);
 };
 
 /* Node-wide facts, read directly. */
@@ -98,6 +160,10 @@ struct command_host {
 	/* Copies of settings that commands read often, kept by dispatch_config_changed. */
 	uint64_t hash_max_listpack_entries, hash_max_listpack_value;
 	int64_t list_max_listpack_size;
+	/* What replication says of commands, kept by it. */
+	bool is_replica;     /* writes are refused */
+	bool primary_down;   /* a replica without its primary, and replica-serve-stale-data is no */
+	bool replicas_short; /* fewer good replicas than min-replicas-to-write */
 	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 

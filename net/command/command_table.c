@@ -4,12 +4,12 @@
 #include "engine/base/alloc.h"
 
 static const struct command *const groups[] = {
-    commands_connection, commands_txn,
+    commands_connection,  commands_txn,
 #if __has_include("net/command/cmd_key.c")
     commands_key,
 #endif
 #if __has_include("net/command/cmd_server.c")
-    commands_server,
+    commands_replication, commands_server,
 #endif
 #if __has_include("net/command/cmd_string.c")
     commands_string,

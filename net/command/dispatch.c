@@ -128,6 +128,7 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 		    size_t argc, struct resp_writer *w)
 {
 	const struct command *cmd = entry->cmd;
+	const char *forbidden;
 
 	if (!command_arity_ok(cmd, argc)) {
 		reject(d, s, entry, w, "ERR wrong number of arguments for '%s' command",
@@ -148,6 +149,11 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 	}
 	if (s->in_multi && (cmd->flags & CMD_NO_MULTI) != 0) {
 		reject(d, s, entry, w, "ERR Command not allowed inside a transaction");
+		return false;
+	}
+	forbidden = dispatch_forbidden_by_role(d, s, entry);
+	if (forbidden != NULL) {
+		reject(d, s, entry, w, "%s", forbidden);
 		return false;
 	}
 	return true;

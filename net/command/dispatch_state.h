@@ -52,4 +52,10 @@ void dispatch_note_slow(struct dispatch *d, const struct command_ctx *ctx, uint6
 /* Breaks the watch of a session when one of its watched keys has expired since. */
 void dispatch_check_watched_expiry(struct dispatch *d, struct session *s);
 
+/* --- dispatch_role.c --- */
+
+/* The error that a command gets because of the node's part in its shard; NULL: it may run. */
+const char *dispatch_forbidden_by_role(const struct dispatch *d, const struct session *s,
+				       const struct command_entry *entry);
+
 #endif

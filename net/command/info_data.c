@@ -1,4 +1,4 @@
-/* INFO sections about the data: persistence, replication, cluster, WAL, storage, keyspace. */
+/* INFO sections about the data: persistence, cluster, WAL, storage, keyspace. */
 #include "net/command/info_text.h"
 
 #define llu unsigned long long /* what printf calls uint64_t */
@@ -39,20 +39,6 @@ void info_persistence(struct info *in)
 		 "aof_delayed_fsync:0\r\n",
 		 ok_or_err(e->wal.state == WAL_RUNNING), (llu)e->wal.segments_bytes,
 		 (llu)e->wal.pending_bytes);
-}
-
-void info_replication(struct info *in)
-{
-	const struct engine_stats *e = &in->engine;
-
-	info_add(in,
-		 "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"
-		 "master_failover_state:no-failover\r\nmaster_replid:%016llx%016llx%08x\r\n"
-		 "master_replid2:0000000000000000000000000000000000000000\r\n"
-		 "master_repl_offset:%llu\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\n"
-		 "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\n"
-		 "repl_backlog_histlen:0\r\n",
-		 (llu)e->shard_id, (llu)e->timeline, (unsigned)e->epoch, (llu)e->last_lsn);
 }
 
 void info_cluster(struct info *in)

@@ -147,18 +147,20 @@ void info_memory(struct info *in)
 void info_stats(struct info *in)
 {
 	const struct node_stats *s = &in->ctx->host->stats;
+	const struct replication_view *v = &in->replication;
 
 	info_add(in,
 		 "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
 		 "instantaneous_ops_per_sec:%.0f\r\ntotal_net_input_bytes:%llu\r\n"
-		 "total_net_output_bytes:%llu\r\ntotal_net_repl_input_bytes:0\r\n"
-		 "total_net_repl_output_bytes:0\r\ninstantaneous_input_kbps:%.2f\r\n"
+		 "total_net_output_bytes:%llu\r\ntotal_net_repl_input_bytes:%llu\r\n"
+		 "total_net_repl_output_bytes:%llu\r\ninstantaneous_input_kbps:%.2f\r\n"
 		 "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
 		 "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%llu\r\n"
-		 "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n",
+		 "sync_full:%llu\r\nsync_partial_ok:%llu\r\nsync_partial_err:%llu\r\n",
 		 (llu)s->connections_received, (llu)s->commands_processed, s->ops_per_sec,
-		 (llu)s->net_input_bytes, (llu)s->net_output_bytes, s->input_kbps, s->output_kbps,
-		 (llu)s->connections_rejected);
+		 (llu)s->net_input_bytes, (llu)s->net_output_bytes, (llu)v->input_bytes,
+		 (llu)v->output_bytes, s->input_kbps, s->output_kbps, (llu)s->connections_rejected,
+		 (llu)v->full_copies, (llu)v->continued, (llu)v->refused_to_continue);
 	info_add(
 	    in,
 	    "expired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"

@@ -11,6 +11,8 @@ struct info {
 	enum status st; /* of the first append that failed; nothing is added afterwards */
 	struct engine_stats engine;
 	struct process_facts process;
+	struct replication_view replication;
+	unsigned replicas; /* listed so far */
 };
 
 /* Appends formatted text. */

@@ -23,6 +23,7 @@ struct session {
 	bool authenticated; /* or no password is asked for */
 	bool local;	    /* from this machine: loopback or a Unix socket */
 	bool close_after_reply;
+	bool detach; /* the connection is to be handed over when the command has returned */
 	bool no_evict, no_touch;
 	unsigned reply_mode; /* of enum session_reply_mode; changed by dispatch_set_reply_mode */
 	size_t mute_from;    /* what the present request writes from here on is dropped; SIZE_MAX:

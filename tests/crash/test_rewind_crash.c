@@ -3,7 +3,7 @@
  * whole; once the mark is durable, always the latter. */
 #include "engine/rewind.h"
 
-#include "engine/replication.h"
+#include "engine/engine_shard.h"
 #include "tests/support/disk_shim.h"
 #include "tests/support/log_digest.h"
 #include "tests/support/small_node.h"

@@ -2,8 +2,8 @@
  */
 #include "engine/rewind.h"
 
+#include "engine/engine_shard.h"
 #include "engine/keyspace.h"
-#include "engine/replication.h"
 #include "tests/support/log_digest.h"
 #include "tests/support/small_node.h"
 

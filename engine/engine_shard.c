@@ -1,5 +1,5 @@
 /* Following a primary, becoming one, and how far the store may run ahead of the replicas. */
-#include "engine/replication.h"
+#include "engine/engine_shard.h"
 
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
@@ -189,6 +189,16 @@ enum status engine_promote(struct engine *e, uint64_t epoch)
 void engine_set_horizon(struct engine *e, uint64_t lsn)
 {
 	e->horizon = lsn;
+}
+
+uint64_t engine_last_lsn(const struct engine *e)
+{
+	return e->next_lsn - 1;
+}
+
+const struct wal_history *engine_history(const struct engine *e)
+{
+	return &e->history;
 }
 
 uint64_t engine_durable_lsn(const struct engine *e)

@@ -6,8 +6,8 @@
  * delete.
  *
  * Executor thread, unless a function says otherwise. */
-#ifndef CAIRN_ENGINE_REPLICATION_H
-#define CAIRN_ENGINE_REPLICATION_H
+#ifndef CAIRN_ENGINE_ENGINE_SHARD_H
+#define CAIRN_ENGINE_ENGINE_SHARD_H
 
 #include "engine/engine.h"
 #include "engine/wal/wal_frame.h"
@@ -52,8 +52,8 @@ MUST_CHECK enum status engine_promote(struct engine *e, uint64_t epoch);
  * by its log alone. */
 void engine_set_horizon(struct engine *e, uint64_t lsn);
 
-/* Newest durable LSN, whatever appendfsync says. Any thread. */
-uint64_t engine_durable_lsn(const struct engine *e);
+/* What this node knows of its shard's history. */
+const struct wal_history *engine_history(const struct engine *e);
 
 /* Follows this node's log from the record lsn on (wal_tail_open), with the pin placed there first;
  * the caller moves it with engine_pin and takes it away with engine_unpin, also after a failure.

@@ -1,6 +1,6 @@
 /* Two engines in one process: one follows the other's log. After any mix of writes, checkpoints,
  * restarts and role changes both hold the same keyspace at the same LSN under the same chain. */
-#include "engine/replication.h"
+#include "engine/engine_shard.h"
 
 #include "engine/base/rng.h"
 #include "engine/keyspace.h"

@@ -1,0 +1,26 @@
+/* The engine under the node: opening it by the configuration, and changing its dataset between two
+ * turns (it is closed, its files are put back or replaced, and it is opened again). Clients stay;
+ * those that wait for an acknowledgement that can't come any more are closed. Executor thread. */
+#ifndef CAIRN_NET_NODE_STORE_H
+#define CAIRN_NET_NODE_STORE_H
+
+#include "engine/base/buf.h"
+#include "engine/base/status.h"
+
+#include <stdbool.h>
+
+struct server;
+
+/* Opens the engine, as a replica when replicaof is set, and starts what reads from it. Errors of
+ * engine_open. */
+MUST_CHECK enum status node_store_open(struct server *s, struct buf *error);
+
+/* Goes back to the record lsn: what came after it is archived in divergent/ and cut off. False: the
+ * store has gone further than that, so a full copy is needed; the records are archived all the same
+ * and the old dataset is open again. Ends the process when the directory can't be opened again. */
+bool node_store_rewind(struct server *s, uint64_t lsn);
+
+/* Puts the finished full copy (DIR/copy) in the place of the dataset. Ends the process as above. */
+void node_store_take_copy(struct server *s);
+
+#endif

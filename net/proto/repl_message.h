@@ -1,0 +1,94 @@
+/* The replication stream as bytes: messages between a primary and one replica. Pure.
+ *
+ * A replica opens an ordinary client connection, authenticates, and sends the command
+ *
+ *   WALSTREAM version node-id port ip lsn chain history [FULL] [RESUME place] [FAILOVER]
+ *
+ * version: 1. node-id: the replica's run id. port, ip: where it serves clients ("" = as seen).
+ * lsn, chain (16 hexadecimal digits), history (wal_history_encode): where its log ends. FULL: its
+ * own log can't be continued. RESUME: the place where an
+ * unfinished full copy goes on (snapshot_block.h). FAILOVER: the sender was the primary and hands
+ * over: promote yourself first. The answer is one line:
+ *
+ *   +CONTINUE lsn   frames follow from the replica's LSN on
+ *   +REWIND lsn     the replica has records after lsn that are not this node's history: it is to go
+ *                   back there and ask again; the connection ends
+ *   +FULLCOPY       a full copy follows, then frames
+ *   -...            why not; the connection ends. -NOTREPLICA: asked to take the role over, this
+ *                   node has it already
+ *
+ * Then both sides send messages. Integers are little-endian.
+ *
+ *   off  size  field
+ *     0     4  magic "CRS1"
+ *     4     1  type
+ *     5     3  0
+ *     8     4  payload length
+ *    12     4  low half of XXH3-64 over bytes 0..11, seeded with XXH3-64 of the payload
+ *    16        payload
+ *
+ * From the primary:
+ *   S  a segment header as stored (wal_segment.h): the frames that follow are sealed for it
+ *   F  frames as stored (wal_frame.h), back to back with their padding
+ *   H  heartbeat: last LSN, durable LSN, horizon, wall clock ms, each u64
+ *   B  full copy begins: snapshot head
+ *   D  a block of the copy (snapshot_block.h)
+ *   E  full copy ends: snapshot tail; a segment header and frames from the copy's LSN on follow
+ * From the replica:
+ *   A  ack: newest LSN received, newest durable LSN, each u64
+ *
+ * Frames carry their own checksums, chain and LSNs: the message's checksum only keeps a broken
+ * stream from being misread. */
+#ifndef CAIRN_NET_PROTO_REPL_MESSAGE_H
+#define CAIRN_NET_PROTO_REPL_MESSAGE_H
+
+#include "engine/base/buf.h"
+#include "engine/base/slice.h"
+#include "engine/base/status.h"
+
+enum {
+	REPL_VERSION = 1,
+	REPL_HEADER_LEN = 16,
+	/* The largest frame there can be, and some. Nothing longer is believed. */
+	REPL_PAYLOAD_MAX = (1 << 30) + (1 << 20),
+};
+
+enum repl_type {
+	REPL_SEGMENT = 'S',
+	REPL_FRAMES = 'F',
+	REPL_HEARTBEAT = 'H',
+	REPL_COPY_BEGIN = 'B',
+	REPL_COPY_BLOCK = 'D',
+	REPL_COPY_END = 'E',
+	REPL_ACK = 'A',
+};
+
+struct repl_message {
+	enum repl_type type;
+	struct slice payload; /* borrows the input */
+};
+
+struct repl_heartbeat {
+	uint64_t last_lsn, durable_lsn, horizon_lsn, wall_ms;
+};
+
+struct repl_ack {
+	uint64_t received_lsn, durable_lsn;
+};
+
+/* Writes the header of a message; the payload is sent behind it by the caller. */
+void repl_header(enum repl_type type, struct slice payload, uint8_t out[REPL_HEADER_LEN]);
+
+/* Reads one message from the front of in; *used gets its whole length. ST_NEED_MORE: *used gets how
+ * many bytes it has in all, as far as known. ST_CORRUPT: no such message. */
+MUST_CHECK enum status repl_decode(struct slice in, struct repl_message *out, size_t *used);
+
+/* Whole messages, appended to out. ST_NO_MEMORY. */
+MUST_CHECK enum status repl_put_heartbeat(const struct repl_heartbeat *h, struct buf *out);
+MUST_CHECK enum status repl_put_ack(const struct repl_ack *a, struct buf *out);
+
+/* Payloads. ST_CORRUPT: not of the right length. */
+MUST_CHECK enum status repl_get_heartbeat(struct slice payload, struct repl_heartbeat *out);
+MUST_CHECK enum status repl_get_ack(struct slice payload, struct repl_ack *out);
+
+#endif

@@ -1,0 +1,98 @@
+/* Sending the store. */
+#include "net/repl_copy_out.h"
+
+enum { BLOCK_RAW_BYTES = 1 << 20 };
+
+enum status repl_copy_out_begin(struct repl_copy_out *c, struct wal_pin *pin, uint64_t *lsn,
+				struct buf *error)
+{
+	enum status st;
+
+	/* Nothing of the log may go until it is known where the copy begins. */
+	engine_pin(c->engine, pin, 1);
+	st = snapshot_reader_open(c->engine, c->resume, &c->reader);
+	if (st != ST_OK && c->resume.len > 0 && st != ST_NO_MEMORY && st != ST_IO) {
+		st = snapshot_reader_open(c->engine, slice_of(NULL, 0), &c->reader);
+	}
+	if (st != ST_OK) {
+		buf_note(error, "cannot read the store for a full copy: %s", status_text(st));
+		return st;
+	}
+	*lsn = snapshot_reader_head(c->reader)->lsn;
+	return ST_OK;
+}
+
+/* Head and history: what the copy is of, and how far the sender's records can be told from those of
+ * others. */
+static enum status send_begin(struct repl_copy_out *c)
+{
+	enum status st;
+
+	c->block.len = 0;
+	st = wal_history_encode(c->history, &c->block);
+	if (st == ST_OK) {
+		st = snapshot_head_encode(snapshot_reader_head(c->reader), &c->block);
+	}
+	return st == ST_OK ? c->message(c->arg, REPL_COPY_BEGIN, buf_slice(&c->block)) : st;
+}
+
+static enum status send_end(struct repl_copy_out *c)
+{
+	struct snapshot_tail tail;
+	enum status st = snapshot_reader_tail(c->reader, &tail);
+
+	c->block.len = 0;
+	if (st == ST_OK) {
+		st = snapshot_tail_encode(&tail, &c->block);
+	}
+	return st == ST_OK ? c->message(c->arg, REPL_COPY_END, buf_slice(&c->block)) : st;
+}
+
+/* Waits until the bytes sent since began are no more than the limit allows. */
+static enum status hold_back(struct repl_copy_out *c, uint64_t began_us, uint64_t sent)
+{
+	enum status st = ST_OK;
+
+	while (st == ST_OK && c->bandwidth_max > 0) {
+		uint64_t took = clock_system()->mono_us(NULL) - began_us;
+		uint64_t due = (uint64_t)((double)sent / (double)c->bandwidth_max * 1e6);
+
+		if (took >= due) {
+			break;
+		}
+		st = c->wait(c->arg, (due - took + 999) / 1000);
+	}
+	return st;
+}
+
+enum status repl_copy_out_run(struct repl_copy_out *c, struct buf *error)
+{
+	uint64_t began = clock_system()->mono_us(NULL), sent = 0;
+	enum status st = send_begin(c);
+
+	while (st == ST_OK) {
+		c->block.len = 0;
+		st = snapshot_reader_next(c->reader, BLOCK_RAW_BYTES, &c->block);
+		if (st == ST_END) {
+			return send_end(c);
+		}
+		if (st != ST_OK) {
+			buf_note(error, "reading the store for a full copy failed: %s",
+				 status_text(st));
+			return st;
+		}
+		st = c->message(c->arg, REPL_COPY_BLOCK, buf_slice(&c->block));
+		sent += c->block.len;
+		if (st == ST_OK) {
+			st = hold_back(c, began, sent);
+		}
+	}
+	return st;
+}
+
+void repl_copy_out_end(struct repl_copy_out *c)
+{
+	snapshot_reader_close(c->reader);
+	c->reader = NULL;
+	buf_deinit(&c->block);
+}

@@ -1,0 +1,99 @@
+/* Connecting and waiting for the replication threads. */
+#include "net/repl_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void repl_wait(int fd, int wake_fd, bool out, uint64_t ms, bool *readable)
+{
+	struct pollfd fds[2] = {{.fd = fd, .events = (short)(POLLIN | (out ? POLLOUT : 0))},
+				{.fd = wake_fd, .events = POLLIN}};
+	uint64_t n;
+
+	*readable = false;
+	if (poll(fds, 2, ms > INT32_MAX ? INT32_MAX : (int)ms) <= 0) {
+		return;
+	}
+	if ((fds[1].revents & POLLIN) != 0 && read(wake_fd, &n, sizeof n) < 0) {
+		return;
+	}
+	*readable = (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+}
+
+/* Waits for the end of a connect that is under way. */
+static enum status finish_connect(int fd, uint32_t timeout_ms, int wake_fd)
+{
+	struct pollfd fds[2] = {{.fd = fd, .events = POLLOUT}, {.fd = wake_fd, .events = POLLIN}};
+	int failed = 0;
+	socklen_t len = sizeof failed;
+
+	if (poll(fds, 2, (int)timeout_ms) <= 0) {
+		errno = ETIMEDOUT;
+		return ST_IO;
+	}
+	if (fds[1].revents != 0) {
+		return ST_END;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0 || failed != 0) {
+		errno = failed != 0 ? failed : errno;
+		return ST_IO;
+	}
+	return ST_OK;
+}
+
+static enum status try_address(const struct addrinfo *a, uint32_t timeout_ms, int wake_fd, int *out)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	enum status st = ST_OK;
+
+	if (fd < 0) {
+		return ST_IO;
+	}
+	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
+		st = errno == EINPROGRESS ? finish_connect(fd, timeout_ms, wake_fd) : ST_IO;
+	}
+	if (st != ST_OK) {
+		int kept = errno;
+
+		(void)close(fd);
+		errno = kept;
+		return st;
+	}
+	*out = fd;
+	return ST_OK;
+}
+
+enum status repl_connect(const char *host, int port, uint32_t timeout_ms, int wake_fd, bool nodelay,
+			 int *fd, struct buf *error)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
+	char service[16];
+	int rc, one = nodelay;
+	enum status st = ST_IO;
+
+	(void)snprintf(service, sizeof service, "%d", port);
+	rc = getaddrinfo(host, service, &hints, &list);
+	if (rc != 0) {
+		buf_note(error, "cannot resolve %s: %s", host, gai_strerror(rc));
+		return ST_IO;
+	}
+	for (const struct addrinfo *a = list; a != NULL && st == ST_IO; a = a->ai_next) {
+		st = try_address(a, timeout_ms, wake_fd, fd);
+	}
+	if (st == ST_IO) {
+		buf_note(error, "cannot connect to %s:%d: %m", host, port);
+	}
+	freeaddrinfo(list);
+	if (st == ST_OK) {
+		(void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	}
+	return st;
+}

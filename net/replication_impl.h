@@ -1,0 +1,79 @@
+/* The inside of replication, shared by replication.c (roles, applying), replication_accept.c (a
+ * replica comes), replication_failover.c (handing over) and replication_view.c (what INFO tells).
+ * Executor thread. */
+#ifndef CAIRN_NET_REPLICATION_IMPL_H
+#define CAIRN_NET_REPLICATION_IMPL_H
+
+#include "net/replication.h"
+
+/* A connected replica. */
+struct replica {
+	struct replica *next;
+	struct repl_sender *sender;
+	struct session session; /* of the client that it was: number, addresses */
+	char node_id[41], ip[64];
+	int port, fd;
+	bool asked_full, counted;
+};
+
+enum failover_state { FAILOVER_NONE, FAILOVER_WAITING, FAILOVER_IN_PROGRESS };
+
+struct replication {
+	struct server *server;
+
+	/* As a replica. */
+	bool replica;
+	char *host;
+	int port;
+	struct repl_receiver *receiver;
+	bool engine_follows; /* the engine knows that it is a replica's */
+	bool promote_wanted; /* a primary to commands, but the engine has still to begin a timeline
+			      */
+	bool link_up, copying, need_full;
+	uint64_t link_down_since_ms, retry_at_ms;
+	struct repl_heartbeat heartbeat; /* the primary's last one */
+	uint64_t applied_bytes, input_bytes;
+
+	/* As somebody's primary. */
+	struct replica *replicas;
+	unsigned replicas_count;
+	uint64_t lost_lsn, lost_until_ms; /* of replicas that went away lately */
+	int acks_wanted;
+	uint64_t full_copies, continued, refused_to_continue, output_bytes;
+	/* A WALSTREAM that was accepted, until its connection is handed over. */
+	bool pending;
+	struct walstream_request pending_request;
+	struct buf pending_resume;
+
+	/* FAILOVER. */
+	enum failover_state failover;
+	char failover_host[256];
+	int failover_port;
+	bool failover_force, failing_over; /* the link that is being made carries FAILOVER */
+	unsigned failover_attempts;
+	uint64_t failover_deadline_ms, failover_lsn;
+
+	uint64_t divergent_records, divergent_files;
+};
+
+/* Ends all links to replicas: the dataset is about to change under them. */
+void replication_drop_replicas(struct replication *r);
+
+/* Becomes a primary now; outside of a batch. ST_AGAIN, ST_NO_MEMORY: the log has not taken
+ * everything yet; nothing has changed. */
+MUST_CHECK enum status replication_promote(struct replication *r);
+
+/* What commands may do now, after any change of state. */
+void replication_update_rules(struct replication *r);
+
+/* --- replication_failover.c --- */
+
+/* Every turn: goes on with a failover that waits. */
+void replication_failover_step(struct replication *r);
+/* The link that carries FAILOVER is up: this node has handed over. */
+void replication_failover_linked(struct replication *r);
+/* It could not be made: once more in a moment, as the target may just have been busy; after some
+ * attempts this node is the primary again. taken: the target has the role already. */
+void replication_failover_retry(struct replication *r, bool taken);
+
+#endif

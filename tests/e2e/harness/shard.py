@@ -1,0 +1,66 @@
+"""A shard of nodes: waiting until they agree, and comparing what they hold."""
+import time
+
+from harness.servers import info
+
+
+def until(what, seconds=30, text="condition"):
+    """Waits until what() is true; returns its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("not within %d s: %s" % (seconds, text))
+        time.sleep(0.01)
+
+
+def replication(server):
+    with server.client() as c:
+        return info(c, "replication")
+
+
+def linked(server):
+    """True when the replica's link to its primary is up."""
+    try:
+        return replication(server).get("master_link_status") == "up"
+    except Exception:  # it is being restarted
+        return False
+
+
+def lsn(server):
+    return int(replication(server)["master_repl_offset"])
+
+
+def wait_linked(*servers, seconds=30):
+    for server in servers:
+        until(lambda s=server: linked(s), seconds, "link of port %d" % server.port)
+
+
+def wait_equal(*servers, seconds=60):
+    """Until all are at the same LSN."""
+    until(lambda: len({lsn(s) for s in servers}) == 1, seconds, "equal LSNs")
+
+
+def content(server):
+    """Everything a node holds: {key: (type, value, has an expiry)}."""
+    found = {}
+    with server.client() as c:
+        cursor = b"0"
+        while True:
+            cursor, keys = c.call("SCAN", cursor, "COUNT", 1000)
+            for key in keys:
+                kind = c.call("TYPE", key)
+                if kind == b"string":
+                    value = c.call("GET", key)
+                elif kind == b"hash":
+                    flat = c.call("HGETALL", key)
+                    value = dict(zip(flat[::2], flat[1::2]))
+                elif kind == b"list":
+                    value = c.call("LRANGE", key, 0, -1)
+                else:
+                    continue  # it expired in between
+                found[key] = (kind, value, c.call("PTTL", key) != -1)
+            if cursor == b"0":
+                return found
