@@ -484,7 +484,7 @@ enum status rewind_archive(const struct io *io, const char *dir, uint64_t after_
 enum status rewind_recover(const struct io *io, const char *dir, struct buf *error)
 {
 	struct rewind r;
-	uint64_t fork_lsn;
+	uint64_t fork_lsn = 0;
 	enum status st = find_paths(&r, io, dir, error);
 
 	if (st == ST_OK) {

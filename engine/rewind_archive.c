@@ -98,7 +98,7 @@ static enum status measure(struct archive *a, uint64_t *last_lsn, uint64_t *byte
 /* Whether the archive's file has all records up to last_lsn already. */
 static enum status is_there(struct archive *a, uint64_t last_lsn, bool *there)
 {
-	uint64_t last, bytes;
+	uint64_t last = 0, bytes = 0;
 	enum status st = measure(a, &last, &bytes);
 
 	*there = st == ST_OK && last >= last_lsn;
