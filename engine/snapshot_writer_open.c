@@ -8,7 +8,7 @@
 enum {
 	COMMIT_BYTES = 32 << 20, /* dirty pages of a transaction: LMDB keeps them on the heap */
 	REMOVE_MAX = 2000,	 /* entries of a broken slot removed per transaction */
-	LOOK_MAP_SIZE_LOG2 = 40, /* address space to look at a copy with */
+	LOOK_MAP_SIZE = 1 << 20, /* to look at a copy with: LMDB takes as much as is committed */
 };
 
 /* --- the note --- */
@@ -61,10 +61,8 @@ enum status snapshot_copy_resume(const struct io *io, const char *dir, struct bu
 				 struct buf *error)
 {
 	char copy[WAL_PATH_MAX], path[WAL_PATH_MAX];
-	struct store_options opts = {.path = path,
-				     .io = io,
-				     .map_size_max = (uint64_t)1 << LOOK_MAP_SIZE_LOG2,
-				     .read_only = true};
+	struct store_options opts = {
+	    .path = path, .io = io, .map_size_max = LOOK_MAP_SIZE, .read_only = true};
 	struct snapshot_resume place;
 	struct snapshot_head head;
 	struct store *store = NULL;

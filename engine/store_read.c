@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-enum { PEEK_MAP_SIZE_LOG2 = 40 }; /* address space for a look at another's file */
+/* Address space for a look at another's file: LMDB takes as much as is committed. */
+enum { PEEK_MAP_SIZE = 1 << 20 };
 
 /* --- readers --- */
 
@@ -282,10 +283,8 @@ enum status store_reader_state(struct store_reader *r, struct store_state *out)
 enum status store_peek_state(const struct io *io, const char *path, struct store_state *out,
 			     struct buf *error)
 {
-	struct store_options opts = {.path = path,
-				     .io = io,
-				     .map_size_max = (uint64_t)1 << PEEK_MAP_SIZE_LOG2,
-				     .read_only = true};
+	struct store_options opts = {
+	    .path = path, .io = io, .map_size_max = PEEK_MAP_SIZE, .read_only = true};
 	struct store_reader *reader = NULL;
 	struct store *store = NULL;
 	enum status st = store_open(&opts, &store, error);

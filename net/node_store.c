@@ -180,7 +180,7 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 	return st == ST_OK;
 }
 
-void node_store_take_copy(struct server *s)
+bool node_store_take_copy(struct server *s)
 {
 	struct buf error = {0};
 	enum status st;
@@ -193,6 +193,10 @@ void node_store_take_copy(struct server *s)
 	}
 	buf_deinit(&error);
 	open_again(s);
+	if (st != ST_OK) {
+		return false;
+	}
 	logger(LOG_LVL_NOTICE, "MASTER <-> REPLICA sync: Finished with success, at LSN %" PRIu64,
 	       engine_last_lsn(s->engine));
+	return true;
 }

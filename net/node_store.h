@@ -20,7 +20,8 @@ MUST_CHECK enum status node_store_open(struct server *s, struct buf *error);
  * and the old dataset is open again. Ends the process when the directory can't be opened again. */
 bool node_store_rewind(struct server *s, uint64_t lsn);
 
-/* Puts the finished full copy (DIR/copy) in the place of the dataset. Ends the process as above. */
-void node_store_take_copy(struct server *s);
+/* Puts the finished full copy (DIR/copy) in the place of the dataset. False: it can't take it, and
+ * the old one is open again. Ends the process as above. */
+bool node_store_take_copy(struct server *s);
 
 #endif

@@ -232,9 +232,8 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 		r->need_full = !node_store_rewind(s, lsn);
 		r->retry_at_ms = 0;
 	} else if (end == REPL_END_COPIED) {
-		node_store_take_copy(s);
+		r->retry_at_ms = node_store_take_copy(s) ? 0 : s->mono_ms + RETRY_MS;
 		r->need_full = false;
-		r->retry_at_ms = 0;
 	}
 }
 
