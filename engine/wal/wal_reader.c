@@ -514,6 +514,16 @@ enum status wal_reader_next(struct wal_reader *r, struct wal_record *out)
 	}
 }
 
+void wal_reader_resume(struct wal_reader *r)
+{
+	if (r->entered && (r->stopped == ST_END || r->stopped == ST_TORN)) {
+		r->stopped = ST_OK;
+		r->error[0] = '\0';
+		r->end.torn_bytes = 0;
+		r->window.len = 0;
+	}
+}
+
 uint32_t wal_reader_left(const struct wal_reader *r)
 {
 	return r->records_left;
@@ -529,6 +539,7 @@ void wal_reader_place(const struct wal_reader *r, struct wal_place *out)
 	    .records = r->frame.records,
 	    .epoch = r->frame.epoch,
 	    .timeline = r->frame.timeline,
+	    .flags = r->frame.flags,
 	};
 }
 

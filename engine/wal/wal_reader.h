@@ -49,6 +49,11 @@ void wal_reader_close(struct wal_reader *r); /* NULL is fine */
  */
 MUST_CHECK enum status wal_reader_next(struct wal_reader *r, struct wal_record *out);
 
+/* After ST_END or ST_TORN in the last segment: makes the next call look again at what is there now
+ * behind the last good frame. For a log that another process goes on writing; a segment begun
+ * meanwhile needs a new reader. After any other stop nothing changes. */
+void wal_reader_resume(struct wal_reader *r);
+
 /* Records of the present frame that are still to come: the next so many calls read no frame. */
 uint32_t wal_reader_left(const struct wal_reader *r);
 
@@ -58,6 +63,7 @@ struct wal_place {
 	uint64_t offset; /* of the frame */
 	uint32_t stored_len, raw_len, records;
 	uint64_t epoch, timeline;
+	unsigned flags; /* WAL_FRAME_* */
 };
 void wal_reader_place(const struct wal_reader *r, struct wal_place *out);
 

@@ -173,6 +173,7 @@ enum status wal_record_decode(struct slice in, struct wal_record *out, size_t *u
 		}
 	}
 	rec.ops = slice_of(in.data + at, whole - at);
+	rec.whole = slice_of(in.data, whole);
 	*out = rec;
 	*used = whole;
 	return ST_OK;

@@ -50,7 +50,8 @@ struct wal_record {
 	uint64_t time_ms;   /* wall clock of the batch */
 	uint64_t client_id; /* 0 when absent */
 	struct slice cmd;
-	struct slice ops; /* the encoded operations, for wal_op_next */
+	struct slice ops;   /* the encoded operations, for wal_op_next */
+	struct slice whole; /* the record as encoded, its length in front */
 };
 
 enum {
