@@ -45,6 +45,18 @@ void resp_sink_deinit(struct resp_sink *sink)
 	buf_deinit(&sink->pending);
 }
 
+enum status resp_encoded(struct resp_sink *sink, struct slice bytes, uint64_t commands)
+{
+	enum status st = buf_append(&sink->pending, bytes.data, bytes.len);
+
+	if (st != ST_OK) {
+		return st;
+	}
+	sink->pending_commands += commands;
+	sink->commands += commands;
+	return sink->pending.len < SINK_BYTES ? ST_OK : resp_flush(sink);
+}
+
 enum status resp_command(struct resp_sink *sink, const struct slice *argv, size_t argc)
 {
 	size_t start = sink->pending.len;
@@ -67,20 +79,21 @@ enum status emit_resp_del(struct resp_sink *sink, struct slice key)
 	return resp_command(sink, argv, 2);
 }
 
-static enum status emit_expiry(struct resp_sink *sink, struct slice key, uint64_t expire_at_ms)
+enum status emit_resp_expiry(struct resp_sink *sink, struct slice key, uint64_t expire_at_ms)
 {
 	char text[24];
-	struct slice argv[3] = {slice_str("PEXPIREAT"), key};
+	struct slice argv[3] = {slice_str("PERSIST"), key};
 
 	if (expire_at_ms == 0) {
-		return ST_OK;
+		return resp_command(sink, argv, 2);
 	}
-	snprintf(text, sizeof text, "%" PRIu64, expire_at_ms);
+	(void)snprintf(text, sizeof text, "%" PRIu64, expire_at_ms);
+	argv[0] = slice_str("PEXPIREAT");
 	argv[2] = slice_str(text);
 	return resp_command(sink, argv, 3);
 }
 
-/* The pieces of a long string go out as they are read: only one command, never copied whole. */
+/* One command, put together where it goes out from. */
 static enum status emit_string(struct resp_sink *sink, const struct view *v,
 			       const struct key_record *record)
 {
@@ -183,60 +196,9 @@ enum status emit_resp(struct resp_sink *sink, const struct view *v, const struct
 	if (st == ST_OK) {
 		st = emit_elements(sink, v, record);
 	}
-	return st == ST_OK ? emit_expiry(sink, record->name, record->meta.expire_at_ms) : st;
-}
-
-enum status emit_resp_op(struct resp_sink *sink, const struct wal_op *op, uint64_t lsn,
-			 const struct op_facts *facts)
-{
-	static const struct view nothing;
-	struct slice argv[4];
-	size_t argc = 0;
-
-	switch (op->kind) {
-	case WAL_OP_FLUSH:
-		argv[argc++] = slice_str("FLUSHALL");
-		break;
-	case WAL_OP_DEL_KEY:
-		return emit_resp_del(sink, op->name);
-	case WAL_OP_PUT_KEY:
-		if (facts->meta.form == FORM_INLINE) {
-			struct key_record record = {
-			    .name = op->name, .slot = facts->slot, .meta = facts->meta};
-
-			return emit_resp(sink, &nothing, &record);
-		}
-		/* Of a hash that was there before, the fields speak for themselves; what is left is
-		 * the time to live. A new or renamed collection has no single command. */
-		if (facts->meta.type != TYPE_HASH || facts->key_lsn >= lsn) {
-			return ST_NOT_FOUND;
-		}
-		if (facts->meta.expire_at_ms != 0) {
-			return emit_expiry(sink, op->name, facts->meta.expire_at_ms);
-		}
-		argv[argc++] = slice_str("PERSIST");
-		argv[argc++] = op->name;
-		break;
-	case WAL_OP_PUT_FIELD:
-	case WAL_OP_DEL_FIELD:
-		if (!facts->has_key || facts->type != TYPE_HASH || facts->key_lsn >= lsn) {
-			return ST_NOT_FOUND;
-		}
-		argv[argc++] = slice_str(op->kind == WAL_OP_PUT_FIELD ? "HSET" : "HDEL");
-		argv[argc++] = facts->key;
-		argv[argc++] = op->name;
-		if (op->kind == WAL_OP_PUT_FIELD) {
-			argv[argc++] = op->value;
-		}
-		break;
-	case WAL_OP_DROP:
-		return ST_OK; /* belongs to a DEL or SET of the same record */
-	case WAL_OP_PUT_ELEM:
-	case WAL_OP_DEL_ELEM:
-	case WAL_OP_KINDS:
-		return ST_NOT_FOUND;
-	}
-	return resp_command(sink, argv, argc);
+	return st == ST_OK && record->meta.expire_at_ms != 0
+		   ? emit_resp_expiry(sink, record->name, record->meta.expire_at_ms)
+		   : st;
 }
 
 static enum status json_whole_string(struct out *o, const struct view *v,

@@ -2,8 +2,6 @@
 #ifndef CAIRN_TOOLS_EMIT_H
 #define CAIRN_TOOLS_EMIT_H
 
-#include "engine/wal/wal_record.h"
-#include "tools/op_facts.h"
 #include "tools/tool_out.h"
 #include "tools/value.h"
 
@@ -18,6 +16,8 @@ struct resp_sink {
 
 /* Appends one command of argc arguments. ST_NO_MEMORY, or what take said. */
 MUST_CHECK enum status resp_command(struct resp_sink *sink, const struct slice *argv, size_t argc);
+/* Appends whole commands that are encoded already. */
+MUST_CHECK enum status resp_encoded(struct resp_sink *sink, struct slice bytes, uint64_t commands);
 /* Hands over what is pending. */
 MUST_CHECK enum status resp_flush(struct resp_sink *sink);
 void resp_sink_deinit(struct resp_sink *sink);
@@ -27,11 +27,9 @@ void resp_sink_deinit(struct resp_sink *sink);
 MUST_CHECK enum status emit_resp(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record);
 MUST_CHECK enum status emit_resp_del(struct resp_sink *sink, struct slice key);
-
-/* The command that has exactly the effect of an operation logged at lsn, where there is one.
- * ST_NOT_FOUND: there is none (list positions, string chunks, elements of unknown or new keys). */
-MUST_CHECK enum status emit_resp_op(struct resp_sink *sink, const struct wal_op *op, uint64_t lsn,
-				    const struct op_facts *facts);
+/* PEXPIREAT, or PERSIST when expire_at_ms is 0. */
+MUST_CHECK enum status emit_resp_expiry(struct resp_sink *sink, struct slice key,
+					uint64_t expire_at_ms);
 
 /* Member "value" of the open JSON object: a string, array or object of pairs as array of [f,v]. */
 MUST_CHECK enum status emit_json_value(struct out *o, const struct view *v,

@@ -16,7 +16,8 @@ struct env_writer {
 	struct buf value;	  /* a stored value put together */
 	struct slot_stat *stats;  /* [SLOTS] */
 	uint8_t dirty[SLOTS / 8]; /* stats not yet in the store */
-	bool finished;
+	bool made;		  /* the temporary folder is ours */
+	bool finished;		  /* it has its name */
 };
 
 static enum status path_of(struct buf *b, const char *dir, const char *tail)
@@ -97,6 +98,7 @@ enum status env_writer_create(const struct io *io, const char *dir, struct env_w
 		buf_note(error, "%s: cannot be made: %s", path_text(&w->temp_dir), status_text(st));
 		goto out;
 	}
+	w->made = true;
 	options.path = path_text(&w->temp_file);
 	st = store_open(&options, &w->store, error);
 	if (st == ST_OK) {
@@ -227,6 +229,7 @@ static enum status count_new(struct env_writer *w, struct slice key, struct slic
 		if (store_key_id(key) >= w->next_id) {
 			w->next_id = store_key_id(key) + 1;
 		}
+		stat->garbage += store_key_space(key) == KEYSPACE_GARBAGE;
 		return ST_OK;
 	}
 	st = stored_split(key, stored, &name, &value);
@@ -320,7 +323,10 @@ enum status env_writer_copy(struct env_writer *w, struct store_reader *base)
 	}
 	st = store_cursor_seek(cursor, slice_of("", 0), &key, &value);
 	while (st == ST_OK) {
-		st = put(w, key, value, false);
+		st = store_key_check(key);
+		if (st == ST_OK) {
+			st = put(w, key, value, false);
+		}
 		if (st == ST_OK) {
 			st = store_cursor_next(cursor, &key, &value);
 		}
@@ -334,43 +340,86 @@ uint64_t env_writer_next_id(const struct env_writer *w)
 	return w->next_id;
 }
 
-enum status env_writer_finish(struct env_writer *w, const struct store_state *state,
-			      struct buf *error)
+enum status env_writer_seal(struct env_writer *w, const struct store_state *state)
 {
 	enum status st = store_txn_state(w->txn, state);
 
 	if (st == ST_OK) {
 		st = commit(w);
 	}
-	if (st != ST_OK) {
-		return st;
+	if (st == ST_OK) {
+		store_close(w->store);
+		w->store = NULL;
 	}
-	store_close(w->store);
-	w->store = NULL;
-	st = w->io->ops->rename(w->io->ctx, path_text(&w->temp_dir), path_text(&w->dir));
+	return st;
+}
+
+const char *env_writer_dir(const struct env_writer *w)
+{
+	return path_text(&w->temp_dir);
+}
+
+/* Makes the folder's new name durable. */
+static enum status sync_parent(struct env_writer *w)
+{
+	const char *dir = path_text(&w->dir), *slash = strrchr(dir, '/');
+	struct buf parent = {0};
+	enum status st;
+
+	if (slash == NULL) {
+		return w->io->ops->sync_dir(w->io->ctx, ".");
+	}
+	st = buf_printf(&parent, "%.*s%c", slash == dir ? 1 : (int)(slash - dir), dir, '\0');
+	if (st == ST_OK) {
+		st = w->io->ops->sync_dir(w->io->ctx, path_text(&parent));
+	}
+	buf_deinit(&parent);
+	return st;
+}
+
+enum status env_writer_publish(struct env_writer *w, struct buf *error)
+{
+	enum status st = w->io->ops->sync_dir(w->io->ctx, path_text(&w->temp_dir));
+
+	if (st == ST_OK) {
+		st = w->io->ops->rename(w->io->ctx, path_text(&w->temp_dir), path_text(&w->dir));
+	}
 	if (st != ST_OK) {
 		buf_note(error, "%s: cannot be renamed to %s: %s", path_text(&w->temp_dir),
 			 path_text(&w->dir), status_text(st));
 		return st;
 	}
 	w->finished = true;
-	return ST_OK;
+	return sync_parent(w);
 }
 
 struct removal {
 	const struct io *io;
 	const char *dir;
+	bool deep;
 };
+
+static void remove_dir(const struct io *io, const char *dir, bool deep);
 
 static void remove_name(void *arg, const char *name)
 {
 	const struct removal *r = arg;
 	struct buf path = {0};
 
-	if (buf_printf(&path, "%s/%s%c", r->dir, name, '\0') == ST_OK) {
-		(void)r->io->ops->unlink(r->io->ctx, path_text(&path));
+	if (buf_printf(&path, "%s/%s%c", r->dir, name, '\0') == ST_OK &&
+	    r->io->ops->unlink(r->io->ctx, path_text(&path)) != ST_OK && r->deep) {
+		remove_dir(r->io, path_text(&path), false);
 	}
 	buf_deinit(&path);
+}
+
+/* Removes the files of a folder, with deep those of its folders too, and the folder. */
+static void remove_dir(const struct io *io, const char *dir, bool deep)
+{
+	struct removal r = {io, dir, deep};
+
+	(void)io->ops->list(io->ctx, dir, remove_name, &r);
+	(void)rmdir(dir);
 }
 
 void env_writer_destroy(struct env_writer *w)
@@ -384,12 +433,8 @@ void env_writer_destroy(struct env_writer *w)
 	if (w->store != NULL) {
 		store_close(w->store);
 	}
-	if (!w->finished && w->temp_file.len > 0) {
-		struct removal r = {w->io, path_text(&w->temp_dir)};
-
-		/* Only our own files are in it: the folder was made empty. */
-		(void)w->io->ops->list(w->io->ctx, r.dir, remove_name, &r);
-		(void)rmdir(r.dir);
+	if (!w->finished && w->made) {
+		remove_dir(w->io, path_text(&w->temp_dir), true);
 	}
 	buf_deinit(&w->dir);
 	buf_deinit(&w->temp_dir);

@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <xxhash.h>
 
-enum { RETRIES = 3, RETRY_MS = 20, POLL_MS = 100 };
+enum { RETRIES = 3, RETRY_MS = 20, POLL_MS = 100, PEEK = 16384 };
 
 /* What the reader's sources read through: one file open at a time, whatever the log's length. */
 struct log_file {
@@ -34,7 +36,8 @@ struct log_source {
 	bool need_all;	    /* the first record must be the one wanted */
 	enum status listed; /* of the last listing, gathered in a callback */
 	const char *list_dir;
-	uint8_t seen_head[WAL_FRAME_HEADER_LEN]; /* what lies where the log ended */
+	bool torn;     /* the last stop was in the middle of a write */
+	uint64_t seen; /* digest of what lay where the log ended, when it was last read */
 	struct buf error;
 };
 
@@ -58,6 +61,19 @@ static void forget_segments(struct log_source *l)
 	l->sources = NULL;
 }
 
+/* The path to open: a link's target, since files are not opened through links. Freed by mem_free;
+ * NULL: out of memory. */
+static char *resolved(const char *path)
+{
+	char target[PATH_MAX];
+	struct stat info;
+
+	if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode) && realpath(path, target) != NULL) {
+		return mem_strdup(target);
+	}
+	return mem_strdup(path);
+}
+
 /* Takes a file as the segment of first_lsn. */
 static enum status add_segment(struct log_source *l, const char *path, uint64_t first_lsn)
 {
@@ -69,13 +85,17 @@ static enum status add_segment(struct log_source *l, const char *path, uint64_t 
 		/* Gone since it was listed: a running node has recycled it. */
 		return errno == ENOENT ? ST_OK : ST_IO;
 	}
+	if (!S_ISREG(info.st_mode)) {
+		buf_note(&l->error, "%s is not a regular file%c", path, '\0');
+		return ST_CORRUPT;
+	}
 	for (size_t i = 0; i < l->count && s == NULL; i++) {
 		s = l->segments[i].first_lsn == first_lsn ? &l->segments[i] : NULL;
 	}
 	if (s != NULL && s->file_bytes >= (uint64_t)info.st_size) {
 		return ST_OK;
 	}
-	copy = mem_strdup(path);
+	copy = resolved(path);
 	if (copy == NULL) {
 		return ST_NO_MEMORY;
 	}
@@ -134,12 +154,15 @@ static enum status add_file(struct log_source *l, const char *path)
 	struct wal_segment segment;
 	struct buf storage = {0};
 	uint64_t first_lsn;
+	char *opened;
 	enum status st;
 
 	if (wal_segment_name_parse(slash == NULL ? path : slash + 1, &first_lsn)) {
 		return add_segment(l, path, first_lsn);
 	}
-	st = io->ops->open(io->ctx, path, IO_READ, &file.file);
+	opened = resolved(path);
+	st = opened == NULL ? ST_NO_MEMORY : io->ops->open(io->ctx, opened, IO_READ, &file.file);
+	mem_free(opened);
 	if (st != ST_OK) {
 		return st;
 	}
@@ -161,7 +184,12 @@ static int add_operand(struct log_source *l, const char *path)
 	if (stat(path, &info) != 0) {
 		return tool_fail(l->tool, EXIT_IO, "%s: %m", path);
 	}
-	if (!S_ISDIR(info.st_mode)) {
+	if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
+		return tool_fail(l->tool, EXIT_IO, "%s is neither a directory nor a regular file",
+				 path);
+	}
+	l->error.len = 0;
+	if (S_ISREG(info.st_mode)) {
 		st = add_file(l, path);
 		if (st == ST_CORRUPT) {
 			return tool_fail(l->tool, EXIT_DAMAGE,
@@ -173,8 +201,13 @@ static int add_operand(struct log_source *l, const char *path)
 	} else {
 		st = add_dir(l, path);
 	}
+	if (l->error.len > 0) {
+		return tool_fail(l->tool, tool_exit_of(st), "%s", (const char *)l->error.data);
+	}
 	return st == ST_OK ? EXIT_GO_ON
-			   : tool_fail(l->tool, tool_exit_of(st), "%s: %s", path, status_text(st));
+	       : st == ST_IO
+		   ? tool_fail(l->tool, EXIT_IO, "%s: %m", path)
+		   : tool_fail(l->tool, tool_exit_of(st), "%s: %s", path, status_text(st));
 }
 
 static int by_lsn(const void *a, const void *b)
@@ -249,6 +282,9 @@ int log_open(struct tool *t, char *const *operands, size_t count, struct log_sou
 	l->operands = operands;
 	l->operands_count = count;
 	code = find_segments(l);
+	if (code == EXIT_GO_ON && l->count == 0) {
+		code = tool_fail(t, EXIT_IO, "%s: no log segments (*.wal) there", operands[0]);
+	}
 	if (code != EXIT_GO_ON) {
 		log_close(l);
 		return code;
@@ -339,10 +375,16 @@ enum status log_next(struct log_source *l, struct wal_record *rec, struct log_pl
 
 	/* A node that writes meanwhile may complete a frame between two looks, or recycle a segment
 	 * under the reader: only what stays wrong is wrong. */
-	for (int i = 0; i < RETRIES && (st == ST_CORRUPT || st == ST_IO); i++) {
+	for (int i = 0; i < RETRIES && (st == ST_CORRUPT || st == ST_IO || st == ST_TORN); i++) {
 		sleep_ms(RETRY_MS);
-		st = look_again(l, rec);
+		if (st == ST_TORN) {
+			wal_reader_resume(l->reader);
+			st = wal_reader_next(l->reader, rec);
+		} else {
+			st = look_again(l, rec);
+		}
 	}
+	l->torn = st == ST_TORN;
 	if (st != ST_OK) {
 		return st;
 	}
@@ -358,7 +400,8 @@ enum status log_next(struct log_source *l, struct wal_record *rec, struct log_pl
 				    .raw_len = at.raw_len,
 				    .records = at.records,
 				    .epoch = at.epoch,
-				    .timeline = at.timeline};
+				    .timeline = at.timeline,
+				    .flags = at.flags};
 	return ST_OK;
 }
 
@@ -376,39 +419,43 @@ static bool has_new_segment(struct log_source *l)
 	return news;
 }
 
-/* Whether anything was written where the log ended, or behind it. */
-static bool has_news(struct log_source *l)
+/* A digest of what lies where the log ended. */
+static uint64_t digest_of_end(struct log_source *l)
 {
 	const struct io *io = l->tool->io;
 	struct wal_reader_end end;
 	struct io_file *file;
-	uint8_t head[WAL_FRAME_HEADER_LEN];
+	uint8_t bytes[PEEK];
 	size_t got = 0;
 
 	wal_reader_end(l->reader, &end);
-	if (l->count > 0 &&
-	    io->ops->open(io->ctx, l->segments[l->count - 1].path, IO_READ, &file) == ST_OK) {
-		if (io->ops->pread(io->ctx, file, head, sizeof head, end.at.segment_off, &got) !=
-		    ST_OK) {
-			got = 0;
-		}
-		io->ops->close(io->ctx, file);
+	if (l->count == 0 ||
+	    io->ops->open(io->ctx, l->segments[l->count - 1].path, IO_READ, &file) != ST_OK) {
+		return 0;
 	}
-	/* A recycled file has an old frame there: it is news once only. */
-	if (got == sizeof head && wal_frame_magic(head) &&
-	    memcmp(head, l->seen_head, sizeof head) != 0) {
-		memcpy(l->seen_head, head, sizeof head);
-		return true;
+	if (io->ops->pread(io->ctx, file, bytes, PEEK, end.at.segment_off, &got) != ST_OK) {
+		got = 0;
 	}
-	return has_new_segment(l);
+	io->ops->close(io->ctx, file);
+	return XXH3_64bits(bytes, got) | 1;
 }
 
 bool log_wait(struct log_source *l, uint32_t wait_ms)
 {
 	for (uint32_t waited = 0; waited < wait_ms; waited += POLL_MS) {
+		uint64_t digest;
+
 		sleep_ms(POLL_MS);
-		if (has_news(l)) {
+		if (has_new_segment(l)) {
+			l->seen = 0;
 			return find_segments(l) == EXIT_GO_ON && open_reader(l) == ST_OK;
+		}
+		/* Taken before the reader looks: what comes after it changes it again. */
+		digest = digest_of_end(l);
+		if (digest != l->seen || l->torn) {
+			l->seen = digest;
+			wal_reader_resume(l->reader);
+			return true;
 		}
 	}
 	return false;
@@ -426,6 +473,15 @@ const char *log_error(const struct log_source *l)
 	}
 	return l->reader == NULL ? "the log's segments cannot be listed"
 				 : wal_reader_error(l->reader);
+}
+
+int log_bad_record(const struct log_source *l, enum status st, const struct wal_record *rec,
+		   const struct log_place *place)
+{
+	return tool_fail(l->tool, tool_exit_of(st),
+			 "%s: the frame at offset %" PRIu64 " holds LSN %" PRIu64
+			 ", which cannot be used: %s",
+			 place->file, place->off, rec->lsn, status_text(st));
 }
 
 int log_report(const struct log_source *l, enum status st)

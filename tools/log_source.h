@@ -13,6 +13,7 @@ struct log_place {
 	uint64_t off;			       /* of its frame */
 	uint32_t stored_len, raw_len, records; /* of its frame */
 	uint64_t epoch, timeline;
+	unsigned flags; /* WAL_FRAME_* */
 };
 
 /* A segment that was found, in LSN order. */
@@ -26,7 +27,8 @@ struct log_source;
 
 /* Finds the segments of every operand: a data directory, a folder of segments, or a file. A segment
  * found twice (say, in the log and in its archive) counts once, the longer file winning. Returns
- * EXIT_GO_ON, or an exit code after telling what is wrong. Operands must outlive the source. */
+ * EXIT_GO_ON, or an exit code after telling what is wrong: also, when there is no segment at
+ * all. Operands must outlive the source. */
 int log_open(struct tool *t, char *const *operands, size_t count, struct log_source **out);
 void log_close(struct log_source *l); /* NULL is fine */
 
@@ -48,8 +50,8 @@ int log_seek(struct log_source *l, uint64_t lsn, bool need_all);
 MUST_CHECK enum status log_next(struct log_source *l, struct wal_record *rec,
 				struct log_place *place);
 
-/* After ST_END or ST_TORN: waits for more, at most wait_ms; true when it is worth calling log_next
- * again. */
+/* After ST_END or ST_TORN: waits for a node to write more, at most wait_ms; true when it is worth
+ * calling log_next again. */
 bool log_wait(struct log_source *l, uint32_t wait_ms);
 
 /* What the reader knows; complete after a stop. */
@@ -57,6 +59,10 @@ void log_end(const struct log_source *l, struct wal_reader_end *out);
 
 /* One line about the last stop: what, where, what to do. "" after a plain end. */
 const char *log_error(const struct log_source *l);
+
+/* The exit code for what a record holds that makes no sense (st), told with its place. */
+int log_bad_record(const struct log_source *l, enum status st, const struct wal_record *rec,
+		   const struct log_place *place);
 
 /* The exit code for a stop, told on stderr unless it is ST_END. */
 int log_report(const struct log_source *l, enum status st);

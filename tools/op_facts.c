@@ -3,13 +3,6 @@
 
 #include "engine/base/alloc.h"
 
-struct id_entry {
-	uint64_t id, lsn;
-	enum value_type type;
-	size_t key_len;
-	uint8_t key[];
-};
-
 enum { BUCKETS_MIN = 64 };
 
 void id_map_deinit(struct id_map *map)
@@ -21,10 +14,15 @@ void id_map_deinit(struct id_map *map)
 	*map = (struct id_map){0};
 }
 
-static size_t find(const struct id_map *map, uint64_t id)
+static size_t home(const struct id_map *map, uint64_t id)
 {
 	/* Ids are handed out one after the other: a multiplication spreads them. */
-	size_t mask = map->buckets_count - 1, i = (size_t)(id * 0x9e3779b97f4a7c15u >> 20) & mask;
+	return (size_t)(id * 0x9e3779b97f4a7c15u >> 20) & (map->buckets_count - 1);
+}
+
+static size_t find(const struct id_map *map, uint64_t id)
+{
+	size_t mask = map->buckets_count - 1, i = home(map, id);
 
 	while (map->buckets[i] != NULL && map->buckets[i]->id != id) {
 		i = (i + 1) & mask;
@@ -52,8 +50,7 @@ static enum status grow(struct id_map *map)
 	return ST_OK;
 }
 
-static enum status remember(struct id_map *map, const struct meta *meta, struct slice key,
-			    uint64_t lsn)
+static enum status remember(struct id_map *map, const struct meta *meta, struct slice key)
 {
 	struct id_entry *e;
 	size_t i;
@@ -63,76 +60,100 @@ static enum status remember(struct id_map *map, const struct meta *meta, struct 
 	}
 	i = find(map, meta->id);
 	e = map->buckets[i];
-	if (e != NULL && e->key_len == key.len && memcmp(e->key, key.data, key.len) == 0) {
-		return ST_OK;
-	}
-	e = mem_alloc(sizeof *e + key.len);
-	if (e == NULL) {
-		return ST_NO_MEMORY;
+	if (e == NULL || e->key_len != key.len || memcmp(e->key, key.data, key.len) != 0) {
+		e = mem_alloc(sizeof *e + key.len);
+		if (e == NULL) {
+			return ST_NO_MEMORY;
+		}
+		e->key_len = key.len;
+		if (key.len > 0) {
+			memcpy(e->key, key.data, key.len);
+		}
+		map->used += map->buckets[i] == NULL;
+		mem_free(map->buckets[i]);
+		map->buckets[i] = e;
 	}
 	e->id = meta->id;
-	e->lsn = lsn;
 	e->type = meta->type;
-	e->key_len = key.len;
-	if (key.len > 0) {
-		memcpy(e->key, key.data, key.len);
-	}
-	map->used += map->buckets[i] == NULL;
-	mem_free(map->buckets[i]);
-	map->buckets[i] = e;
+	e->count = meta->count;
+	e->aux[0] = meta->aux[0];
+	e->aux[1] = meta->aux[1];
+	e->expire_at_ms = meta->expire_at_ms;
 	return ST_OK;
 }
 
-/* Key records carry their own name. */
-static enum status of_key(struct id_map *map, const struct wal_op *op, uint64_t lsn,
-			  struct op_facts *out)
+const struct id_entry *id_map_find(const struct id_map *map, uint64_t id)
 {
+	return map->buckets_count == 0 ? NULL : map->buckets[find(map, id)];
+}
+
+/* Takes an entry out; those behind it that it kept from their place move up. */
+static void forget(struct id_map *map, uint64_t id)
+{
+	size_t mask = map->buckets_count - 1, hole, i;
+
+	if (id_map_find(map, id) == NULL) {
+		return;
+	}
+	hole = i = find(map, id);
+	mem_free(map->buckets[hole]);
+	map->used--;
+	for (;;) {
+		i = (i + 1) & mask;
+		if (map->buckets[i] == NULL) {
+			break;
+		}
+		if (((i - home(map, map->buckets[i]->id)) & mask) >= ((i - hole) & mask)) {
+			map->buckets[hole] = map->buckets[i];
+			hole = i;
+		}
+	}
+	map->buckets[hole] = NULL;
+}
+
+/* Key records carry their own name. */
+static enum status of_key(const struct wal_op *op, struct op_facts *out)
+{
+	enum status st;
+
 	out->has_slot = true;
 	out->slot = keyslot(op->name);
 	out->has_key = true;
 	out->key = op->name;
-	if (op->kind == WAL_OP_PUT_KEY) {
-		enum status st = meta_decode(op->value, &out->meta);
-
-		if (st != ST_OK) {
-			return st;
-		}
-		out->has_meta = out->has_type = true;
-		out->type = out->meta.type;
-		if (out->meta.form == FORM_LARGE) {
-			st = remember(map, &out->meta, op->name, lsn);
-			if (st == ST_OK) {
-				out->key_lsn = map->buckets[find(map, out->meta.id)]->lsn;
-			}
-			return st;
-		}
+	if (op->kind != WAL_OP_PUT_KEY) {
+		return ST_OK;
+	}
+	st = meta_decode(op->value, &out->meta);
+	if (st != ST_OK) {
+		return st;
+	}
+	out->has_meta = out->has_type = true;
+	out->type = out->meta.type;
+	if (out->meta.form != FORM_LARGE) {
 		out->has_value = true;
 		out->value = out->meta.payload;
 	}
 	return ST_OK;
 }
 
-enum status op_facts_of(struct id_map *map, const struct wal_op *op, uint64_t lsn,
-			struct op_facts *out)
+enum status op_facts_of(const struct id_map *map, const struct wal_op *op, struct op_facts *out)
 {
+	const struct id_entry *e;
+
 	*out = (struct op_facts){0};
 	if (op->kind == WAL_OP_FLUSH) {
 		return ST_OK;
 	}
 	if (op->kind == WAL_OP_PUT_KEY || op->kind == WAL_OP_DEL_KEY) {
-		return of_key(map, op, lsn, out);
+		return of_key(op, out);
 	}
 	out->has_slot = true;
 	out->slot = op->slot;
-	if (map->buckets_count > 0) {
-		const struct id_entry *e = map->buckets[find(map, op->id)];
-
-		if (e != NULL) {
-			out->has_key = out->has_type = true;
-			out->key = slice_of(e->key, e->key_len);
-			out->type = e->type;
-			out->key_lsn = e->lsn;
-		}
+	e = id_map_find(map, op->id);
+	if (e != NULL) {
+		out->has_key = out->has_type = true;
+		out->key = slice_of(e->key, e->key_len);
+		out->type = e->type;
 	}
 	if (op->kind != WAL_OP_DROP) {
 		out->has_sub = true;
@@ -149,15 +170,33 @@ enum status id_map_learn(struct id_map *map, const struct wal_record *rec)
 {
 	struct slice ops = rec->ops;
 	struct wal_op op;
+	struct meta meta;
 	enum status st = ST_OK;
 
 	while (st == ST_OK) {
 		st = wal_op_next(&ops, &op);
-		if (st == ST_OK && op.kind == WAL_OP_PUT_KEY) {
-			struct op_facts ignored;
-
-			st = op_facts_of(map, &op, rec->lsn, &ignored);
+		if (st == ST_OK && op.kind == WAL_OP_FLUSH) {
+			id_map_deinit(map);
+		}
+		if (st != ST_OK || op.kind != WAL_OP_PUT_KEY) {
+			continue;
+		}
+		st = meta_decode(op.value, &meta);
+		if (st == ST_OK && meta.form == FORM_LARGE) {
+			st = remember(map, &meta, op.name);
 		}
 	}
 	return st == ST_END ? ST_OK : st;
+}
+
+void id_map_settle(struct id_map *map, const struct wal_record *rec)
+{
+	struct slice ops = rec->ops;
+	struct wal_op op;
+
+	while (wal_op_next(&ops, &op) == ST_OK) {
+		if (op.kind == WAL_OP_DROP) {
+			forget(map, op.id);
+		}
+	}
 }

@@ -6,7 +6,17 @@
 #include "engine/key_codec.h"
 #include "engine/wal/wal_record.h"
 
-/* Collection id -> user key and type. A zeroed one is empty. */
+/* A large collection (or chunked string) as its newest key record told. */
+struct id_entry {
+	uint64_t id;
+	enum value_type type;
+	uint64_t count, aux[2], expire_at_ms; /* of the key record */
+	size_t key_len;
+	uint8_t key[];
+};
+
+/* Collection id -> its entry. A zeroed one is empty. Holds the collections that the log made and
+ * has not dropped. */
 struct id_map {
 	struct id_entry **buckets;
 	size_t buckets_count, used;
@@ -14,12 +24,14 @@ struct id_map {
 
 void id_map_deinit(struct id_map *map);
 
+/* The entry of a collection, NULL: unknown. Valid until the map changes. */
+const struct id_entry *id_map_find(const struct id_map *map, uint64_t id);
+
 struct op_facts {
 	bool has_slot; /* all but FLUSH */
 	uint16_t slot;
 	bool has_key;	  /* key is known */
 	struct slice key; /* borrows the operation or the map */
-	uint64_t key_lsn; /* record in which this collection was first seen under this key */
 	bool has_type;
 	enum value_type type;
 	bool has_meta; /* PUT_KEY */
@@ -30,12 +42,14 @@ struct op_facts {
 	struct slice value;
 };
 
-/* lsn is the operation's record. ST_CORRUPT: a key record that does not decode. ST_NO_MEMORY: the
- * map could not grow. */
-MUST_CHECK enum status op_facts_of(struct id_map *map, const struct wal_op *op, uint64_t lsn,
+/* ST_CORRUPT: a key record that does not decode. */
+MUST_CHECK enum status op_facts_of(const struct id_map *map, const struct wal_op *op,
 				   struct op_facts *out);
 
-/* Looks at all key records of a batch, so that elements written before their key are known too. */
+/* Takes in all key records of a batch, before its operations are looked at: elements may be written
+ * before their key. ST_CORRUPT; ST_NO_MEMORY. */
 MUST_CHECK enum status id_map_learn(struct id_map *map, const struct wal_record *rec);
+/* Forgets the collections that a batch has dropped, after its operations were looked at. */
+void id_map_settle(struct id_map *map, const struct wal_record *rec);
 
 #endif

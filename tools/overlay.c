@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { BUCKETS_MIN = 1024, ENTRY_COST = 64 };
+enum { BUCKETS_MIN = 1024, BUCKETS_KEPT = 16 * 1024, ENTRY_COST = 64 };
 
 struct entry {
 	uint8_t *value; /* NULL: deleted, or empty */
@@ -45,6 +45,10 @@ enum status overlay_create(uint64_t memory_max, struct overlay **out)
 
 static void clear(struct overlay *o)
 {
+	if (o->used == 0) {
+		o->memory = 0;
+		return;
+	}
 	for (size_t i = 0; i < o->buckets_count; i++) {
 		if (o->buckets[i] != NULL) {
 			mem_free(o->buckets[i]->value);
@@ -65,6 +69,25 @@ void overlay_destroy(struct overlay *o)
 	mem_free(o->buckets);
 	mem_free(o->sorted);
 	mem_free(o);
+}
+
+enum status overlay_reset(struct overlay *o)
+{
+	clear(o);
+	mem_free(o->sorted);
+	o->sorted = NULL;
+	o->flushed = false;
+	if (o->buckets_count > BUCKETS_KEPT) {
+		struct entry **fewer = mem_calloc(BUCKETS_MIN, sizeof(*fewer));
+
+		if (fewer == NULL) {
+			return ST_NO_MEMORY;
+		}
+		mem_free(o->buckets);
+		o->buckets = fewer;
+		o->buckets_count = BUCKETS_MIN;
+	}
+	return ST_OK;
 }
 
 static uint32_t hash_of(struct slice key)
@@ -224,6 +247,7 @@ enum status overlay_finish(struct overlay *o)
 	if (o->used == 0) {
 		return ST_OK;
 	}
+	mem_free(o->sorted);
 	o->sorted = mem_alloc(o->used * sizeof *o->sorted);
 	if (o->sorted == NULL) {
 		return ST_NO_MEMORY;

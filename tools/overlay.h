@@ -17,6 +17,9 @@ enum overlay_answer {
 MUST_CHECK enum status overlay_create(uint64_t memory_max, struct overlay **out);
 void overlay_destroy(struct overlay *o); /* NULL is fine */
 
+/* Empties it, to be filled again. ST_NO_MEMORY. */
+MUST_CHECK enum status overlay_reset(struct overlay *o);
+
 /* Takes one effect. ST_LIMIT: memory_max is reached; ST_NO_MEMORY. */
 MUST_CHECK enum status overlay_apply(struct overlay *o, const struct effect *e);
 

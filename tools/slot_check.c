@@ -159,11 +159,11 @@ static enum status check_key(struct check *c, struct slice key, struct slice val
 		c->expires++;
 		stat->expires++;
 	}
-	if (r.meta.form == FORM_LARGE && r.meta.id >= c->env->state.next_id &&
-	    c->env->state.drain_lsn == c->env->state.checkpoint_lsn) {
+	if (r.meta.form == FORM_LARGE && r.meta.id >= c->env->store.state.next_id &&
+	    c->env->store.state.drain_lsn == c->env->store.state.checkpoint_lsn) {
 		tell(c, false, key,
 		     "collection id %" PRIu64 " was never handed out (next is %" PRIu64 ")",
-		     r.meta.id, c->env->state.next_id);
+		     r.meta.id, c->env->store.state.next_id);
 	}
 	if (c->deep || r.meta.form == FORM_INLINE) {
 		check_value(c, &r);
@@ -263,7 +263,7 @@ static enum status walk_tree(struct check *c)
 
 static void check_counters(struct check *c)
 {
-	if (c->env->state.drain_lsn > c->env->state.checkpoint_lsn) {
+	if (c->env->store.state.drain_lsn > c->env->store.state.checkpoint_lsn) {
 		tool_warn(c->tool, "a checkpoint was being written: counters are not compared");
 		return;
 	}
@@ -328,7 +328,7 @@ static void print_summary(struct check *c)
 	if (c->json) {
 		json_begin(o);
 		json_text(o, "kind", "summary");
-		json_u64(o, "checkpoint_lsn", c->env->state.checkpoint_lsn);
+		json_u64(o, "checkpoint_lsn", c->env->store.state.checkpoint_lsn);
 		json_u64(o, "keys", c->keys);
 		json_u64(o, "elements", c->elements);
 		json_u64(o, "bytes", c->bytes);
@@ -352,7 +352,7 @@ static void print_summary(struct check *c)
 		   c->damages > 0    ? "DAMAGED"
 		   : c->findings > 0 ? "FINDINGS"
 				     : "OK",
-		   c->env->state.checkpoint_lsn, c->keys, c->elements, c->bytes, c->expires,
+		   c->env->store.state.checkpoint_lsn, c->keys, c->elements, c->bytes, c->expires,
 		   c->garbage, c->orphans, c->index_stale, c->findings, c->damages);
 }
 

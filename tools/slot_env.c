@@ -44,7 +44,7 @@ int lock_holder(const char *dir)
 	if (wal_segment_path(dir, "cairn.lock", path) != ST_OK) {
 		return 0;
 	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* whatever has that name */
 	if (fd < 0) {
 		return 0;
 	}
@@ -124,11 +124,12 @@ static int take_failed(struct tool *t, const struct wal_record *rec, const struc
 static int fill_overlay(struct tool *t, struct slot_env *env, struct log_source *log,
 			const struct moment *moment)
 {
+	struct wal_reader_end end;
 	struct progress progress;
 	struct wal_record rec;
 	struct log_place place;
 	enum status st;
-	uint64_t checkpoint = env->state.checkpoint_lsn;
+	uint64_t checkpoint = env->store.state.checkpoint_lsn;
 	/* The time of the store's newest record tells whether a moment is before it. */
 	bool by_time = moment->until_ms != UINT64_MAX && checkpoint > 0;
 	int code = log_seek(log, by_time ? checkpoint : checkpoint + 1, true);
@@ -157,6 +158,11 @@ static int fill_overlay(struct tool *t, struct slot_env *env, struct log_source 
 	if (st != ST_OK && st != ST_END && st != ST_TORN) {
 		return log_report(log, st);
 	}
+	/* A store without a checkpoint does not know its shard yet. */
+	log_end(log, &end);
+	if (end.history.count > 0) {
+		env->history = end.history;
+	}
 	env->torn = st == ST_TORN && env->holder_pid == 0;
 	if (env->torn) {
 		tool_warn(t, "%s; showing the state before it", log_error(log));
@@ -169,7 +175,7 @@ static int fill_overlay(struct tool *t, struct slot_env *env, struct log_source 
 static int check_moment(struct tool *t, const struct slot_env *env, const struct moment *moment,
 			const char *text)
 {
-	const struct store_state *s = &env->state;
+	const struct store_state *s = &env->store.state;
 
 	if (moment->end.set && moment->end.lsn < s->drain_lsn) {
 		return tool_fail(
@@ -230,11 +236,8 @@ int slot_env_open(struct tool *t, const char *path, const struct slot_env_option
 		  struct slot_env *out)
 {
 	char file[WAL_PATH_MAX], dir[WAL_PATH_MAX];
-	struct store_options store = {
-	    .path = file, .io = t->io, .map_size_max = (uint64_t)1 << 40, .read_only = true};
+	const struct store_state *state;
 	struct moment moment;
-	struct buf error = {0};
-	enum status st;
 	int code = EXIT_GO_ON;
 
 	*out = (struct slot_env){0};
@@ -248,30 +251,24 @@ int slot_env_open(struct tool *t, const char *path, const struct slot_env_option
 		return tool_fail(t, EXIT_USAGE, "%s: the path is too long", path);
 	}
 	out->holder_pid = lock_holder(dir);
-	st = store_open(&store, &out->store, &error);
-	if (st == ST_OK) {
-		st = store_reader_open(out->store, &out->view.base);
+	code = tool_store_open(t, file, &out->store);
+	if (code != EXIT_GO_ON) {
+		return code;
 	}
-	if (st == ST_OK) {
-		st = store_reader_state(out->view.base, &out->state);
+	out->view.base = out->store.reader;
+	state = &out->store.state;
+	out->last_lsn = state->checkpoint_lsn;
+	out->history = state->history;
+	if (moment.checkpoint && state->drain_lsn > state->checkpoint_lsn) {
+		tool_warn(
+		    t,
+		    "a checkpoint was being written: the store also holds part of LSN %" PRIu64
+		    " to %" PRIu64,
+		    state->checkpoint_lsn + 1, state->drain_lsn);
 	}
-	if (st != ST_OK) {
-		code = tool_fail(t, st == ST_NOT_FOUND ? EXIT_IO : tool_exit_of(st), "%.*s",
-				 error.len > 0 ? (int)error.len : (int)strlen(status_text(st)),
-				 error.len > 0 ? (const char *)error.data : status_text(st));
-	} else {
-		out->last_lsn = out->state.checkpoint_lsn;
-		if (moment.checkpoint && out->state.drain_lsn > out->state.checkpoint_lsn) {
-			tool_warn(t,
-				  "a checkpoint was being written: the store also holds part of "
-				  "LSN %" PRIu64 " to %" PRIu64,
-				  out->state.checkpoint_lsn + 1, out->state.drain_lsn);
-		}
-		if (!moment.checkpoint) {
-			code = open_tail(t, dir, options, &moment, out);
-		}
+	if (!moment.checkpoint) {
+		code = open_tail(t, dir, options, &moment, out);
 	}
-	buf_deinit(&error);
 	if (code != EXIT_GO_ON) {
 		slot_env_close(out);
 	}
@@ -281,10 +278,7 @@ int slot_env_open(struct tool *t, const char *path, const struct slot_env_option
 void slot_env_close(struct slot_env *env)
 {
 	overlay_destroy(env->view.over);
-	if (env->view.base != NULL) {
-		store_reader_close(env->view.base);
-	}
-	store_close(env->store);
+	tool_store_close(&env->store);
 	*env = (struct slot_env){0};
 }
 

@@ -4,6 +4,7 @@
 #define CAIRN_TOOLS_SLOT_ENV_H
 
 #include "tools/tool_args.h"
+#include "tools/tool_store.h"
 #include "tools/value.h"
 
 struct slot_env_options {
@@ -32,14 +33,14 @@ struct slot_env_options {
 
 struct slot_env {
 	struct view view;
-	struct store *store;
-	struct store_state state;
-	uint64_t last_lsn;     /* newest record in the view */
-	uint64_t last_time_ms; /* its time; 0 when no record of the log was needed */
-	uint64_t records;      /* taken from the log */
-	int holder_pid;	       /* of the node that has the directory open, 0: none */
-	bool before_store;     /* the moment asked for is before the store's checkpoint */
-	bool torn;	       /* the log ended in an unfinished frame */
+	struct tool_store store;
+	struct wal_history history; /* the log's where it was read, else the store's */
+	uint64_t last_lsn;	    /* newest record in the view */
+	uint64_t last_time_ms;	    /* its time; 0 when no record of the log was needed */
+	uint64_t records;	    /* taken from the log */
+	int holder_pid;		    /* of the node that has the directory open, 0: none */
+	bool before_store;	    /* the moment asked for is before the store's checkpoint */
+	bool torn;		    /* the log ended in an unfinished frame */
 };
 
 /* path is a data directory or a keyspace.mdb file. Returns EXIT_GO_ON, or an exit code after

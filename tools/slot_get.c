@@ -149,10 +149,12 @@ int slot_get(struct tool *t, int argc, char **argv)
 	    "line; resp prints the commands that make the key. Exit 1 when there is no such key.",
 	    2, 2};
 	struct slot_env_options options = SLOT_ENV_INIT;
-	bool meta = false;
+	bool meta = false, quoted = false;
 	int format = GET_TEXT;
 	const struct option_row rows[] = {
 	    {"meta", 0, OPT_FLAG, &meta, NULL, "what is known of the key, without the value", NULL},
+	    {"quoted-input", 0, OPT_FLAG, &quoted, NULL,
+	     "KEY is a quoted word as the tools print them, with\n\\xHH for any byte", NULL},
 	    {"format", 0, OPT_CHOICE, &format, "FORMAT", "text, json, resp or raw",
 	     "text,json,resp,raw"},
 	    SLOT_ENV_OPTIONS(&options),
@@ -160,18 +162,26 @@ int slot_get(struct tool *t, int argc, char **argv)
 	struct slot_env env;
 	struct key_record record;
 	struct store_key key;
+	struct slice name;
 	size_t operands;
 	enum status st;
 	int code = args_parse(t, &usage, rows, argc, argv, &operands);
 
+	if (code == EXIT_GO_ON) {
+		name = slice_str(argv[2]);
+		/* What is decoded is never longer than what stands there. */
+		if (quoted && !parse_quoted(argv[2], (uint8_t *)argv[2], &name.len)) {
+			code = tool_fail(t, EXIT_USAGE, "'%s' is not a quoted word", argv[2]);
+		}
+	}
 	if (code == EXIT_GO_ON) {
 		code = slot_env_open(t, argv[1], &options, &env);
 	}
 	if (code != EXIT_GO_ON) {
 		return code;
 	}
-	store_key_of_key(&key, slice_str(argv[2]));
-	st = key_record_get(&env.view, slice_str(argv[2]), &record);
+	store_key_of_key(&key, name);
+	st = key_record_get(&env.view, name, &record);
 	if (st == ST_OK) {
 		st = print(t, &env.view, &record, format, meta);
 	}

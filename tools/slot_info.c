@@ -50,7 +50,7 @@ static void print_hex(struct out *o, bool json, const char *name, uint64_t v)
 static void print(struct out *o, bool json, const char *path, const struct slot_env *env,
 		  const struct store_info *info)
 {
-	const struct wal_history *h = &env->state.history;
+	const struct wal_history *h = &env->history;
 
 	if (json) {
 		json_begin(o);
@@ -63,9 +63,9 @@ static void print(struct out *o, bool json, const char *path, const struct slot_
 	print_hex(o, json, "timeline", h->count == 0 ? 0 : h->items[h->count - 1].id);
 	print_u64(o, json, "epoch", h->count == 0 ? 0 : h->items[h->count - 1].epoch);
 	print_u64(o, json, "applied_lsn", env->last_lsn);
-	print_u64(o, json, "checkpoint_lsn", env->state.checkpoint_lsn);
-	print_u64(o, json, "previous_lsn", env->state.previous_checkpoint_lsn);
-	print_u64(o, json, "drain_lsn", env->state.drain_lsn);
+	print_u64(o, json, "checkpoint_lsn", env->store.state.checkpoint_lsn);
+	print_u64(o, json, "previous_lsn", env->store.state.previous_checkpoint_lsn);
+	print_u64(o, json, "drain_lsn", env->store.state.drain_lsn);
 	print_u64(o, json, "log_records", env->records);
 	if (json) {
 		json_bool(o, "torn_tail", env->torn);
@@ -73,7 +73,7 @@ static void print(struct out *o, bool json, const char *path, const struct slot_
 		out_printf(o, "%-15s %s\n", "torn_tail", env->torn ? "yes" : "no");
 	}
 	print_u64(o, json, "node_pid", (uint64_t)env->holder_pid);
-	print_u64(o, json, "next_id", env->state.next_id);
+	print_u64(o, json, "next_id", env->store.state.next_id);
 	print_u64(o, json, "map_size", info->map_size);
 	print_u64(o, json, "file_bytes", info->file_bytes);
 	print_u64(o, json, "page_size", info->page_size);
@@ -115,7 +115,7 @@ int slot_info(struct tool *t, int argc, char **argv)
 	if (code != EXIT_GO_ON) {
 		return code;
 	}
-	st = store_info(env.store, &info);
+	st = store_info(env.store.store, &info);
 	if (st == ST_OK) {
 		print(&t->out, format == 1, argv[1], &env, &info);
 		code = env.torn ? EXIT_FINDINGS : EXIT_CLEAN;

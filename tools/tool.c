@@ -37,6 +37,15 @@ int tool_fail(const struct tool *t, int code, const char *fmt, ...)
 	return code;
 }
 
+const char *tool_text(struct buf *error, enum status st)
+{
+	if (error->len == 0 || buf_reserve(error, 1) != ST_OK) {
+		return status_text(st);
+	}
+	error->data[error->len] = '\0';
+	return (const char *)error->data;
+}
+
 int tool_exit_of(enum status st)
 {
 	switch (st) {

@@ -46,6 +46,10 @@ void tool_warn(const struct tool *t, const char *fmt, ...) __attribute__((format
 int tool_fail(const struct tool *t, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* An error line gathered in a buffer as a C string, or the status's text when it is empty; valid as
+ * long as the buffer is not changed. */
+const char *tool_text(struct buf *error, enum status st);
+
 /* The exit code that a status stands for. */
 int tool_exit_of(enum status st);
 

@@ -102,6 +102,24 @@ void out_quoted(struct out *o, struct slice bytes, size_t max)
 	out_text(o, shown < bytes.len ? "\"..." : "\"");
 }
 
+void out_word(struct out *o, struct slice bytes)
+{
+	bool plain = bytes.len > 0;
+
+	for (size_t i = 0; i < bytes.len; i++) {
+		uint8_t c = bytes.data[i];
+		uint8_t lower = c | 0x20;
+
+		plain = plain && ((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+				  c == '-' || c == '_');
+	}
+	if (plain) {
+		out_bytes(o, bytes);
+	} else {
+		out_quoted(o, bytes, 0);
+	}
+}
+
 int64_t utc_days(int year, int month, int day)
 {
 	/* Years that begin in March put the leap day at their end; 400 of them have 146097 days. */
@@ -314,7 +332,8 @@ void json_bytes_max(struct out *o, const char *name, struct slice bytes, size_t 
 		while (cut > 0 && max - cut < 3 && (bytes.data[cut] & 0xc0) == 0x80) {
 			cut--;
 		}
-		bytes.len = utf8_valid(slice_of(bytes.data, cut)) ? cut : max;
+		bytes.len =
+		    bytes.data[cut] >= 0xc0 && utf8_valid(slice_of(bytes.data, cut)) ? cut : max;
 	}
 	json_bytes(o, name, bytes);
 }

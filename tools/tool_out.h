@@ -33,6 +33,9 @@ void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(print
  * Only the first max bytes are shown, then "..."; max 0 shows all. */
 void out_quoted(struct out *o, struct slice bytes, size_t max);
 
+/* A name: letters, digits, - and _ as they are, anything else as a quoted word. */
+void out_word(struct out *o, struct slice bytes);
+
 /* 2026-09-21T10:04:11.512Z */
 void out_time(struct out *o, uint64_t unix_ms);
 

@@ -312,6 +312,170 @@ bool parse_slots(const char *text, struct slot_set *out)
 	return true;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Copies n characters, %XX decoded, as a C string; false when it does not fit. */
+static bool take_percent(const char *from, size_t n, char *dst, size_t dst_size)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = from[i];
+
+		if (c == '%') {
+			int high = i + 2 < n ? hex_digit(from[i + 1]) : -1;
+			int low = high < 0 ? -1 : hex_digit(from[i + 2]);
+
+			if (low < 0) {
+				return false;
+			}
+			c = (char)(high << 4 | low);
+			i += 2;
+		}
+		if (c == '\0' || len + 1 >= dst_size) {
+			return false;
+		}
+		dst[len++] = c;
+	}
+	dst[len] = '\0';
+	return true;
+}
+
+static bool take_host(const char *text, size_t len, struct node_address *out)
+{
+	const char *end = text + len, *colon;
+	uint64_t port = 6379;
+	size_t digits, host_len;
+
+	if (len > 0 && text[0] == '[') { /* an IPv6 address */
+		const char *close = memchr(text, ']', len);
+
+		if (close == NULL) {
+			return false;
+		}
+		host_len = (size_t)(close - text) - 1;
+		text++;
+		colon = close + 1;
+	} else {
+		colon = memchr(text, ':', len);
+		colon = colon == NULL ? end : colon;
+		host_len = (size_t)(colon - text);
+	}
+	if (colon < end) {
+		if (*colon != ':') {
+			return false;
+		}
+		colon++;
+		if (!take_digits(&colon, &port, &digits) || colon != end || port == 0 ||
+		    port > UINT16_MAX) {
+			return false;
+		}
+	}
+	out->port = (uint16_t)port;
+	return host_len > 0 && take_percent(text, host_len, out->host, sizeof out->host);
+}
+
+bool parse_node_address(const char *text, struct node_address *out)
+{
+	static const char scheme[] = "redis://";
+	struct node_address a = {0};
+	const char *at, *colon;
+	size_t len;
+
+	if (text[0] == '/') {
+		len = strlen(text);
+		if (len >= sizeof a.host) {
+			return false;
+		}
+		memcpy(a.host, text, len);
+		*out = a;
+		return true;
+	}
+	if (strncmp(text, scheme, sizeof scheme - 1) != 0) {
+		len = strlen(text);
+		if (strchr(text, '/') != NULL || !take_host(text, len, &a)) {
+			return false;
+		}
+		*out = a;
+		return true;
+	}
+	text += sizeof scheme - 1;
+	len = strcspn(text, "/");
+	/* There is one database. */
+	if (text[len] == '/' && text[len + 1] != '\0' && strcmp(text + len, "/0") != 0) {
+		return false;
+	}
+	at = memchr(text, '@', len);
+	if (at != NULL) {
+		size_t n = (size_t)(at - text);
+
+		colon = memchr(text, ':', n);
+		if (colon == NULL ||
+		    !take_percent(text, (size_t)(colon - text), a.user, sizeof a.user) ||
+		    !take_percent(colon + 1, (size_t)(at - colon) - 1, a.password,
+				  sizeof a.password)) {
+			return false;
+		}
+		len -= n + 1;
+		text = at + 1;
+	}
+	if (!take_host(text, len, &a)) {
+		return false;
+	}
+	*out = a;
+	return true;
+}
+
+/* One character of a quoted word, escapes undone; *text moves past it. */
+static bool take_escaped(const char **text, uint8_t *out)
+{
+	static const char names[] = "nrt\\\"", values[] = "\n\r\t\\\"";
+	const char *p = *text, *name;
+
+	if (*p != '\\') {
+		*out = (uint8_t)*p;
+		*text = p + 1;
+		return true;
+	}
+	if (p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
+		*out = (uint8_t)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
+		*text = p + 4;
+		return true;
+	}
+	name = p[1] == '\0' ? NULL : strchr(names, p[1]);
+	if (name == NULL) {
+		return false;
+	}
+	*out = (uint8_t)values[name - names];
+	*text = p + 2;
+	return true;
+}
+
+bool parse_quoted(const char *text, uint8_t *dst, size_t *len)
+{
+	*len = 0;
+	if (text[0] != '"') {
+		*len = strlen(text);
+		memmove(dst, text, *len);
+		return true;
+	}
+	text++;
+	while (*text != '"') {
+		if (*text == '\0' || !take_escaped(&text, &dst[*len])) {
+			return false;
+		}
+		++*len;
+	}
+	return text[1] == '\0';
+}
+
 /* Matches one non-star element of the pattern at *p against c; *p moves past it. */
 static bool glob_one(struct slice pattern, size_t *p, uint8_t c)
 {

@@ -46,6 +46,20 @@ bool parse_slots(const char *text, struct slot_set *out);
 /* 16 hex digits at most, with or without 0x. */
 bool parse_hex(const char *text, uint64_t *out);
 
+/* Where a node listens: redis://[[user]:password@]host[:port][/0] as redis-cli -u takes it (with
+ * %XX for reserved characters), host:port, or the path of a Unix socket (with a slash in front). */
+struct node_address {
+	char host[256]; /* or the socket's path */
+	char user[128], password[512];
+	uint16_t port; /* 0: a Unix socket */
+};
+bool parse_node_address(const char *text, struct node_address *out);
+
+/* What a quoted word stands for, as the tools print it: "..." with \n \r \t \\ \" and \xHH; without
+ * quotes the text is taken as it is. Writes at most strlen(text) bytes to dst, which may be text;
+ * false: a quote is missing or an escape is none. */
+bool parse_quoted(const char *text, uint8_t *dst, size_t *len);
+
 /* Glob as in KEYS: * ? [a-z] [^x] \x. Work is bounded by pattern length times text length. */
 bool glob_fits(struct slice pattern, struct slice text);
 

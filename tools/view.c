@@ -63,11 +63,18 @@ enum status view_cursor_seek(struct view_cursor *c, struct slice at)
  * the entry before. */
 static enum status fetch_base(struct view_cursor *c)
 {
+	struct slice passed = c->base_key;
+	enum status st;
+
 	if (!c->base_stale) {
 		return ST_OK;
 	}
 	c->base_stale = false;
-	return took_base(c, store_cursor_next(c->base, &c->base_key, &c->base_value));
+	st = took_base(c, store_cursor_next(c->base, &c->base_key, &c->base_value));
+	if (st == ST_OK && c->base_valid && slice_cmp(passed, c->base_key) >= 0) {
+		return ST_CORRUPT; /* a damaged tree may run in a circle */
+	}
+	return st;
 }
 
 enum status view_cursor_next(struct view_cursor *c, struct slice *key, struct slice *value)

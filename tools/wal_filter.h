@@ -33,11 +33,16 @@ struct wal_filter {
 		"until", 0, OPT_TIME, &(f)->until, "TIME", "records before this time", NULL        \
 	}
 
-#define WAL_FILTER_OPTIONS(f)                                                                      \
+#define WAL_KEY_OPTIONS(f)                                                                         \
 	{"slot", 0, OPT_SLOTS, &(f)->slots, "RANGES", "only these slots, as 0-99,812", NULL},      \
 	    {"key", 0, OPT_TEXT, &(f)->key, "KEY", "only this key", NULL},                         \
 	    {"prefix", 0, OPT_TEXT, &(f)->prefix, "TEXT", "only keys that begin so", NULL},        \
-	    {"match", 0, OPT_TEXT, &(f)->match, "GLOB", "only keys that fit, as in KEYS", NULL},   \
+	{                                                                                          \
+		"match", 0, OPT_TEXT, &(f)->match, "GLOB", "only keys that fit, as in KEYS", NULL  \
+	}
+
+#define WAL_FILTER_OPTIONS(f)                                                                      \
+	WAL_KEY_OPTIONS(f),                                                                        \
 	    {"cmd", 0, OPT_TEXT, &(f)->cmds, "NAMES", "only these commands, as set,del", NULL},    \
 	    {"type", 0, OPT_TEXT, &(f)->types, "NAMES", "only these types, as hash,list", NULL},   \
 	    {"epoch", 0, OPT_U64, &(f)->epoch, "N", "only this epoch", NULL},                      \

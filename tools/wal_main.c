@@ -3,15 +3,16 @@
 
 static const struct tool_verb verbs[] = {
     {"info", "which segments there are: LSNs, times, sizes", wal_info},
-    {"dump", "prints records", wal_dump},
+    {"dump", "prints records, also while a node writes them", wal_dump},
     {"verify", "reads everything and tells end, torn tail and damage apart", wal_verify},
     {"stats", "records and bytes by command, slot, type, prefix or minute", wal_stats},
-    {"replay", "builds a data directory as of an LSN or a time", wal_replay},
+    {"replay", "point-in-time recovery, or commands for a running node", wal_replay},
+    {"repair", "cuts a damaged or unwanted end off (writes)", wal_repair},
+    {"train-dict", "trains a compression dictionary from what was written", wal_train_dict},
     {NULL, NULL, NULL},
 };
 
 int main(int argc, char **argv)
 {
-	return tool_main("cairn-wal", "the write-ahead log of a Cairn node, read-only", verbs, argc,
-			 argv);
+	return tool_main("cairn-wal", "the write-ahead log of a Cairn node", verbs, argc, argv);
 }

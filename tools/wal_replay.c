@@ -1,220 +1,191 @@
-/* cairn-wal replay: a fresh data directory that holds what the log held up to a position or a time.
- *
- * The log has to go back to LSN 1 (retained or archived segments), since what came before is in no
- * file that is given. The result begins a timeline of its own: from here on its history is another
- * one. */
-#include "engine/base/rng.h"
-#include "engine/wal/wal_writer.h"
-#include "tools/env_writer.h"
-#include "tools/tool_progress.h"
-#include "tools/wal_filter.h"
+/* cairn-wal replay: what the log did, done again: in a fresh data directory, on a running node, or
+ * as RESP on standard output. */
+#include "tools/replay.h"
 #include "tools/wal_verbs.h"
 
 #include <inttypes.h>
 
-enum { SEGMENT_SIZE = 64 << 20 };
-
-struct replay {
-	struct tool *t;
-	const char *to_env;
-	struct position to_lsn;
-	uint64_t to_time;
-	struct env_writer *env;
-	struct buf error;
-	uint64_t applied, last_ms;
-};
-
-static enum status apply_record(struct replay *r, const struct wal_record *rec)
+int replay_next(struct replay *r, struct wal_record *rec, struct log_place *place)
 {
-	struct slice ops = rec->ops;
-	struct wal_op op;
-	enum status st;
+	enum status st = log_next(r->log, rec, place);
 
-	while ((st = wal_op_next(&ops, &op)) == ST_OK) {
-		struct effect e;
-
-		st = effect_of(&op, &e);
-		if (st == ST_OK) {
-			st = env_writer_apply(r->env, &e);
-		}
-		if (st != ST_OK) {
-			return st;
-		}
+	if (st == ST_OK &&
+	    ((r->to_lsn.set && position_cmp(place->epoch, rec->lsn, &r->to_lsn) > 0) ||
+	     rec->time_ms > r->to_time)) {
+		r->reached = true;
+		st = ST_END;
 	}
-	return st == ST_END ? ST_OK : st;
+	if (st == ST_OK) {
+		progress_at(&r->progress, rec->lsn);
+		return EXIT_GO_ON;
+	}
+	progress_end(&r->progress);
+	/* A torn tail never was acknowledged; damage stops the work. */
+	return st == ST_END || st == ST_TORN ? EXIT_CLEAN : log_report(r->log, st);
 }
 
-/* True when the record is beyond what is wanted. */
-static bool beyond(const struct replay *r, const struct wal_record *rec,
+bool replay_before(const struct replay *r, const struct wal_record *rec,
 		   const struct log_place *place)
 {
-	return (r->to_lsn.set && position_cmp(place->epoch, rec->lsn, &r->to_lsn) > 0) ||
-	       rec->time_ms > r->to_time;
+	return r->filter.start.set && position_cmp(place->epoch, rec->lsn, &r->filter.start) < 0;
 }
 
-static int apply_log(struct replay *r, struct log_source *log)
+void replay_took(struct replay *r, const struct wal_record *rec, const struct log_place *place)
 {
-	struct progress progress;
-	struct log_place place;
-	struct wal_record rec;
-	enum status st;
-
-	progress_start(&progress, r->t, "records", 0);
-	while ((st = log_next(log, &rec, &place)) == ST_OK && !beyond(r, &rec, &place)) {
-		st = apply_record(r, &rec);
-		if (st != ST_OK) {
-			progress_end(&progress);
-			return tool_fail(r->t, tool_exit_of(st), "record %" PRIu64 ": %s", rec.lsn,
-					 status_text(st));
-		}
-		r->applied = rec.lsn;
-		r->last_ms = rec.time_ms;
-		progress_at(&progress, rec.lsn);
-	}
-	progress_end(&progress);
-	/* A torn tail never was acknowledged; damage stops the work. */
-	return st == ST_OK || st == ST_END || st == ST_TORN ? EXIT_GO_ON : log_report(log, st);
+	r->applied = rec->lsn;
+	r->epoch = place->epoch;
+	r->last_ms = rec->time_ms;
+	r->records++;
 }
 
-/* The new directory's history: what was replayed, then a timeline of its own. */
-static struct wal_history new_history(const struct replay *r, const struct wal_reader_end *end)
+int replay_check_end(const struct replay *r)
 {
-	struct wal_history h = end->history;
-	struct rng rng;
-
-	rng_seed(&rng, r->t->clock->wall_ms(r->t->clock->ctx) ^
-			   r->t->clock->mono_us(r->t->clock->ctx) << 20);
-	while (h.count > 0 && h.items[h.count - 1].first_lsn > r->applied) {
-		h.count--;
+	if (r->to_lsn.set && !r->reached && r->applied < r->to_lsn.lsn) {
+		return tool_fail(r->t, EXIT_FINDINGS,
+				 "the log ends at LSN %" PRIu64 ", before --to-lsn %" PRIu64,
+				 r->applied, r->to_lsn.lsn);
 	}
-	if (h.count == WAL_HISTORY_MAX) {
-		memmove(h.items, h.items + 1, (WAL_HISTORY_MAX - 1) * sizeof h.items[0]);
-		h.count--;
-	}
-	h.items[h.count] = (struct wal_timeline){
-	    .id = rng_next(&rng) | 1,
-	    .epoch = h.count > 0 ? h.items[h.count - 1].epoch : 0,
-	    .first_lsn = r->applied + 1,
-	};
-	h.count++;
-	return h;
+	return EXIT_GO_ON;
 }
 
-/* An empty, cleanly closed log that goes on after the last LSN: a node refuses a store without its
- * log. */
-static int make_log(struct replay *r, const struct wal_history *history)
+static void print_text(const struct replay *r, struct out *o)
 {
-	struct wal_writer *w;
-	struct wal_writer_options opts = {
-	    .io = r->t->io,
-	    .clock = r->t->clock,
-	    .segment_size = SEGMENT_SIZE,
-	    .keep_size = UINT64_MAX,
-	    .compression_level = 1,
-	    .fsync = WAL_FSYNC_ALWAYS,
-	    .history = *history,
-	    .at = {.next_lsn = r->applied + 1},
-	};
-	char dir[WAL_PATH_MAX];
-	enum status st = wal_segment_path(r->to_env, "wal", dir);
-
-	opts.dir = dir;
-	if (st == ST_OK) {
-		st = r->t->io->ops->mkdir(r->t->io->ctx, dir);
+	out_printf(o, "replayed_to=%" PRIu64 ":%" PRIu64 " time=", r->epoch, r->applied);
+	if (r->last_ms == 0) {
+		out_text(o, "-");
+	} else {
+		out_time(o, r->last_ms);
 	}
-	if (st == ST_OK) {
-		st = wal_writer_open(&opts, &w);
+	out_printf(o, " records=%" PRIu64, r->records);
+	if (r->to_env == NULL) {
+		out_printf(o, " commands=%" PRIu64 " left_out=%" PRIu64, r->commands, r->left_out);
 	}
-	if (st == ST_OK) {
-		st = wal_writer_close(w);
+	if (r->dry_run) {
+		out_text(o, " dry_run=yes");
 	}
-	return st == ST_OK ? EXIT_GO_ON
-			   : tool_fail(r->t, tool_exit_of(st), "%s: the new log cannot be made: %s",
-				       dir, status_text(st));
+	if (r->to_env != NULL) {
+		out_printf(o, " env=%s", r->to_env);
+	}
+	out_text(o, "\n");
 }
 
-static int finish(struct replay *r, struct log_source *log)
+static void print_json(const struct replay *r, struct out *o)
 {
-	struct wal_reader_end end;
-	struct store_state state = {0};
-	enum status st;
-	int code;
-
-	log_end(log, &end);
-	state.checkpoint_lsn = state.previous_checkpoint_lsn = state.drain_lsn = r->applied;
-	state.next_id = env_writer_next_id(r->env);
-	state.history = new_history(r, &end);
-	st = env_writer_finish(r->env, &state, &r->error);
-	if (st != ST_OK) {
-		return tool_fail(r->t, tool_exit_of(st), "%.*s", (int)r->error.len,
-				 r->error.len > 0 ? (const char *)r->error.data : "cannot finish");
+	json_begin(o);
+	json_u64(o, "epoch", r->epoch);
+	json_u64(o, "replayed_to", r->applied);
+	if (r->last_ms != 0) {
+		json_u64(o, "ts", r->last_ms);
 	}
-	code = make_log(r, &state.history);
+	json_u64(o, "records", r->records);
+	if (r->to_env == NULL) {
+		json_u64(o, "commands", r->commands);
+		json_u64(o, "left_out", r->left_out);
+	} else {
+		json_text(o, "env", r->to_env);
+	}
+	json_bool(o, "dry_run", r->dry_run);
+	json_end(o);
+}
+
+/* Where the commands go to standard output, the account goes to stderr. */
+static int account(struct replay *r)
+{
+	struct out err, *o = &r->t->out;
+
+	if (r->to_stdout) {
+		out_init(&err, r->t->err);
+		o = &err;
+	}
+	if (r->format == 1) {
+		print_json(r, o);
+	} else {
+		print_text(r, o);
+	}
+	if (r->to_stdout) {
+		(void)out_deinit(&err);
+	}
+	if (r->left_out == 0) {
+		return EXIT_CLEAN;
+	}
+	return tool_fail(
+	    r->t, EXIT_FINDINGS,
+	    "%" PRIu64 " changes were left out: to lists and strings that were there "
+	    "before the log begins (add older segments), a FLUSHALL under a filter, or "
+	    "a rename into it",
+	    r->left_out);
+}
+
+static int run(struct replay *r, char **operands, size_t operands_count)
+{
+	int targets = (r->to_env != NULL) + (r->to != NULL) + r->to_stdout;
+	int code = EXIT_GO_ON;
+
+	if (targets != 1) {
+		return tool_fail(r->t, EXIT_USAGE,
+				 "one of --to, --to-env and --to-stdout-resp is needed");
+	}
+	if (r->to_env != NULL && (r->filter.start.set || r->rate != 0 || r->idempotent)) {
+		return tool_fail(r->t, EXIT_USAGE,
+				 "--start, --rate and --idempotent do not go with --to-env");
+	}
+	if (r->to_env == NULL && r->base != NULL) {
+		return tool_fail(r->t, EXIT_USAGE, "--base goes with --to-env only");
+	}
+	if (r->base != NULL && wal_filter_has_ops(&r->filter)) {
+		return tool_fail(r->t, EXIT_USAGE, "--base takes all keys: no filter goes with it");
+	}
+	code = log_open(r->t, operands, operands_count, &r->log);
 	if (code == EXIT_GO_ON) {
-		out_printf(&r->t->out, "replayed_to=%" PRIu64 " time=", r->applied);
-		out_time(&r->t->out, r->last_ms);
-		out_printf(&r->t->out, " env=%s\n", r->to_env);
-		code = EXIT_CLEAN;
+		progress_start(&r->progress, r->t, "records", 0);
+		code = r->to_env != NULL ? replay_to_env(r) : replay_to_commands(r);
+		progress_end(&r->progress);
 	}
-	return code;
-}
-
-static int run(struct replay *r, struct log_source *log)
-{
-	const struct log_segment *segments;
-	size_t count;
-	enum status st;
-	int code = log_seek(log, 0, false);
-
-	segments = log_segments(log, &count);
-	if (code != EXIT_GO_ON) {
-		return code;
-	}
-	if (count == 0 || segments[0].first_lsn != 1) {
-		return tool_fail(r->t, EXIT_REFUSED,
-				 "the log begins at LSN %" PRIu64
-				 ", not at 1: give the archived segments as well",
-				 count == 0 ? 0 : segments[0].first_lsn);
-	}
-	st = env_writer_create(r->t->io, r->to_env, &r->env, &r->error);
-	if (st != ST_OK) {
-		return tool_fail(r->t, st == ST_EXISTS ? EXIT_REFUSED : tool_exit_of(st), "%.*s",
-				 (int)r->error.len,
-				 r->error.len > 0 ? (const char *)r->error.data : "cannot begin");
-	}
-	code = apply_log(r, log);
-	return code == EXIT_GO_ON ? finish(r, log) : code;
+	return code == EXIT_GO_ON ? account(r) : code;
 }
 
 int wal_replay(struct tool *t, int argc, char **argv)
 {
 	static const struct verb_usage usage = {
-	    "DIR|FILE... --to-env NEWDIR",
-	    "Builds NEWDIR, a data directory that cairn-server starts on, from a log that goes "
-	    "back to\n"
-	    "LSN 1: all of it, or up to a position or a time (point-in-time recovery).",
+	    "DIR|FILE...",
+	    "Does again what a log did, all of it or up to a position or a time. --to-env builds "
+	    "a\n"
+	    "data directory that cairn-server starts on (point-in-time recovery); the log must go\n"
+	    "back to LSN 1, or to the checkpoint of a backup given as --base. --to sends commands "
+	    "to\n"
+	    "a running node, --to-stdout-resp writes them for redis-cli --pipe.",
 	    1, 1024};
-	struct replay r = {.t = t, .to_time = UINT64_MAX};
+	struct replay r = {.t = t,
+			   .filter = WAL_FILTER_INIT,
+			   .to_time = UINT64_MAX,
+			   .memory_max = (uint64_t)4 << 30};
 	const struct option_row rows[] = {
-	    {"to-env", 0, OPT_TEXT, &r.to_env, "NEWDIR", "the directory to make", NULL},
+	    {"to-env", 0, OPT_TEXT, &r.to_env, "NEWDIR", "build this data directory", NULL},
+	    {"base", 0, OPT_TEXT, &r.base, "DIR",
+	     "with --to-env: begin with this data directory's\nstore (a backup)", NULL},
+	    {"to", 0, OPT_TEXT, &r.to, "ADDRESS",
+	     "send to redis://[user:password@]host:port,\nhost:port, or a socket's path", NULL},
+	    {"to-stdout-resp", 0, OPT_FLAG, &r.to_stdout, NULL, "write commands to standard output",
+	     NULL},
+	    {"start", 's', OPT_POSITION, &r.filter.start, "POS", "first position to send", NULL},
 	    {"to-lsn", 0, OPT_POSITION, &r.to_lsn, "POS", "last position wanted", NULL},
 	    {"to-time", 0, OPT_TIME, &r.to_time, "TIME", "last moment wanted", NULL},
+	    WAL_KEY_OPTIONS(&r.filter),
+	    {"idempotent", 0, OPT_FLAG, &r.idempotent, NULL,
+	     "only whole keys, each once and as it is at the\nend: may be repeated", NULL},
+	    {"memory-max", 0, OPT_SIZE, &r.memory_max, "SIZE",
+	     "with --idempotent: bound on what is held\n(default 4g)", NULL},
+	    {"rate", 0, OPT_SIZE, &r.rate, "SIZE", "at most this many bytes per second", NULL},
+	    {"dry-run", 0, OPT_FLAG, &r.dry_run, NULL, "read and count, write nothing", NULL},
+	    {"format", 0, OPT_CHOICE, &r.format, "FORMAT", "of the account: text or json",
+	     "text,json"},
 	    {0}};
-	struct log_source *log = NULL;
 	size_t operands;
 	int code = args_parse(t, &usage, rows, argc, argv, &operands);
 
-	if (code == EXIT_GO_ON && r.to_env == NULL) {
-		code = tool_fail(t, EXIT_USAGE, "--to-env is needed");
-	}
 	if (code == EXIT_GO_ON) {
-		code = log_open(t, argv + 1, operands, &log);
+		code = run(&r, argv + 1, operands);
 	}
-	if (code == EXIT_GO_ON) {
-		code = run(&r, log);
-	}
-	env_writer_destroy(r.env);
-	buf_deinit(&r.error);
-	log_close(log);
+	log_close(r.log);
 	return code;
 }

@@ -56,12 +56,13 @@ static enum status count_record(struct tally *tally, struct id_map *map,
 		before = ops;
 		st = wal_op_next(&ops, &op);
 		if (st == ST_OK) {
-			st = op_facts_of(map, &op, rec->lsn, &facts);
+			st = op_facts_of(map, &op, &facts);
 		}
 		if (st == ST_OK && wal_filter_op(filter, &facts)) {
 			st = count_op(tally, by, rec, &facts, before.len - ops.len);
 		}
 	}
+	id_map_settle(map, rec);
 	return st == ST_END ? ST_OK : st;
 }
 
@@ -72,7 +73,7 @@ static int print(struct tool *t, const struct tally *tally, uint64_t top, bool j
 	if (tally_sorted(tally, TALLY_BY_BYTES, &rows) != ST_OK) {
 		return tool_fail(t, EXIT_IO, "out of memory");
 	}
-	for (size_t i = 0; rows != NULL && i < tally->used && i < top; i++) {
+	for (size_t i = 0; rows != NULL && i < tally->used && (top == 0 || i < top); i++) {
 		struct slice name = slice_of(rows[i]->name, rows[i]->name_len);
 
 		if (json) {
@@ -107,7 +108,7 @@ int wal_stats(struct tool *t, int argc, char **argv)
 	const struct option_row rows[] = {
 	    {"by", 0, OPT_CHOICE, &by, "WHAT", "cmd, slot, type, prefix or minute",
 	     "cmd,slot,type,prefix,minute"},
-	    {"top", 0, OPT_U64, &top, "N", "at most N lines", NULL},
+	    {"top", 0, OPT_U64, &top, "N", "at most N lines (default 20, 0: all)", NULL},
 	    WAL_POSITION_OPTIONS(&filter),
 	    WAL_FILTER_OPTIONS(&filter),
 	    {"format", 0, OPT_CHOICE, &format, "FORMAT", "text or json", "text,json"},
@@ -130,12 +131,14 @@ int wal_stats(struct tool *t, int argc, char **argv)
 			st = ST_END;
 			break;
 		}
-		st = wal_filter_record(&filter, &rec, &place)
-			 ? count_record(&tally, &map, &filter, (enum by)by, &rec)
-			 : id_map_learn(&map, &rec);
+		if (wal_filter_record(&filter, &rec, &place)) {
+			st = count_record(&tally, &map, &filter, (enum by)by, &rec);
+		} else {
+			st = id_map_learn(&map, &rec);
+			id_map_settle(&map, &rec);
+		}
 		if (st != ST_OK) {
-			code = tool_fail(t, tool_exit_of(st), "record %" PRIu64 ": %s", rec.lsn,
-					 status_text(st));
+			code = log_bad_record(log, st, &rec, &place);
 		}
 	}
 	if (code == EXIT_GO_ON) {

@@ -13,7 +13,11 @@ int wal_dump(struct tool *t, int argc, char **argv);
 int wal_verify(struct tool *t, int argc, char **argv);
 /* Sums by command, slot, type, prefix or minute. */
 int wal_stats(struct tool *t, int argc, char **argv);
-/* Builds a data directory as of an LSN or a time. */
+/* Does again what the log did. */
 int wal_replay(struct tool *t, int argc, char **argv);
+/* Cuts the end off. */
+int wal_repair(struct tool *t, int argc, char **argv);
+/* Trains a compression dictionary. */
+int wal_train_dict(struct tool *t, int argc, char **argv);
 
 #endif

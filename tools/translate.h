@@ -1,0 +1,49 @@
+/* The log's records as commands with the same effect, for another node or redis-server.
+ *
+ * A record holds final values, and a collection's elements name only its id; so the translator
+ * remembers the large collections that the log made: their keys, and where a list begins and ends.
+ * What a record did to a collection is then a difference of two states: LTRIM, LPUSH, RPUSH and
+ * LSET, HSET and HDEL, SETRANGE, RENAME. Several commands for one record are put into MULTI and
+ * EXEC. */
+#ifndef CAIRN_TOOLS_TRANSLATE_H
+#define CAIRN_TOOLS_TRANSLATE_H
+
+#include "tools/emit.h"
+#include "tools/wal_filter.h"
+
+struct translator {
+	struct id_map map;
+	const struct wal_filter *filter; /* borrowed; its key filters count */
+	bool complete;		 /* the log goes back to LSN 1: an unknown id is a new one */
+	uint64_t hold_before_ms; /* expiries of large collections before this are kept back */
+	uint64_t left_out;	 /* changes that no command could be found for */
+	uint64_t held;		 /* expiries kept back so far; a key may be among them twice */
+
+	/* Of the record at work. */
+	struct overlay *state;	/* its net effect */
+	struct resp_sink inner; /* into commands */
+	struct buf commands;
+	struct buf whole;     /* u64: ids of collections that need no more commands */
+	struct buf dropped;   /* u64: ids of collections that are gone after it */
+	size_t renames;	      /* collections that changed their key */
+	bool renames_by_step; /* ... take a name in between */
+};
+
+/* complete as above. Expiries of large collections before hold_before_ms wait for
+ * translate_finish: a target that removed such a key at once would make a new, incomplete one of
+ * the next change to it. ST_NO_MEMORY. */
+MUST_CHECK enum status translate_init(struct translator *t, const struct wal_filter *filter,
+				      bool complete, uint64_t hold_before_ms);
+void translate_deinit(struct translator *t);
+
+/* Gives the commands for a record to the sink. ST_CORRUPT: it does not fit what came before;
+ * errors of the sink. */
+MUST_CHECK enum status translate_record(struct translator *t, const struct wal_record *rec,
+					struct resp_sink *sink);
+/* Takes a record in without commands for it. ST_CORRUPT, ST_NO_MEMORY. */
+MUST_CHECK enum status translate_skip(struct translator *t, const struct wal_record *rec);
+
+/* Gives the expiries that were kept back. */
+MUST_CHECK enum status translate_finish(struct translator *t, struct resp_sink *sink);
+
+#endif

@@ -1,0 +1,36 @@
+/* What the two halves of the translator share. */
+#ifndef CAIRN_TOOLS_TRANSLATE_IMPL_H
+#define CAIRN_TOOLS_TRANSLATE_IMPL_H
+
+#include "tools/translate.h"
+
+/* The elements of a collection in the record at work: indexes of t->state, removed ones included.
+ */
+struct range {
+	size_t first, end;
+	uint64_t live;
+};
+
+/* Finds them. */
+struct range translate_elements(const struct overlay *state, uint16_t slot, uint64_t id);
+
+/* The key record of a large collection; what its record says of a hash's fields comes later.
+ * ST_CORRUPT, ST_NO_MEMORY. */
+MUST_CHECK enum status translate_large(struct translator *t, const struct key_record *record);
+
+/* The chunks of a string of len bytes that changed. grown: it became longer, also where no chunk
+ * says so. */
+MUST_CHECK enum status translate_string(struct translator *t, struct slice name, struct range r,
+					uint64_t len, bool grown);
+
+/* LSET of the elements at positions [from, to); head is the position of index 0. */
+MUST_CHECK enum status translate_set_range(struct translator *t, struct slice name, struct range r,
+					   uint64_t from, uint64_t to, uint64_t head);
+
+/* Adds to a list of ids. */
+static inline enum status translate_note_id(struct buf *ids, uint64_t id)
+{
+	return buf_append(ids, &id, sizeof id);
+}
+
+#endif
