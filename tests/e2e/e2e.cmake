@@ -27,6 +27,10 @@ foreach(name startup process config connections clients replication)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
+foreach(name tools tools_replay tools_damage manpages)
+	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
+		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
+endforeach()
 if(NOT CAIRN_SANITIZE)
 	# It stands before the C library, where the sanitizers want to be.
 	add_library(fault_shim SHARED ${e2e}/fault_shim.c)
