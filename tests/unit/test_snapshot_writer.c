@@ -156,7 +156,7 @@ static void close_writer(struct fixture *f)
 static struct store_key *sorted_keys(void)
 {
 	static struct store_key keys[KEYS];
-	static char names[KEYS][8];
+	static char names[KEYS][16];
 
 	for (int i = 0; i < KEYS; i++) {
 		(void)snprintf(names[i], sizeof names[i], "k%d", i);
