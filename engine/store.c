@@ -21,7 +21,7 @@ enum {
 	MMAP_FILE_MODE = 0600,
 };
 
-static const char format_key[] = "format", state_key[] = "state";
+static const char format_key[] = "format", state_key[] = STORE_STATE_KEY;
 
 #define SAY(error, ...)                                                                            \
 	do {                                                                                       \
@@ -352,6 +352,13 @@ static enum status check_format(struct store *s, MDB_txn *txn, const char *path,
 		return ST_VERSION;
 	}
 	find_map(s, value.data);
+	if (s->map == NULL) {
+		SAY(error,
+		    "%s: its pages of %zu bytes are larger than this machine's: copy the keyspace "
+		    "with cairn-slot dump on a machine like the one that wrote it",
+		    path, s->page_size);
+		return ST_LIMIT;
+	}
 	st = store_get_state(s, txn, &state);
 	if (st != ST_OK) {
 		SAY(error, "%s: the checkpoint's state record is damaged", path);
@@ -490,7 +497,7 @@ enum status store_open(const struct store_options *opts, struct store **out, str
 	mask = s->os_page - 1;
 	s->map_size = (opts->map_size_max + mask) & ~mask;
 	(void)pthread_mutex_init(&s->info_lock, NULL);
-	st = store_file_check(opts->io, opts->path, error);
+	st = store_file_check(opts->io, opts->path, !opts->read_only, error);
 	if (st == ST_NOT_FOUND && !opts->read_only) {
 		st = create(opts, s->map_size, error);
 	} else if (st == ST_NOT_FOUND) {

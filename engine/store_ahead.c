@@ -1,6 +1,6 @@
 /* Lookups ahead of time: walks the tree for several keys at once, one step each in turn, so that
- * what one of them waits for from memory comes while the others go on. Afterwards LMDB finds in the
- * CPU's cache what it would have waited for, key by key.
+ * what one of them waits for from memory comes while the others go on. Afterwards a lookup finds in
+ * the CPU's cache what it would have waited for, key by key.
  *
  * It reads LMDB's pages by their layout (lmdb 0.9, 64 bits, data version 1, which store_file.c has
  * checked) and gives no answers: a wrong step costs speed alone. Offsets are bounded all the same,
@@ -15,9 +15,6 @@
 #include "engine/store_private.h"
 
 enum {
-	MAIN_TABLE = 1, /* LMDB's table of tables */
-	TABLE_LEN = 48,
-	TABLE_ROOT_OFF = 40,
 	PAGE_FLAGS_OFF = 10,
 	PAGE_LOWER_OFF = 12,
 	PAGE_HEADER_LEN = 16,
@@ -38,33 +35,15 @@ struct walk {
 
 static const uint8_t *page_at(const struct store_reader *r, uint64_t number)
 {
-	const struct store *s = r->store;
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
 
-	return number < r->root_pages ? s->map + number * s->page_size : NULL;
+	return number < t->pages ? t->map + number * t->page_size : NULL;
 }
 
-/* Finds the keyspace's root in the present round; NULL: none, or it cannot be told. */
-static const uint8_t *root_of(struct store_reader *r)
+/* The keyspace's root; NULL: it is empty, or there is no snapshot. */
+static const uint8_t *root_of(const struct store_reader *r)
 {
-	static const char name[] = "keyspace";
-	MDB_val k = {.mv_size = sizeof name - 1, .mv_data = (void *)(uintptr_t)name}, v;
-	struct store *s = r->store;
-
-	if (s->map == NULL || !r->active) {
-		return NULL;
-	}
-	if (r->root_round == r->round) {
-		return r->root;
-	}
-	r->root_round = r->round;
-	r->root = NULL;
-	(void)pthread_mutex_lock(&s->info_lock);
-	r->root_pages = s->info.file_bytes / s->page_size;
-	(void)pthread_mutex_unlock(&s->info_lock);
-	if (mdb_get(r->txn, MAIN_TABLE, &k, &v) == 0 && v.mv_size == TABLE_LEN) {
-		r->root = page_at(r, bytes_get_u64le((const uint8_t *)v.mv_data + TABLE_ROOT_OFF));
-	}
-	return r->root;
+	return r->active ? page_at(r, store_reader_trees(r)->keyspace.root) : NULL;
 }
 
 static uint32_t nodes_of(const struct store_reader *r, const uint8_t *page)

@@ -5,6 +5,7 @@
 
 #include "engine/store.h"
 #include "engine/store_format.h"
+#include "engine/store_tree.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -13,10 +14,28 @@
 /* A neighbour or an old value longer than this is not read just to compare its checksum. */
 enum { STORE_CHECK_LEN_MAX = 4096, STORE_NOTE_MAX = 64 };
 
+/* Where a meta page has what is read of it here; engine/store_file.c has all of it. */
+enum {
+	STORE_META_MAIN = 16 + 72,
+	STORE_META_LAST_PAGE = 16 + 120,
+	STORE_META_TXN = 16 + 128,
+	STORE_TABLE_LEN = 48,
+};
+
+#define STORE_STATE_KEY "state"
+
+/* The tables of one snapshot. */
+struct store_trees {
+	struct store_tree keyspace, expires, slots, node;
+	struct store_seen seen;
+};
+
 struct store_txn {
 	struct store *store;
 	MDB_txn *txn; /* NULL: none is open */
 	MDB_cursor *keys, *expiry;
+	struct store_trees base; /* the commit that it began from */
+	bool cleared;		 /* nothing of base is left */
 	struct store_io_count {
 		uint64_t leaves;   /* leaf pages copied */
 		uint64_t big;	   /* bytes in overflow pages */
@@ -36,7 +55,7 @@ struct store {
 	struct io_file *file; /* for its length */
 	struct io_file *look; /* for store_resident, which has a thread of its own */
 	bool read_only;
-	const uint8_t *map; /* where page 0 is mapped; NULL when it could not be found out */
+	const uint8_t *map; /* where page 0 is mapped */
 	uint64_t map_size;
 	size_t page_size, os_page;
 	struct store_txn txn;
@@ -47,20 +66,17 @@ struct store {
 
 struct store_reader {
 	struct store *store;
-	MDB_txn *txn, *spare;	    /* spare: reset, for the next renewal; NULL until needed */
-	MDB_cursor *probe, *expiry; /* NULL until needed */
-	uint64_t round;		    /* counts renewals */
-	uint64_t probe_round, expiry_round;
-	/* store_ahead.c: the keyspace's root page, and how many pages the file has. */
-	const uint8_t *root;
-	uint64_t root_round, root_pages;
+	MDB_txn *txn, *spare; /* spare: reset, for the next renewal; NULL until needed */
+	uint64_t round;	      /* counts renewals */
 	bool active;
+	unsigned turn;		     /* which of trees is the present snapshot's */
+	struct store_trees trees[2]; /* a renewal that fails leaves the other one alone */
 };
 
 struct store_cursor {
 	struct store_reader *reader;
-	MDB_cursor *cursor;
-	uint64_t round;
+	struct store_place at;
+	uint64_t round; /* of the reader at the last seek; 0: nowhere */
 };
 
 static inline MDB_val to_val(struct slice s)
@@ -76,6 +92,12 @@ static inline struct slice from_val(MDB_val v)
 
 /* The key of a note in the "node" table, in dst of STORE_NOTE_MAX bytes; cut when too long. */
 struct slice store_note_key(const char *name, char *dst);
+
+/* The tables of the reader's snapshot. */
+static inline const struct store_trees *store_reader_trees(const struct store_reader *r)
+{
+	return &r->trees[r->turn];
+}
 
 /* The status of an LMDB return code. */
 enum status store_from_lmdb(int rc);
@@ -93,6 +115,10 @@ int store_put_state(MDB_txn *txn, MDB_dbi node, const struct store_state *state)
 /* Gets the state record of txn's snapshot. */
 MUST_CHECK enum status store_get_state(const struct store *s, MDB_txn *txn,
 				       struct store_state *out);
+
+/* Finds the tables of the snapshot of a transaction. ST_AGAIN: a later commit has taken its meta
+ * page; ST_CORRUPT, ST_IO. */
+MUST_CHECK enum status store_trees_load(struct store *s, uint64_t txnid, struct store_trees *out);
 
 /* Takes new figures for store_info after a commit. */
 void store_remember_info(struct store *s);

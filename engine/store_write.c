@@ -9,9 +9,60 @@
 
 enum { NODE_OVERHEAD = 10 /* LMDB's node header and the offset that points to it */ };
 
+/* LMDB believes whatever a page says, so what it is about to step on is looked at first: the way to
+ * key in the commit that this transaction began from; with removal also the leaves beside, which it
+ * may merge with. Returns 0 or MDB_CORRUPTED. */
+static int guard(const struct store_txn *t, const struct store_tree *tree, struct slice key,
+		 bool removal)
+{
+	struct store_place at, to;
+	struct slice k, v;
+	bool exact;
+	enum status st = t->cleared ? ST_NOT_FOUND : store_tree_seek(tree, key, &at, &exact);
+
+	if (st == ST_OK) {
+		st = store_tree_check(tree, &at);
+	}
+	if (st == ST_OK && exact) {
+		st = store_tree_entry(tree, &at, &k, &v, NULL);
+	}
+	if (st == ST_OK && removal) {
+		to = at;
+		to.step[to.depth - 1].index = to.step[to.depth - 1].count;
+		st = store_tree_settle(tree, &to);
+		if (st == ST_OK || st == ST_NOT_FOUND) {
+			at.step[at.depth - 1].index = 0;
+			st = store_tree_prev(tree, &at);
+		}
+	}
+	return st == ST_OK || st == ST_NOT_FOUND ? 0 : MDB_CORRUPTED;
+}
+
+/* Looks at all of a tree. */
+static int guard_all(const struct store_tree *tree)
+{
+	struct store_place at;
+	bool exact;
+	enum status st = store_tree_seek(tree, slice_of(NULL, 0), &at, &exact);
+
+	if (st == ST_OK) {
+		st = store_tree_check(tree, &at);
+	}
+	while (st == ST_OK) {
+		struct slice key, value;
+
+		st = store_tree_entry(tree, &at, &key, &value, NULL);
+		if (st == ST_OK) {
+			st = store_tree_next(tree, &at);
+		}
+	}
+	return st == ST_NOT_FOUND ? 0 : MDB_CORRUPTED;
+}
+
 enum status store_txn_begin(struct store *s, struct store_txn **out)
 {
 	struct store_txn *t = &s->txn;
+	enum status st;
 	int dead = 0;
 	int rc;
 
@@ -32,6 +83,12 @@ enum status store_txn_begin(struct store *s, struct store_txn **out)
 	t->key_len = 0;
 	t->keys = NULL;
 	t->expiry = NULL;
+	t->cleared = false;
+	st = store_trees_load(s, mdb_txn_id(t->txn) - 1, &t->base);
+	if (st != ST_OK) {
+		store_txn_abort(t);
+		return st == ST_AGAIN ? ST_CORRUPT : st; /* nobody else commits */
+	}
 	rc = mdb_cursor_open(t->txn, s->keyspace, &t->keys);
 	if (rc == 0) {
 		rc = mdb_cursor_open(t->txn, s->expires, &t->expiry);
@@ -77,7 +134,10 @@ static int seek(struct store_txn *t, struct slice key)
 		return 0;
 	}
 	t->key_len = 0;
-	rc = mdb_cursor_get(t->keys, &k, &t->old, MDB_SET_RANGE);
+	rc = guard(t, &t->base.keyspace, key, false);
+	if (rc == 0) {
+		rc = mdb_cursor_get(t->keys, &k, &t->old, MDB_SET_RANGE);
+	}
 	if (rc != 0 && rc != MDB_NOTFOUND) {
 		return rc;
 	}
@@ -168,7 +228,8 @@ enum status store_txn_del(struct store_txn *t, struct slice key)
 		count_leaf(t, t->old.mv_data);
 	}
 	t->key_len = 0;
-	return store_from_lmdb(mdb_cursor_del(t->keys, 0));
+	rc = guard(t, &t->base.keyspace, key, true);
+	return store_from_lmdb(rc == 0 ? mdb_cursor_del(t->keys, 0) : rc);
 }
 
 enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_ms, struct slice key, bool add)
@@ -178,8 +239,11 @@ enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_ms, struct 
 	struct slice index = slice_of(raw, store_index_encode(expire_at_ms, key, raw, &value));
 	MDB_val k = to_val(index), v = {0};
 	bool found;
-	int rc = mdb_cursor_get(t->expiry, &k, &v, MDB_SET_RANGE);
+	int rc = guard(t, &t->base.expires, index, !add);
 
+	if (rc == 0) {
+		rc = mdb_cursor_get(t->expiry, &k, &v, MDB_SET_RANGE);
+	}
 	if (rc != 0 && rc != MDB_NOTFOUND) {
 		return store_from_lmdb(rc);
 	}
@@ -206,6 +270,9 @@ enum status store_txn_slot(struct store_txn *t, uint16_t slot, const struct slot
 
 	bytes_put_u16be(key, slot);
 	store_slot_encode(stat, raw);
+	if (guard(t, &t->base.slots, slice_of(key, sizeof key), false) != 0) {
+		return ST_CORRUPT;
+	}
 	return store_from_lmdb(store_put_record(t->txn, t->store->slots, slice_of(key, sizeof key),
 						slice_of(raw, sizeof raw)));
 }
@@ -213,6 +280,9 @@ enum status store_txn_slot(struct store_txn *t, uint16_t slot, const struct slot
 enum status store_txn_state(struct store_txn *t, const struct store_state *state)
 {
 	INVARIANT(state->history.count <= WAL_HISTORY_MAX);
+	if (guard(t, &t->base.node, slice_str(STORE_STATE_KEY), false) != 0) {
+		return ST_CORRUPT;
+	}
 	return store_from_lmdb(store_put_state(t->txn, t->store->node, state));
 }
 
@@ -223,6 +293,9 @@ enum status store_txn_note(struct store_txn *t, const char *name, struct slice v
 	MDB_val k = to_val(key);
 	int rc;
 
+	if (guard(t, &t->base.node, key, value.len == 0) != 0) {
+		return ST_CORRUPT;
+	}
 	if (value.len > 0) {
 		return store_from_lmdb(store_put_record(t->txn, t->store->node, key, value));
 	}
@@ -242,7 +315,10 @@ enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint3
 		MDB_val k = to_val(at), v;
 
 		t->key_len = 0;
-		rc = mdb_cursor_get(t->keys, &k, &v, MDB_SET_RANGE);
+		rc = guard(t, &t->base.keyspace, at, true);
+		if (rc == 0) {
+			rc = mdb_cursor_get(t->keys, &k, &v, MDB_SET_RANGE);
+		}
 		if (rc != 0 || !slice_has_prefix(from_val(k), prefix)) {
 			break;
 		}
@@ -269,9 +345,19 @@ enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint3
 
 enum status store_txn_clear(struct store_txn *t)
 {
-	int rc = mdb_drop(t->txn, t->store->keyspace, 0);
+	int rc = guard_all(&t->base.keyspace);
 
 	t->key_len = 0;
+	if (rc == 0) {
+		rc = guard_all(&t->base.expires);
+	}
+	if (rc == 0) {
+		rc = guard_all(&t->base.slots);
+	}
+	t->cleared = true;
+	if (rc == 0) {
+		rc = mdb_drop(t->txn, t->store->keyspace, 0);
+	}
 	if (rc == 0) {
 		rc = mdb_drop(t->txn, t->store->expires, 0);
 	}
