@@ -118,10 +118,11 @@ static size_t removable(const struct wal_files *f, uint64_t release_lsn, uint64_
 	while (n + 1 < f->count) {
 		const struct wal_file_entry *entry = &f->entries[n];
 		bool young = keep_ms > 0 && entry->created_ms + keep_ms > now_ms;
-		bool archived = f->archive_dir == NULL || entry->first_lsn < f->archived_below;
+		bool archived =
+		    f->archive_dir == NULL || PLANTED(15) || entry->first_lsn < f->archived_below;
 
-		if (f->entries[n + 1].first_lsn > release_lsn + 1 || total <= keep_size || young ||
-		    !archived) {
+		if (f->entries[n + 1].first_lsn > release_lsn + (PLANTED(17) ? 2 : 1) ||
+		    total <= keep_size || young || !archived) {
 			break;
 		}
 		total -= entry->bytes;
@@ -167,7 +168,7 @@ static enum status take_old(struct wal_files *f, const char *tmp, struct io_file
 		return st;
 	}
 	drop_entries(f, 1);
-	st = f->io->ops->sync_dir(f->io->ctx, f->dir);
+	st = PLANTED(14) ? ST_OK : f->io->ops->sync_dir(f->io->ctx, f->dir);
 	if (st == ST_OK) {
 		st = f->io->ops->open(f->io->ctx, tmp, IO_READ | IO_WRITE, file);
 	}

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { NODES = 512, NAMES = 512, PATH_LEN = 256 };
+enum { NODES = 512, NAMES = 512, PATH_LEN = 256, HELD_SECONDS = 20 };
 
 struct side {
 	uint8_t *data;
@@ -498,9 +499,13 @@ void memory_disk_hold(struct memory_disk *d, enum memory_disk_call call)
 
 void memory_disk_await_held(struct memory_disk *d)
 {
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += HELD_SECONDS;
 	(void)pthread_mutex_lock(&d->lock);
 	while (d->waiting == 0) {
-		(void)pthread_cond_wait(&d->changed, &d->lock);
+		must(pthread_cond_timedwait(&d->changed, &d->lock, &until) == 0);
 	}
 	(void)pthread_mutex_unlock(&d->lock);
 }

@@ -46,7 +46,7 @@ uint64_t memory_disk_count(struct memory_disk *d, enum memory_disk_call call);
 
 /* From now on calls of this kind wait before they do anything, until memory_disk_let_go. */
 void memory_disk_hold(struct memory_disk *d, enum memory_disk_call call);
-/* Waits until a call is held. */
+/* Waits until a call is held; aborts the test when none comes for long. */
 void memory_disk_await_held(struct memory_disk *d);
 void memory_disk_let_go(struct memory_disk *d);
 
