@@ -8,8 +8,7 @@
  *
  *   page    [page number u64][pad u16][flags u16][lower u16][upper u16][node offsets u16...]
  *   node    [lo u16][hi u16][flags u16][key length u16][key][data]; in a branch lo, hi and flags
- * are the child's page number, and the first key counts as lower than any table   [pad u32][flags
- * u16][depth u16][pages u64 x3][entries u64][root page u64] */
+ *           are the child's page number, and the first key counts as lower than any */
 #include "engine/base/bytes.h"
 #include "engine/base/invariant.h"
 #include "engine/store_private.h"

@@ -214,6 +214,9 @@ enum status store_txn_put(struct store_txn *t, struct slice key, struct slice va
 
 enum status store_txn_append(struct store_txn *t, struct slice key, struct slice value)
 {
+	if (guard(t, &t->base.keyspace, key, false) != 0) {
+		return ST_CORRUPT;
+	}
 	return put(t, key, value, MDB_APPEND, true, 0);
 }
 
