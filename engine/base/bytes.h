@@ -55,6 +55,11 @@ static inline void bytes_put_u16be(uint8_t *at, uint16_t v)
 	bytes_put_u16le(at, __builtin_bswap16(v));
 }
 
+static inline void bytes_put_u32be(uint8_t *at, uint32_t v)
+{
+	bytes_put_u32le(at, __builtin_bswap32(v));
+}
+
 static inline void bytes_put_u64be(uint8_t *at, uint64_t v)
 {
 	bytes_put_u64le(at, __builtin_bswap64(v));
@@ -63,6 +68,11 @@ static inline void bytes_put_u64be(uint8_t *at, uint64_t v)
 static inline uint16_t bytes_get_u16be(const uint8_t *at)
 {
 	return __builtin_bswap16(bytes_get_u16le(at));
+}
+
+static inline uint32_t bytes_get_u32be(const uint8_t *at)
+{
+	return __builtin_bswap32(bytes_get_u32le(at));
 }
 
 static inline uint64_t bytes_get_u64be(const uint8_t *at)

@@ -1,0 +1,36 @@
+/* Failure detection: suspicion (PFAIL) from silence, failure (FAIL) by a majority of the voting
+ * set.
+ *
+ * Only primaries with slots count as witnesses: without slots a node is not in the voting set, and
+ * its word must not complete a majority. */
+#ifndef CAIRN_CLUSTER_FAILURE_H
+#define CAIRN_CLUSTER_FAILURE_H
+
+#include "cluster/cluster_state.h"
+
+/* Makes the pool of reports empty. */
+void failure_init(struct cluster *c);
+
+/* Suspects every node that left a ping unanswered, and was silent, for NODE_TIMEOUT. Sets the time
+ * at which the next one will be due. */
+void failure_check(struct cluster *c);
+
+/* A primary says that n fails (or is healthy). */
+void failure_report(struct cluster *c, struct cnode *n, struct cnode *by, bool fails);
+
+/* Live reports about n; expired ones are removed. */
+unsigned failure_reports(struct cluster *c, struct cnode *n);
+
+/* n answered a ping: no suspicion, and perhaps no failure, is left of it. */
+void failure_answered(struct cluster *c, struct cnode *n);
+
+/* A FAIL message from a known node. */
+void failure_told(struct cluster *c, struct cnode *n, struct cnode *by);
+
+/* Removes all reports about n and by n. */
+void failure_forget(struct cluster *c, struct cnode *n);
+
+/* Smallest majority of the voting set. */
+unsigned failure_quorum(const struct cluster *c);
+
+#endif

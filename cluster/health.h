@@ -1,0 +1,30 @@
+/* The state of the cluster as this node sees it, and its right to accept writes.
+ *
+ * State (ok or fail) is Redis's: slots covered, a majority of primaries reachable. The right to
+ * write is stricter: a majority of the voting set must have answered a ping that was sent less than
+ * NODE_TIMEOUT ago. Since a voter that answers a ping suspects this node NODE_TIMEOUT later at the
+ * earliest, and a replica is elected only after a majority did, the right ends before anybody else
+ * can get it (clocks that run at one rate, FAIL flags that were earned after the last answer).
+ * After a pause of the process the answers from before it do not count. */
+#ifndef CAIRN_CLUSTER_HEALTH_H
+#define CAIRN_CLUSTER_HEALTH_H
+
+#include "cluster/cluster_state.h"
+
+/* n answered the ping sent at sent_ms; of_me is what it says of me (NODE_PFAIL, NODE_FAIL). */
+void health_answered(struct cluster *c, struct cnode *n, uint64_t sent_ms, unsigned of_me);
+
+/* A node calls me suspected or failed. */
+void health_doubted(struct cluster *c, struct cnode *n, unsigned of_me);
+
+/* The process did not run for a while. */
+void health_stalled(struct cluster *c, uint64_t gap_ms);
+
+/* Computes right, and state where it may have changed, at the end of each step. tick: the cron ran
+ * in it, which is when a failed state is looked at again. */
+void health_update(struct cluster *c, bool tick);
+
+/* True when this node may accept writes at that time (it must also own the slot). */
+bool health_may_write(const struct cluster *c, uint64_t now_ms);
+
+#endif
