@@ -96,7 +96,7 @@ static void gossip_and_extensions_are_read_back(void **state)
 	struct slice rest;
 	struct node_id id;
 	char name[NODE_HOSTNAME_CAP];
-	uint64_t ttl;
+	uint64_t ttl = 0;
 
 	(void)state;
 	assert_int_equal(len, 2256 + 104 + 24 + 56 + 48);
