@@ -343,8 +343,10 @@ static void look_ahead(struct checkpoint *c, size_t at)
 			__builtin_prefetch(entries[i]);
 			continue;
 		}
-		__builtin_prefetch(entries[i]->value);
-		__builtin_prefetch(entries[i]->value + CACHE_LINE);
+		if (entries[i]->value != NULL) { /* a tombstone has none */
+			__builtin_prefetch(entries[i]->value);
+			__builtin_prefetch(entries[i]->value + CACHE_LINE);
+		}
 		keys[n++] = mt_entry_key(entries[i]);
 	}
 	(void)store_reader_ahead(c->reader, keys, n);

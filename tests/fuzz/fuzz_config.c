@@ -109,7 +109,8 @@ static void from_file(struct config *c, struct slice in)
 	if (config_read_file(c, path, &error) == ST_OK) {
 		check_set_again(c);
 		check_rewrite(c);
-		FUZZ_CANARY(c->given[CONFIG_HZ] && config_int(c, CONFIG_MAXCLIENTS) > 20000);
+		FUZZ_CANARY(config_int(c, CONFIG_MAXCLIENTS) > 20000 &&
+			    !c->given[CONFIG_APPENDFSYNC]);
 	} else {
 		INVARIANT(error.len > 0);
 	}
