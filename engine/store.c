@@ -69,9 +69,11 @@ enum status store_from_lmdb(int rc)
 	}
 }
 
-static unsigned env_flags(void)
+/* A node looks up single keys, and reading ahead would fetch what nobody asked for; tools, who read
+ * only, walk through everything. */
+static unsigned env_flags(bool walks)
 {
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (walks ? 0u : (unsigned)MDB_NORDAHEAD);
 
 	return PLANTED(24) ? flags | MDB_NOSYNC : flags;
 }
@@ -89,7 +91,8 @@ static int env_open(const char *path, uint64_t map_size, unsigned flags, MDB_env
 		rc = mdb_env_set_maxdbs(env, TABLES);
 	}
 	if (rc == 0) {
-		rc = mdb_env_open(env, path, env_flags() | flags, MMAP_FILE_MODE);
+		rc = mdb_env_open(env, path, env_flags((flags & MDB_RDONLY) != 0) | flags,
+				  MMAP_FILE_MODE);
 	}
 	if (rc != 0) {
 		mdb_env_close(env);

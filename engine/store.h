@@ -8,8 +8,8 @@
  * LMDB pages have no checksum, so each keyspace value ends with the low 32 bits of XXH3-64 over the
  * value, mixed with that of the key; it is checked at every read and never shown to callers.
  *
- * Opened NOTLS and NORDAHEAD with default, fully synced commits; never NOSYNC, WRITEMAP or
- * MAPASYNC. The map is large, sparse and never resized while in use. */
+ * Opened NOTLS and (for a node) NORDAHEAD with default, fully synced commits; never NOSYNC,
+ * WRITEMAP or MAPASYNC. The map is large, sparse and never resized while in use. */
 #ifndef CAIRN_ENGINE_STORE_H
 #define CAIRN_ENGINE_STORE_H
 
