@@ -30,7 +30,7 @@ static struct slice take_until(struct slice *s, char separator)
 	struct slice part = *s;
 
 	if (end == NULL) {
-		*s = slice_of(s->data + s->len, 0);
+		s->len = 0;
 		return part;
 	}
 	part.len = (size_t)(end - s->data);

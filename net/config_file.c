@@ -392,6 +392,7 @@ static enum status remember_file(struct config *c, const char *name, struct buf 
 		buf_note(error, "Fatal error, can't open config file '%s': %m", name);
 		return ST_NOT_FOUND;
 	}
+	mem_free(c->file);
 	c->file = mem_strdup(full);
 	return c->file == NULL ? ST_NO_MEMORY : ST_OK;
 }

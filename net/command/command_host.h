@@ -93,6 +93,8 @@ enum shutdown_flags {
 	SHUTDOWN_FORCE = 8
 };
 
+struct cluster;
+struct cluster_reply;
 struct command_host;
 
 struct command_host_ops {
@@ -143,6 +145,11 @@ struct command_host_ops {
 	/* Hands the primary's role over. error gets the error reply. */
 	enum status (*failover)(struct command_host *h, const struct failover_request *request,
 				struct buf *error);
+
+	/* A subcommand of CLUSTER that changes state (cluster/operator.h), argv[0] being its name:
+	 * carried out, and durable where it has to be, when this returns. Only with a cluster. */
+	void (*cluster_command)(struct command_host *h, const struct slice *argv, unsigned argc,
+				struct cluster_reply *out);
 };
 
 /* Node-wide facts, read directly. */
@@ -164,6 +171,9 @@ struct command_host {
 	bool is_replica;     /* writes are refused */
 	bool primary_down;   /* a replica without its primary, and replica-serve-stale-data is no */
 	bool replicas_short; /* fewer good replicas than min-replicas-to-write */
+	/* The cluster as this node sees it, for route.h and cluster_view.h, which only read; NULL:
+	 * cluster-enabled no. */
+	struct cluster *cluster;
 	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 

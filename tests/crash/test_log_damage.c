@@ -4,7 +4,8 @@
  * the bad place, then a torn tail where nothing says that it was durable, else a refusal that names
  * file, offset and what to do. The same for a sample through the whole engine.
  *
- * CAIRN_TEST_LONG=1 tries each bit instead of two patterns, and more of all else. */
+ * CAIRN_TEST_LONG=1 tries each bit instead of two patterns, and more of all else;
+ * CAIRN_LOG_STEP=n only every n-th byte. */
 #include "engine/wal/wal_frame.h"
 #include "tests/support/small_node.h"
 #include "tests/support/wal_box.h"
@@ -25,6 +26,7 @@
 enum { FRAMES = 4000, ENGINE_SAMPLES = 250, BLOCKS = 4000 };
 
 static bool long_form;
+static size_t byte_step; /* damage at every byte, or every few */
 static uint64_t trials;
 static char base[64];
 
@@ -197,7 +199,7 @@ static void cut_everywhere(struct subject *s)
 		struct buf *b = &s->image.files[i].bytes;
 		size_t whole = b->len;
 
-		for (size_t len = 0; len < whole; len += len < s->blank[i] + 16 ? 1 : 61) {
+		for (size_t len = 0; len < whole; len += len < s->blank[i] + 16 ? byte_step : 61) {
 			b->len = len;
 			judge(s, i == 0 || len > 0 ? i : i - 1, false, "cut at", i, len);
 		}
@@ -322,7 +324,8 @@ static void hurt_files(struct subject *s)
 	}
 }
 
-static void run_all(struct subject *s, const char *name, size_t step)
+/* cuts: the log is small enough to cut it everywhere. */
+static void run_all(struct subject *s, const char *name, size_t step, bool cuts)
 {
 	uint64_t before = trials;
 
@@ -332,7 +335,7 @@ static void run_all(struct subject *s, const char *name, size_t step)
 	change_what_lies_behind(s);
 	hurt_blocks(s);
 	hurt_files(s);
-	if (step == 1) {
+	if (cuts) {
 		cut_everywhere(s);
 	}
 	print_message("%s: %llu damaged logs read\n", name, (unsigned long long)(trials - before));
@@ -408,7 +411,7 @@ static void a_damaged_log_is_read_as_the_rule_demands(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof recipes / sizeof recipes[0]; i++) {
-		run_all(cook(&recipes[i]), recipes[i].name, 1);
+		run_all(cook(&recipes[i]), recipes[i].name, byte_step, true);
 	}
 }
 
@@ -428,7 +431,7 @@ static void so_is_one_of_groups_of_several_frames(void **state)
 	}
 	log_image_load(&s->image, b.opts.io, "wal");
 	wal_box_deinit(&b);
-	run_all(s, "groups of several frames", long_form ? 7 : 61);
+	run_all(s, "groups of several frames", (long_form ? 7 : 61) * byte_step, false);
 }
 
 /* --- through the engine --- */
@@ -618,7 +621,11 @@ int main(void)
 	};
 	int failed;
 
+	const char *step = getenv("CAIRN_LOG_STEP");
+
 	long_form = getenv("CAIRN_TEST_LONG") != NULL;
+	byte_step = step == NULL ? 1 : strtoul(step, NULL, 10);
+	byte_step = byte_step == 0 ? 1 : byte_step;
 	/* Each reader takes and gives back a megabyte: not from the system each time. */
 	(void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	(void)mallopt(M_TRIM_THRESHOLD, 256 << 20);

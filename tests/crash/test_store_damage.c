@@ -72,12 +72,11 @@ static struct slice value_of(uint32_t n, uint32_t round, char *dst)
 	return slice_of(dst, len);
 }
 
-static void hash_key(uint32_t h, struct store_key *key)
+/* The key's bytes stay in name. */
+static void hash_key(uint32_t h, char name[64], struct store_key *key)
 {
-	char name[64];
-
-	store_key_of_key(
-	    key, slice_of(name, (size_t)snprintf(name, sizeof name, "{%u}hash:%u", h % TAGS, h)));
+	store_key_of_key(key,
+			 slice_of(name, (size_t)snprintf(name, 64, "{%u}hash:%u", h % TAGS, h)));
 }
 
 static struct slice field_of(uint32_t f, char dst[64])
@@ -127,8 +126,9 @@ static void put_hash(struct engine *e, uint32_t h)
 {
 	struct meta m = {.type = TYPE_HASH, .form = FORM_LARGE, .count = FIELDS};
 	struct store_key key;
+	char name[64];
 
-	hash_key(h, &key);
+	hash_key(h, name, &key);
 	engine_begin(e, slice_str("hset"), NOW_MS, 0);
 	m.id = ks_new_id(e);
 	assert_int_equal(ks_put(e, &key, NULL, &m, NULL, 0), ST_OK);
@@ -252,7 +252,7 @@ static void ask_hash(struct engine *e, uint32_t h, struct asked *a)
 	uint32_t count = 0;
 	enum status st;
 
-	hash_key(h, &key);
+	hash_key(h, value, &key);
 	st = ks_lookup(e, &key, &m);
 	note(a, st == ST_OK && m.form == FORM_LARGE && m.count == FIELDS, st, "hash", h);
 	if (st != ST_OK || m.form != FORM_LARGE) {

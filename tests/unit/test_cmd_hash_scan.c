@@ -1,5 +1,6 @@
 /* HSCAN and HRANDFIELD through dispatch: replies, walks over a hash that changes, chance. */
 #include "tests/support/command_box.h"
+#include "tests/support/reply.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,15 +111,13 @@ static void fill(struct command_box *b, const char *word, int from, int to)
  * no bytes. */
 static struct slice item(struct slice reply, size_t *at)
 {
-	char kind = (char)reply.data[*at];
-	char *end;
-	long n = strtol((const char *)reply.data + *at + 1, &end, 10);
-	size_t start = (size_t)(end - (const char *)reply.data) + 2;
+	struct slice rest = slice_skip(reply, *at);
+	struct reply_head head;
 
-	assert_true(kind == '$' || kind == '*');
-	*at = kind == '$' ? start + (size_t)n + 2 : start;
-	assert_true(*at <= reply.len);
-	return slice_of(reply.data + start, kind == '$' ? (size_t)n : 0);
+	assert_true(reply_next(&rest, &head));
+	assert_true(head.kind == '$' || head.kind == '*');
+	*at = reply.len - rest.len;
+	return head.kind == '$' ? head.text : slice_of(NULL, 0);
 }
 
 /* Counts the fields f<number> of a reply from its header (or headers) on; step: fields alone, or
@@ -132,8 +131,12 @@ static int count_fields(struct slice reply, size_t at, int step, int hits[FIELDS
 
 		total++;
 		if (field.data[0] == 'f') {
-			long n = strtol((const char *)field.data + 1, NULL, 10);
+			char digits[16] = "";
+			long n;
 
+			assert_in_range(field.len, 2, sizeof digits - 1);
+			memcpy(digits, field.data + 1, field.len - 1);
+			n = strtol(digits, NULL, 10);
 			assert_in_range(n, 0, FIELDS_MAX - 1);
 			hits[n]++;
 		}

@@ -59,8 +59,9 @@ static void expect(struct bench *b, const char *want)
 	char *p, *end;
 
 	assert_int_equal(resp_flush(&b->sink), ST_OK);
+	assert_int_equal(buf_append(&b->got, "", 1), ST_OK);
 	p = (char *)b->got.data;
-	end = p + b->got.len;
+	end = p + b->got.len - 1;
 	while (p < end) {
 		long argc = strtol(p + 1, &p, 10);
 
