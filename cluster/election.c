@@ -189,6 +189,9 @@ static void follow_up(struct cluster *c)
 
 	if (e->votes >= failure_quorum(c)) {
 		MARK(c, ELECTION_WON);
+		if (is_manual(c)) {
+			MARK(c, MANUAL_DONE);
+		}
 		NOTE(c, "elected in epoch %" PRIu64 " with %u votes", e->epoch, e->votes);
 		role_promote(c, e->epoch, ROLE_ELECTED);
 	} else if (c->now_ms >= e->end_ms) {

@@ -266,6 +266,9 @@ void sim_reset_links(struct sim *s, unsigned node);
 /* Mends everything and starts everybody. */
 void sim_heal(struct sim *s);
 
+/* Adds what a node has counted in this life to the sums. */
+void sim_add_marks(struct sim *s, const struct sim_node *n);
+
 /* Applies an event to a node and carries the update out. */
 void sim_step(struct sim *s, struct sim_node *n, struct cluster_event *ev);
 

@@ -412,6 +412,13 @@ void sim_start(struct sim *s, unsigned node)
 	sim_push(s, s->now_us + 1, SIM_EV_ENGINE, node, 0, n->boot);
 }
 
+void sim_add_marks(struct sim *s, const struct sim_node *n)
+{
+	for (int m = 0; n->alive && m < MARKS; m++) {
+		s->marks[m] += cluster_mark_count(n->c, (enum cluster_mark)m);
+	}
+}
+
 void sim_kill(struct sim *s, unsigned node, bool power)
 {
 	struct sim_node *n = &s->nodes[node];
@@ -420,6 +427,7 @@ void sim_kill(struct sim *s, unsigned node, bool power)
 		return;
 	}
 	sim_say(s, "node %u %s", node, power ? "loses power" : "is killed");
+	sim_add_marks(s, n);
 	/* Peers learn of it by the end of the connections, or not at all. */
 	sim_net_drop_node(s, node, power);
 	n->alive = false;
