@@ -38,6 +38,6 @@ if(NOT CAIRN_SANITIZE)
 	cairn_test(e2e.faults e2e 300 COMMAND ${python} ${e2e}/test_faults.py ${cairn}
 		--shim $<TARGET_FILE:fault_shim>)
 	# Memory is measured, so not under sanitizers, whose own shadow is the larger part.
-	cairn_test(e2e.memory e2e 300 SERIAL COMMAND ${python} ${e2e}/test_memory.py ${cairn})
+	cairn_test(e2e.memory e2e 600 COMMAND ${python} ${e2e}/test_memory.py ${cairn})
 	cairn_test(e2e.scale e2e 300 SERIAL COMMAND ${python} ${e2e}/test_scale.py ${cairn})
 endif()

@@ -12,8 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import case  # noqa: E402
 from harness.servers import LONG  # noqa: E402
 
-MEMTABLE_MB = 8
-LIMIT_MB = 256 if LONG else 64
+MEMTABLE_MB = 8 if LONG else 6
+LIMIT_MB = 256 if LONG else 44
 VALUE = 1000
 KEYS = LIMIT_MB * 4 * 1024 * 1024 // VALUE
 # Three memtables for short times, buffers of a few clients, the program itself.
