@@ -69,6 +69,9 @@ static void flags_text(const struct client_info *c, char dst[32])
 	if (s->close_after_reply) {
 		dst[n++] = 'c';
 	}
+	if (s->readonly) {
+		dst[n++] = 'r';
+	}
 	if (s->no_evict) {
 		dst[n++] = 'e';
 	}

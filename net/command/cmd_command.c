@@ -1,6 +1,6 @@
 /* COMMAND: what commands there are, and what is known of them. */
-#include "net/command/command_facts.h"
 #include "net/command/command_groups.h"
+#include "net/command/command_keys.h"
 #include "net/command/dispatch_state.h"
 
 /* In the order in which COMMAND prints them. */
@@ -19,6 +19,7 @@ static const struct {
     {CMD_STALE, "stale"},
     {CMD_SKIP_MONITOR, "skip_monitor"},
     {CMD_SKIP_SLOWLOG, "skip_slowlog"},
+    {CMD_ASKING, "asking"},
     {CMD_FAST, "fast"},
     {CMD_NO_AUTH, "no_auth"},
     {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
@@ -290,55 +291,6 @@ static void cmd_command_list(struct command_ctx *ctx)
 
 /* --- GETKEYS --- */
 
-/* Where the keys of a specification begin in a command line; 0: nowhere. */
-static size_t spec_begin(const struct key_spec *k, const struct slice *argv, size_t argc)
-{
-	char word[64];
-
-	if (!k->by_keyword) {
-		return k->begin > 0 && (size_t)k->begin < argc ? (size_t)k->begin : 0;
-	}
-	if (k->keyword.len >= sizeof word) {
-		return 0;
-	}
-	memcpy(word, k->keyword.data, k->keyword.len);
-	word[k->keyword.len] = 0;
-	for (size_t i = 1; i + 1 < argc; i++) {
-		if (word_is(argv[i], word)) {
-			return i + 1;
-		}
-	}
-	return 0;
-}
-
-/* The first and last key position and the step. False: the command line makes no sense. */
-static bool spec_find(const struct key_spec *k, size_t begin, const struct slice *argv, size_t argc,
-		      size_t range[3])
-{
-	int64_t last;
-
-	if (k->by_number) {
-		size_t at = begin + (size_t)k->find[0];
-		int64_t n;
-
-		if (at >= argc || !parse_int(argv[at], &n) || n < 1 || n > (int64_t)argc) {
-			return false;
-		}
-		range[0] = begin + (size_t)k->find[1];
-		range[2] = (size_t)k->find[2];
-		range[1] = range[0] + (size_t)(n - 1) * range[2];
-		return range[1] < argc;
-	}
-	last = k->find[0] >= 0 ? (int64_t)begin + k->find[0] : (int64_t)argc + k->find[0];
-	if (k->find[0] < 0 && k->find[2] > 1) {
-		last = (int64_t)begin + ((int64_t)argc - (int64_t)begin) / k->find[2] + k->find[0];
-	}
-	range[0] = begin;
-	range[1] = (size_t)last;
-	range[2] = (size_t)k->find[1];
-	return last >= (int64_t)begin && last < (int64_t)argc;
-}
-
 /* What BITFIELD's operations do to the key; those that make no sense may write. */
 static bool bitfield_only_reads(const struct slice *argv, size_t argc)
 {
@@ -359,8 +311,8 @@ static bool bitfield_only_reads(const struct slice *argv, size_t argc)
 }
 
 /* SET and BITFIELD say more exactly than their specification what they do with the key. */
-static struct slice exact_flags(const char *name, const struct key_spec *k,
-				const struct slice *argv, size_t argc)
+static struct slice exact_flags(const char *name, struct slice flags, const struct slice *argv,
+				size_t argc)
 {
 	bool gets = false;
 
@@ -369,7 +321,7 @@ static struct slice exact_flags(const char *name, const struct key_spec *k,
 								 : "RW access update");
 	}
 	if (strcmp(name, "set") != 0) {
-		return k->flags;
+		return flags;
 	}
 	for (size_t i = 3; i < argc; i++) {
 		gets |= word_is(argv[i], "get");
@@ -402,49 +354,63 @@ static void reply_key(struct resp_writer *w, struct slice key, struct slice flag
 	}
 }
 
+struct found_keys {
+	struct resp_writer *w;
+	const char *name;
+	const struct slice *argv;
+	size_t argc, count;
+	bool with_flags;
+};
+
+static bool key_found(void *arg, struct slice key, struct slice flags)
+{
+	struct found_keys *f = arg;
+
+	reply_key(f->w, key, exact_flags(f->name, flags, f->argv, f->argc), f->with_flags);
+	f->count++;
+	return true;
+}
+
+/* True when the command names keys, not shard channels alone. */
+static bool names_keys(const struct command_entry *e)
+{
+	const struct command_facts *f = command_facts_find(e->full_name);
+
+	return f != NULL && f->keys != NULL && strncmp(f->keys, "not_key", 7) != 0;
+}
+
 static void get_keys(struct command_ctx *ctx, bool with_flags)
 {
-	const struct slice *argv = ctx->argv + 2;
-	size_t argc = ctx->argc - 2, mark, n = 0;
-	const struct command_entry *e = command_table_resolve(&ctx->dispatch->table, argv, argc);
-	const struct command_facts *f = e == NULL ? NULL : command_facts_find(e->full_name);
-	struct slice rest;
-	struct key_spec k;
+	struct found_keys found = {.w = ctx->reply,
+				   .argv = ctx->argv + 2,
+				   .argc = ctx->argc - 2,
+				   .with_flags = with_flags};
+	const struct command_entry *e =
+	    command_table_resolve(&ctx->dispatch->table, found.argv, found.argc);
+	enum status st;
+	size_t mark;
 
 	if (e == NULL) {
 		resp_error(ctx->reply, "ERR Invalid command specified");
 		return;
 	}
-	if (f == NULL || f->keys == NULL) {
+	if (!names_keys(e)) {
 		resp_error(ctx->reply, "ERR The command has no key arguments");
 		return;
 	}
-	if (!command_arity_ok(e->cmd, argc)) {
+	if (!command_arity_ok(e->cmd, found.argc)) {
 		resp_error(ctx->reply, "ERR Invalid number of arguments specified for command");
 		return;
 	}
+	found.name = e->full_name;
 	mark = resp_deferred_begin(ctx->reply);
-	for (rest = slice_str(f->keys); key_spec_next(&rest, &k);) {
-		size_t begin = spec_begin(&k, argv, argc), range[3];
-
-		if (begin == 0) {
-			continue;
-		}
-		if (!spec_find(&k, begin, argv, argc, range)) {
-			n = 0;
-			break;
-		}
-		for (size_t i = range[0]; i <= range[1]; i += range[2], n++) {
-			reply_key(ctx->reply, argv[i], exact_flags(e->full_name, &k, argv, argc),
-				  with_flags);
-		}
-	}
-	if (n == 0) {
+	st = command_keys_each(e, found.argv, found.argc, false, key_found, &found);
+	if (st != ST_OK || (found.count == 0 && (e->cmd->flags & CMD_NO_MANDATORY_KEYS) == 0)) {
 		command_failed(ctx); /* takes back the mark */
 		resp_error(ctx->reply, "ERR Invalid arguments specified for command");
 		return;
 	}
-	resp_deferred_end(ctx->reply, mark, '*', n);
+	resp_deferred_end(ctx->reply, mark, '*', found.count);
 }
 
 static void cmd_command_getkeys(struct command_ctx *ctx)

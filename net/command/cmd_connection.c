@@ -85,6 +85,10 @@ static void cmd_select(struct command_ctx *ctx)
 	if (!command_arg_int(ctx, 1, &db, NULL)) {
 		return;
 	}
+	if (db != 0 && ctx->host->cluster != NULL) {
+		resp_error(ctx->reply, "ERR SELECT is not allowed in cluster mode");
+		return;
+	}
 	if (db != 0) {
 		resp_error(ctx->reply, "ERR DB index is out of range");
 		return;
@@ -102,6 +106,7 @@ static void cmd_reset(struct command_ctx *ctx)
 	dispatch_set_reply_mode(ctx, s->reply_mode & REPLY_SKIP);
 	s->proto = ctx->reply->proto = 2;
 	s->no_evict = s->no_touch = false;
+	s->readonly = s->asking = false;
 	s->authenticated = !password_set(ctx);
 	resp_simple(ctx->reply, "RESET");
 }

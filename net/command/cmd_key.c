@@ -66,6 +66,7 @@ const struct command commands_key[] = {
     {"expireat", -3, CMD_WRITE | CMD_FAST, KEYS(1, 1, 1), cmd_expireat, NULL},
     {"expiretime", 2, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_expiretime, NULL},
     {"keys", 2, CMD_READONLY, NO_KEYS, cmd_keys, NULL},
+    {"move", 3, CMD_WRITE | CMD_FAST, KEYS(1, 1, 1), cmd_move, NULL},
     {"object", -2, 0, NO_KEYS, NULL, subcommands_object},
     {"persist", 2, CMD_WRITE | CMD_FAST, KEYS(1, 1, 1), cmd_persist, NULL},
     {"pexpire", -3, CMD_WRITE | CMD_FAST, KEYS(1, 1, 1), cmd_pexpire, NULL},

@@ -1,6 +1,9 @@
 /* RENAME, RENAMENX, COPY. */
 #include "engine/types/type_copy.h"
 #include "net/command/command_groups.h"
+#include "net/command/command_host.h"
+
+enum { DATABASES = 16 }; /* of a Redis by default: an index that it would know */
 
 /* Gives the value of from (as from_meta describes it) to another key too, elements and expiry
  * included. */
@@ -101,7 +104,11 @@ static bool copy_options(struct command_ctx *ctx, bool *replace)
 				return false;
 			}
 			if (db != 0) {
-				resp_error(ctx->reply, "ERR DB index is out of range");
+				resp_error(ctx->reply,
+					   ctx->host->cluster != NULL && db > 0 && db < DATABASES
+					       ? "ERR Copying to another database is not allowed "
+						 "in cluster mode"
+					       : "ERR DB index is out of range");
 				return false;
 			}
 		} else {

@@ -173,6 +173,7 @@ const struct command commands_server[] = {
      CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY, NO_KEYS,
      cmd_shutdown, NULL},
     {"slowlog", -2, 0, NO_KEYS, NULL, subcommands_slowlog},
+    {"swapdb", 3, CMD_WRITE | CMD_FAST, NO_KEYS, cmd_swapdb, NULL},
     {"time", 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, cmd_time, NULL},
     {.name = NULL},
 };

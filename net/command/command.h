@@ -33,6 +33,7 @@ enum command_flags {
 	CMD_PROTECTED = 1 << 17,
 	CMD_NO_ASYNC_LOADING = 1 << 18,
 	CMD_ONLY_SENTINEL = 1 << 19,
+	CMD_ASKING = 1 << 20, /* runs as if ASKING had been said: RESTORE-ASKING */
 	/* Cairn's own, never printed: */
 	CMD_COUNTS = 1 << 24, /* needs exact key counts: DBSIZE, INFO, RANDOMKEY */
 	CMD_TOUCH_RANGE =
@@ -93,8 +94,8 @@ struct command {
 
 /* Each cmd_*.c ends with its rows, ended by a row of NULL name. */
 extern const struct command commands_string[], commands_bitmap[], commands_key[], commands_hash[],
-    commands_list[], commands_txn[], commands_connection[], commands_replication[],
-    commands_server[];
+    commands_list[], commands_txn[], commands_cluster[], commands_connection[],
+    commands_replication[], commands_server[];
 
 /* --- answers that many commands share --- */
 

@@ -11,6 +11,9 @@
 extern const struct command subcommands_client[], subcommands_object[], subcommands_slowlog[],
     subcommands_latency[], subcommands_config[], subcommands_memory[], subcommands_command[];
 
+/* ASKING, which lasts until the command after it. */
+void cmd_asking(struct command_ctx *ctx);
+
 /* Functions of commands_key that live in files of their own. */
 void cmd_expire(struct command_ctx *ctx);
 void cmd_expireat(struct command_ctx *ctx);
@@ -22,6 +25,7 @@ void cmd_pttl(struct command_ctx *ctx);
 void cmd_expiretime(struct command_ctx *ctx);
 void cmd_pexpiretime(struct command_ctx *ctx);
 void cmd_copy(struct command_ctx *ctx);
+void cmd_move(struct command_ctx *ctx);
 void cmd_rename(struct command_ctx *ctx);
 void cmd_renamenx(struct command_ctx *ctx);
 void cmd_scan(struct command_ctx *ctx);
@@ -33,6 +37,7 @@ void cmd_waitaof(struct command_ctx *ctx);
 /* And of commands_server. */
 void cmd_info(struct command_ctx *ctx);
 void cmd_debug(struct command_ctx *ctx);
+void cmd_swapdb(struct command_ctx *ctx);
 void cmd_command(struct command_ctx *ctx);
 
 /* What OBJECT ENCODING says of a value; a static string. Errors: as engine/keyspace.h. */

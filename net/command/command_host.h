@@ -86,6 +86,15 @@ struct failover_request {
 	uint64_t timeout_ms; /* 0: none */
 };
 
+/* A link of the cluster's bus whose node is known. */
+struct cluster_link_view {
+	bool inbound;
+	bool writing; /* something waits to be sent */
+	const char *node_id;
+	uint64_t created_wall_ms;
+	size_t buffer_allocated, buffer_used; /* of what waits to be sent, bytes */
+};
+
 enum shutdown_flags {
 	SHUTDOWN_SAVE = 1,
 	SHUTDOWN_NOSAVE = 2,
@@ -150,6 +159,14 @@ struct command_host_ops {
 	 * carried out, and durable where it has to be, when this returns. Only with a cluster. */
 	void (*cluster_command)(struct command_host *h, const struct slice *argv, unsigned argc,
 				struct cluster_reply *out);
+	/* The bus's links, in any order. Only with a cluster. */
+	void (*each_cluster_link)(struct command_host *h,
+				  void (*each)(void *arg, const struct cluster_link_view *l),
+				  void *arg);
+	/* Spreads a published message to the other nodes; sharded: to those of this shard. Only
+	 * with a cluster. */
+	void (*cluster_publish)(struct command_host *h, struct slice channel, struct slice payload,
+				bool sharded);
 };
 
 /* Node-wide facts, read directly. */
@@ -174,6 +191,7 @@ struct command_host {
 	/* The cluster as this node sees it, for route.h and cluster_view.h, which only read; NULL:
 	 * cluster-enabled no. */
 	struct cluster *cluster;
+	uint64_t cluster_links_over_limit; /* closed for cluster-link-sendbuf-limit */
 	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 

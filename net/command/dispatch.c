@@ -2,23 +2,18 @@
  * what is counted. */
 #include "net/command/dispatch.h"
 
-#include "engine/base/alloc.h"
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
-#include "engine/types/type_string.h"
+#include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/txn_queue.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
-	ARGS_SHOWN_MAX = 128,	  /* bytes of arguments that an error repeats */
-	COUNT_SLICE = 2000,	  /* blind writes resolved per turn */
-	COLD_KEYS_MAX = 1024,	  /* keys prefetched in one go */
-	TOUCH_RANGE_MAX = 100000, /* elements prefetched for a command that reads many */
-	TOUCH_ARGS_MAX = 128,	  /* and for one that names some */
+	ARGS_SHOWN_MAX = 128, /* bytes of arguments that an error repeats */
+	COUNT_SLICE = 2000,   /* blind writes resolved per turn */
 	CALIBRATE_MS = 1000,
 };
 
@@ -31,7 +26,7 @@ static const char misconf_full[] =
 
 /* --- rejections --- */
 
-static void count_error(struct dispatch *d, const struct buf *out, size_t at)
+void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at)
 {
 	d->host->stats.error_replies++;
 	command_stats_error(&d->stats, slice_of(out->data + at + 1, out->len - at - 1));
@@ -63,7 +58,7 @@ __attribute__((format(printf, 5, 6))) static void reject(struct dispatch *d, str
 		resp_error(w, "%s", text);
 	}
 	if (!w->failed) {
-		count_error(d, w->out, at);
+		dispatch_count_error(d, w->out, at);
 	}
 }
 
@@ -128,7 +123,6 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 		    size_t argc, struct resp_writer *w)
 {
 	const struct command *cmd = entry->cmd;
-	const char *forbidden;
 
 	if (!command_arity_ok(cmd, argc)) {
 		reject(d, s, entry, w, "ERR wrong number of arguments for '%s' command",
@@ -150,6 +144,26 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 	if (s->in_multi && (cmd->flags & CMD_NO_MULTI) != 0) {
 		reject(d, s, entry, w, "ERR Command not allowed inside a transaction");
 		return false;
+	}
+	return true;
+}
+
+/* Whether this node runs the command: its keys' place in the cluster first, then its role. True:
+ * yes. False: *result says what became of the request. */
+static bool runs_here(struct dispatch *d, struct session *s, const struct command_entry *entry,
+		      const struct slice *argv, size_t argc, uint64_t now_ms, struct resp_writer *w,
+		      enum dispatch_result *result)
+{
+	const char *forbidden;
+
+	*result = DISPATCH_DONE;
+	if (d->host->cluster != NULL) {
+		enum dispatch_routed routed = dispatch_route(d, s, entry, argv, argc, now_ms, w);
+
+		if (routed != ROUTED_HERE) {
+			*result = routed == ROUTED_COLD ? DISPATCH_COLD : DISPATCH_DONE;
+			return false;
+		}
 	}
 	forbidden = dispatch_forbidden_by_role(d, s, entry);
 	if (forbidden != NULL) {
@@ -279,7 +293,7 @@ static void count_run(struct dispatch *d, const struct command_ctx *ctx,
 	}
 	d->host->stats.commands_processed++;
 	if (error) {
-		count_error(d, out, ctx->reply_at);
+		dispatch_count_error(d, out, ctx->reply_at);
 	}
 }
 
@@ -354,81 +368,6 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 
 /* --- what a request waits for --- */
 
-/* True when the command writes without a look at what its keys hold. Options behind a single key's
- * value may ask for one, and so do values that become collections of chunks. */
-static bool is_blind(const struct command *cmd, const struct slice *argv, size_t argc)
-{
-	bool one_key = cmd->keys.first == cmd->keys.last;
-
-	if ((cmd->flags & CMD_BLIND) == 0 || (one_key && argc > (size_t)abs(cmd->arity))) {
-		return false;
-	}
-	for (size_t i = 1; i < argc; i++) {
-		if (argv[i].len > STRING_INLINE_MAX) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static enum status cold_add(struct dispatch *d, const struct command *cmd, const struct slice *argv,
-			    size_t argc)
-{
-	bool blind = is_blind(cmd, argv, argc);
-	uint32_t elements = (cmd->flags & CMD_TOUCH_RANGE) != 0	 ? TOUCH_RANGE_MAX
-			    : (cmd->flags & CMD_TOUCH_ARGS) != 0 ? TOUCH_ARGS_MAX
-								 : 0;
-
-	for (size_t at = 0; command_key_next(cmd, argc, &at);) {
-		struct store_key key;
-
-		if (d->cold_len == COLD_KEYS_MAX) {
-			return ST_OK;
-		}
-		store_key_of_key(&key, argv[at]);
-		/* A cut name must be compared with the one that is there. */
-		if ((blind && !store_key_is_long(store_key_slice(&key))) ||
-		    engine_key_warm(d->engine, &key)) {
-			continue;
-		}
-		if (d->cold_len == d->cold_cap) {
-			size_t cap = d->cold_cap == 0 ? 16 : d->cold_cap * 2;
-			struct cold_key *cold = mem_realloc(d->cold, cap * sizeof *cold);
-
-			if (cold == NULL) {
-				return ST_NO_MEMORY;
-			}
-			d->cold = cold;
-			d->cold_cap = cap;
-		}
-		d->cold[d->cold_len++] = (struct cold_key){key, elements};
-	}
-	return ST_OK;
-}
-
-/* True when keys of the request should be prefetched before it runs. Without memory for their list
- * it runs at once. */
-static bool is_cold(struct dispatch *d, const struct session *s, const struct command_entry *entry,
-		    const struct slice *argv, size_t argc, bool exec)
-{
-	d->cold_len = 0;
-	if (engine_all_warm(d->engine)) {
-		return false;
-	}
-	if (exec) {
-		for (size_t i = 0; i < s->queue_len; i++) {
-			const struct queued_command *q = &s->queue[i];
-
-			if (cold_add(d, q->entry->cmd, q->argv, q->argc) != ST_OK) {
-				return false;
-			}
-		}
-	} else if (cold_add(d, entry->cmd, argv, argc) != ST_OK) {
-		return false;
-	}
-	return d->cold_len > 0;
-}
-
 static bool wants_counts(const struct session *s, const struct command_entry *entry, bool exec)
 {
 	for (size_t i = 0; exec && i < s->queue_len; i++) {
@@ -487,8 +426,8 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 			return DISPATCH_LATER;
 		}
 	}
-	if (d->may_wait && (exec || entry->cmd->keys.first > 0) &&
-	    is_cold(d, s, entry, argv, argc, exec)) {
+	if ((exec || entry->cmd->keys.first > 0) &&
+	    dispatch_is_cold(d, s, entry, argv, argc, exec)) {
 		return DISPATCH_COLD;
 	}
 	*ready = true;
@@ -520,6 +459,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		calibrate(d, now_ms);
 	}
 	d->may_wait = may_wait;
+	d->probes = false;
 	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
 	if (entry == NULL && (word_is(argv[0], "post") || word_is(argv[0], "host:"))) {
@@ -536,7 +476,8 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		goto out;
 	}
 	s->last_cmd = entry->full_name; /* CLIENT LIST shows itself */
-	if (!allowed(d, s, entry, argc, &w)) {
+	if (!allowed(d, s, entry, argc, &w) ||
+	    !runs_here(d, s, entry, argv, argc, now_ms, &w, &result)) {
 		goto out;
 	}
 	if (s->in_multi && (entry->cmd->flags & CMD_RUN_IN_MULTI) == 0) {
@@ -551,6 +492,9 @@ out:
 	if (result == DISPATCH_DONE) {
 		s->last_ms = now_ms;
 		s->commands++;
+		if (s->asking && !s->in_multi && (entry == NULL || entry->cmd->run != cmd_asking)) {
+			s->asking = false;
+		}
 		if (w.failed) {
 			reply_out_of_memory(&w, s, at);
 		}
@@ -569,12 +513,6 @@ bool dispatch_may_write(const struct dispatch *d, const struct session *s, const
 	}
 	return (entry->cmd->flags & CMD_WRITE) != 0 ||
 	       (s->queue_writes && strcmp(entry->full_name, "exec") == 0);
-}
-
-const struct cold_key *dispatch_cold_keys(const struct dispatch *d, size_t *count)
-{
-	*count = d->cold_len;
-	return d->cold;
 }
 
 const struct command *dispatch_lookup(const struct dispatch *d, struct slice name)

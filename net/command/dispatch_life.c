@@ -48,6 +48,7 @@ void dispatch_destroy(struct dispatch *d)
 	command_stats_deinit(&d->stats);
 	command_table_deinit(&d->table);
 	mem_free(d->cold);
+	mem_free(d->route_keys);
 	mem_free(d);
 }
 

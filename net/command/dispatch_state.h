@@ -26,6 +26,10 @@ struct dispatch {
 	uint64_t anchor_wall_us, anchor_mono_us; /* for TIME */
 	struct cold_key *cold;
 	size_t cold_len, cold_cap;
+	struct slice *route_keys; /* of the request whose place is being decided */
+	size_t route_cap;
+	uint16_t route_slot; /* of the present request's keys; SLOTS: it has none, or no cluster */
+	bool probes;	     /* the slot is on the move: even a blind write's keys are looked at */
 	size_t queue_bytes_max; /* of one session's MULTI */
 	uint64_t calibrated_ms; /* when the tick rate was last looked at */
 	bool settings_known;	/* read from the host at the first request */
@@ -51,6 +55,30 @@ void dispatch_note_slow(struct dispatch *d, const struct command_ctx *ctx, uint6
 
 /* Breaks the watch of a session when one of its watched keys has expired since. */
 void dispatch_check_watched_expiry(struct dispatch *d, struct session *s);
+
+/* Counts the error reply that begins at an offset of out. */
+void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at);
+
+/* --- dispatch_cold.c --- */
+
+/* True when keys of the request (exec: of all queued ones) should be prefetched before it runs;
+ * they are in d->cold then. Without memory for their list it runs at once. */
+bool dispatch_is_cold(struct dispatch *d, const struct session *s,
+		      const struct command_entry *entry, const struct slice *argv, size_t argc,
+		      bool exec);
+
+/* --- dispatch_route.c --- */
+
+enum dispatch_routed {
+	ROUTED_HERE,
+	ROUTED_AWAY, /* the error has been sent */
+	ROUTED_COLD, /* not decided: keys have to be prefetched first */
+};
+
+/* Asks the cluster where the request's keys are served. Only with a cluster. */
+enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
+				    const struct command_entry *entry, const struct slice *argv,
+				    size_t argc, uint64_t now_ms, struct resp_writer *w);
 
 /* --- dispatch_role.c --- */
 

@@ -25,6 +25,8 @@ struct session {
 	bool close_after_reply;
 	bool detach; /* the connection is to be handed over when the command has returned */
 	bool no_evict, no_touch;
+	bool readonly;	     /* READONLY: a cluster's replica may answer its reads */
+	bool asking;	     /* ASKING: for the next command, or up to EXEC */
 	unsigned reply_mode; /* of enum session_reply_mode; changed by dispatch_set_reply_mode */
 	size_t mute_from;    /* what the present request writes from here on is dropped; SIZE_MAX:
 				nothing */
