@@ -191,6 +191,13 @@ static void follow(struct box *b, struct wal_tail *t)
 	assert_int_equal(wal_writer_sync(b->copy, limit), ST_OK);
 }
 
+/* Both logs are being written: an empty frame that arrives between two looks of the reader is a
+ * tail to it, torn or not. */
+static bool at_end(enum status st)
+{
+	return st == ST_END || st == ST_TORN;
+}
+
 /* Reads both logs record by record from LSN from on. */
 static void compare(struct box *b, uint64_t from)
 {
@@ -202,13 +209,13 @@ static void compare(struct box *b, uint64_t from)
 	assert_int_equal(wal_reader_open(io_posix(), b->to, &opts, &two), ST_OK);
 	for (;;) {
 		struct wal_record r1, r2;
-		enum status st = wal_reader_next(one, &r1);
+		enum status st = wal_reader_next(one, &r1), st2 = wal_reader_next(two, &r2);
 
-		assert_int_equal(wal_reader_next(two, &r2), st);
-		if (st == ST_END) {
+		if (at_end(st) && at_end(st2)) {
 			break;
 		}
 		assert_int_equal(st, ST_OK);
+		assert_int_equal(st2, ST_OK);
 		assert_int_equal(r1.lsn, r2.lsn);
 		assert_int_equal(r1.time_ms, r2.time_ms);
 		assert_true(slice_eq(r1.ops, r2.ops));
