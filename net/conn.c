@@ -210,7 +210,7 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 	uint64_t gate = c->session.gate_lsn;
 	enum dispatch_result r;
 
-	if (!c->no_wait && must_wait(c, argv, argc)) {
+	if (must_wait(c, argv, argc)) {
 		return false;
 	}
 	r = dispatch_request(s->dispatch, &c->session, argv, argc, &c->out, s->now_ms, !c->no_wait);

@@ -1,6 +1,7 @@
 /* What commands ask of the node: clients, settings, shutdown, facts of the process. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "net/cluster_host.h"
 #include "net/process.h"
 #include "net/server.h"
 
@@ -80,7 +81,8 @@ static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes
 
 static enum status begin_shutdown(struct command_host *h, unsigned flags)
 {
-	(void)flags; /* the log is synced and closed in any case: SAVE and NOSAVE lose nothing */
+	/* The log is synced and closed in any case: SAVE and NOSAVE lose nothing. */
+	server_of_host(h)->shutdown_now = (flags & SHUTDOWN_NOW) != 0;
 	server_of_host(h)->stopping = true;
 	return ST_OK;
 }
@@ -193,6 +195,9 @@ const struct command_host_ops server_host_ops = {
     .want_acks = replication_want_acks,
     .walstream = replication_walstream,
     .failover = replication_failover,
+    .cluster_command = cluster_host_command,
+    .cluster_publish = cluster_host_publish,
+    .each_cluster_link = cluster_host_each_link,
 };
 
 void host_apply_config(struct server *s)
@@ -265,6 +270,9 @@ enum status host_apply_changes(void *server, const bool changed[], struct buf *e
 	}
 	if (changed[CONFIG_BIND] || changed[CONFIG_PORT]) {
 		st = apply_addresses(s, changed, error);
+	}
+	if (st == ST_OK) {
+		st = cluster_node_configure(s->cluster, error);
 	}
 	if (st == ST_OK) {
 		if (changed[CONFIG_HZ]) {

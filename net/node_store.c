@@ -88,7 +88,8 @@ static enum status start_readers(struct server *s)
 enum status node_store_open(struct server *s, struct buf *error)
 {
 	const char *of = config_text(s->config, CONFIG_REPLICAOF);
-	bool replica = of[0] != 0 && strcasecmp(of, "no one") != 0;
+	bool replica =
+	    (of[0] != 0 && strcasecmp(of, "no one") != 0) || cluster_node_is_replica(s->cluster);
 	enum status st = open_engine(s, replica, error);
 
 	return st == ST_OK ? start_readers(s) : st;

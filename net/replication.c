@@ -36,7 +36,7 @@ void replication_update_rules(struct replication *r)
 
 	s->host.is_replica = r->replica;
 	log_sink_set_role(r->replica ? 'S' : 'M');
-	s->writes_held = r->promote_wanted || r->failover == FAILOVER_WAITING;
+	s->writes_held = r->promote_wanted || r->writes_paused || r->failover == FAILOVER_WAITING;
 	s->host.primary_down =
 	    r->replica && !r->link_up && config_int(s->config, CONFIG_REPLICA_SERVE_STALE) == 0;
 	if (r->replica || wanted == 0 || lag == 0) {
@@ -66,6 +66,7 @@ static void drop_receiver(struct replication *r)
 	if (r->receiver != NULL) {
 		struct repl_receiver_info info;
 
+		replication_note_heard(r);
 		repl_receiver_info(r->receiver, &info);
 		r->input_bytes += info.bytes;
 		repl_receiver_stop(r->receiver);
@@ -87,7 +88,7 @@ static void note_role(struct replication *r)
 	}
 }
 
-static enum status follow(struct replication *r, const char *host, int port)
+enum status replication_follow(struct replication *r, const char *host, int port)
 {
 	char *copy = mem_strdup(host);
 
@@ -127,15 +128,22 @@ static void become_primary(struct replication *r)
 	replication_update_rules(r);
 }
 
+void replication_lead(struct replication *r)
+{
+	r->promote_wanted = true;
+	become_primary(r);
+}
+
 enum status replication_promote(struct replication *r)
 {
-	enum status st = engine_promote(r->server->engine, 0);
+	enum status st = engine_promote(r->server->engine, r->promote_epoch);
 
 	if (st != ST_OK) {
 		return st;
 	}
 	r->promote_wanted = false;
 	become_primary(r);
+	replication_flush_due(r);
 	logger(LOG_LVL_NOTICE, "MASTER MODE enabled: a new timeline begins after LSN %" PRIu64,
 	       engine_last_lsn(r->server->engine));
 	return ST_OK;
@@ -154,7 +162,9 @@ static void settle_role(struct replication *r)
 
 	if (st != ST_OK && st != ST_AGAIN && st != ST_NO_MEMORY) {
 		logger(LOG_LVL_WARNING, "cannot begin a timeline: %s", status_text(st));
-		r->promote_wanted = false;
+		/* In a cluster a primary that can't write has to be silent, so that another replica
+		 * is elected: it goes on wanting. */
+		r->promote_wanted = r->server->cluster != NULL;
 		replication_update_rules(r);
 	}
 }
@@ -165,15 +175,14 @@ enum status replication_of(struct command_host *h, const char *host, int port)
 
 	if (host == NULL) {
 		if (r->replica) {
-			r->promote_wanted = true;
-			become_primary(r);
+			replication_lead(r);
 		}
 		return ST_OK;
 	}
 	if (r->replica && strcmp(r->host, host) == 0 && r->port == port) {
 		return ST_EXISTS;
 	}
-	return follow(r, host, port);
+	return replication_follow(r, host, port);
 }
 
 /* --- the link to the primary --- */
@@ -210,6 +219,13 @@ static void start_receiver(struct replication *r)
 		logger(LOG_LVL_WARNING, "out of memory: no connection to the primary yet");
 		r->retry_at_ms = s->mono_ms + RETRY_MS;
 	}
+}
+
+/* host is empty while the cluster does not know the primary's address. */
+static bool is_receiver_due(const struct replication *r)
+{
+	return r->replica && r->receiver == NULL && r->host[0] != 0 &&
+	       r->server->mono_ms >= r->retry_at_ms;
 }
 
 /* The connection has ended: what comes next. */
@@ -397,7 +413,7 @@ void replication_publish(struct replication *r)
 				      engine_durable_lsn(s->engine));
 	}
 	settle_role(r);
-	if (r->replica && r->receiver == NULL && r->server->mono_ms >= r->retry_at_ms) {
+	if (is_receiver_due(r)) {
 		start_receiver(r);
 	}
 	replication_failover_step(r);
@@ -416,8 +432,7 @@ void replication_publish(struct replication *r)
 
 void replication_cron(struct replication *r)
 {
-	if (r->replica && r->engine_follows && r->receiver == NULL &&
-	    r->server->mono_ms >= r->retry_at_ms) {
+	if (r->engine_follows && is_receiver_due(r)) {
 		start_receiver(r);
 	}
 	replication_update_rules(r);
@@ -497,7 +512,7 @@ enum status replication_create(struct server *s, struct replication **out)
 		if (!parse_int(slice_str(space + 1), &port)) {
 			port = 0; /* refused by connect */
 		}
-		st = follow(r, host, (int)port);
+		st = replication_follow(r, host, (int)port);
 	}
 	if (st != ST_OK) {
 		mem_free(r);

@@ -40,6 +40,26 @@ enum status replication_walstream(struct command_host *h, struct session *sessio
 enum status replication_failover(struct command_host *h, const struct failover_request *request,
 				 struct buf *error);
 
+/* --- the cluster's word, see replication_cluster.c --- */
+
+/* Takes the role that the cluster gives: primary with that config epoch, or replica of host:port
+ * (NULL: of a node whose address is not known). flush: its data is given up first. */
+void replication_set_primary(struct replication *r, uint64_t epoch, bool flush);
+void replication_set_replica(struct replication *r, const char *host, int port);
+/* Has writes wait, or lets them go on. */
+void replication_pause_writes(struct replication *r, bool paused);
+bool replication_writes_paused(const struct replication *r);
+/* False while a promotion has not reached the log yet. */
+bool replication_settled(const struct replication *r);
+
+/* What an election asks of the data. */
+struct replication_standing {
+	uint64_t last_io_ms; /* monotonic, when the primary was last heard; 0: never */
+	bool link_up;
+	bool whole; /* no copy, rewind or promotion is under way or due */
+};
+void replication_standing(struct replication *r, struct replication_standing *out);
+
 /* Connected replicas as clients, and the end of one of them. */
 void replication_each_client(struct replication *r,
 			     void (*each)(void *arg, const struct client_info *c), void *arg);

@@ -30,6 +30,10 @@ struct replication {
 	bool promote_wanted; /* a primary to commands, but the engine has still to begin a timeline
 			      */
 	bool link_up, copying, need_full;
+	bool flush_wanted;	/* the promotion is to begin with an empty keyspace */
+	bool writes_paused;	/* by the cluster: writes wait until it says otherwise */
+	uint64_t promote_epoch; /* of the timeline that a promotion begins; 0 without a cluster */
+	uint64_t heard_ms;	/* when the primary was last heard, 0: never; see note_heard */
 	uint64_t link_down_since_ms, retry_at_ms;
 	struct repl_heartbeat heartbeat; /* the primary's last one */
 	uint64_t applied_bytes, input_bytes;
@@ -63,8 +67,22 @@ void replication_drop_replicas(struct replication *r);
  * everything yet; nothing has changed. */
 MUST_CHECK enum status replication_promote(struct replication *r);
 
+/* Follows that node ("": one that is not known yet), within a command's batch or outside of one;
+ * the engine takes the role at the end of the turn. ST_NO_MEMORY: nothing has changed. */
+MUST_CHECK enum status replication_follow(struct replication *r, const char *host, int port);
+/* A primary for commands at once; the engine begins its timeline at the end of the turn, and writes
+ * wait until then. */
+void replication_lead(struct replication *r);
+
 /* What commands may do now, after any change of state. */
 void replication_update_rules(struct replication *r);
+
+/* --- replication_cluster.c --- */
+
+/* Remembers when the primary was last heard, as long as the link is up. */
+void replication_note_heard(struct replication *r);
+/* Empties the keyspace when the promotion that has just been done is to begin like that. */
+void replication_flush_due(struct replication *r);
 
 /* --- replication_failover.c --- */
 

@@ -124,7 +124,7 @@ static void expire_step(struct server *s)
 	uint32_t removed = 1;
 	struct timeval pause;
 
-	if (s->host.no_active_expiry || s->pause_until_ms > s->mono_ms) {
+	if (s->host.no_active_expiry || s->writes_held || s->pause_until_ms > s->mono_ms) {
 		return;
 	}
 	while (removed > 0 && used < EXPIRE_STEP_US) {
@@ -174,6 +174,7 @@ void server_on_cron(evutil_socket_t fd, short what, void *arg)
 	server_refresh_clock(s);
 	watch_wall_clock(s);
 	replication_cron(s->replication);
+	cluster_node_cron(s->cluster);
 	if (!event_pending(s->expire_event, EV_TIMEOUT, NULL)) {
 		expire_step(s);
 	}
@@ -344,6 +345,7 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	more = replication_apply(s->replication);
 	(void)engine_turn_end(s->engine);
 	replication_publish(s->replication);
+	cluster_node_turn_end(s->cluster);
 	release_gated(s);
 	sleep_us = finish_clients(s, clock_system()->mono_us(NULL));
 	conn_reap(s);
@@ -359,6 +361,7 @@ static void drain(struct server *s)
 	bool waiting = true;
 
 	listener_close_all(s);
+	cluster_node_stop_listening(s->cluster);
 	for (struct conn *c = s->conns; c != NULL; c = c->next) {
 		conn_stop(c);
 	}
@@ -376,6 +379,19 @@ static void drain(struct server *s)
 	}
 }
 
+/* A primary of a cluster lets a replica take over before it ends: clients wait for a moment and
+ * are sent on, instead of finding nobody until the others have noticed. */
+static void hand_over(struct server *s)
+{
+	if (s->shutdown_now) {
+		return;
+	}
+	cluster_node_hand_over(s->cluster);
+	while (cluster_node_handing_over(s->cluster)) {
+		(void)turn(s, LATER_US);
+	}
+}
+
 int server_run(struct server *s)
 {
 	uint64_t sleep_us = UINT64_MAX;
@@ -385,6 +401,7 @@ int server_run(struct server *s)
 		sleep_us = turn(s, sleep_us);
 	}
 	logger(LOG_LVL_WARNING, "User requested shutdown...");
+	hand_over(s);
 	drain(s);
 	return 0;
 }

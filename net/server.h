@@ -3,6 +3,7 @@
 #ifndef CAIRN_NET_SERVER_H
 #define CAIRN_NET_SERVER_H
 
+#include "net/cluster_node.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch.h"
 #include "net/config.h"
@@ -24,6 +25,7 @@ struct server {
 	struct dispatch *dispatch;
 	struct prefetch *prefetch;
 	struct replication *replication;
+	struct cluster_node *cluster; /* NULL: cluster-enabled no */
 
 	int listeners[LISTENERS_MAX]; /* TCP ones first, then perhaps the Unix socket */
 	struct event *listen_events[LISTENERS_MAX];
@@ -56,7 +58,7 @@ struct server {
 	bool pause_writes_only;
 	bool writes_held; /* writes wait for a change of role */
 
-	bool stopping;
+	bool stopping, shutdown_now; /* now: without handing over */
 	struct {
 		uint64_t at_ms, commands, input, output;
 	} sample;

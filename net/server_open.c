@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -96,6 +97,19 @@ static enum status rename_commands(struct server *s, struct buf *error)
 	return st;
 }
 
+/* What the cluster decides is not configured as well. */
+static enum status check_cluster(const struct config *config, struct buf *error)
+{
+	const char *of = config_text(config, CONFIG_REPLICAOF);
+
+	if (config_int(config, CONFIG_CLUSTER_ENABLED) != 0 && of[0] != 0 &&
+	    strcasecmp(of, "no one") != 0) {
+		buf_note(error, "replicaof directive not allowed in cluster mode");
+		return ST_INVALID;
+	}
+	return ST_OK;
+}
+
 enum status server_open(struct config *config, const char *executable, struct server **out,
 			struct buf *error, int *exit_code)
 {
@@ -127,6 +141,12 @@ enum status server_open(struct config *config, const char *executable, struct se
 		st = rename_commands(s, error);
 	}
 	if (st == ST_OK) {
+		st = check_cluster(config, error);
+	}
+	if (st == ST_OK) {
+		st = cluster_node_load(s, &s->cluster, error);
+	}
+	if (st == ST_OK) {
 		st = node_store_open(s, error);
 	}
 	if (st == ST_OK) {
@@ -135,6 +155,9 @@ enum status server_open(struct config *config, const char *executable, struct se
 	}
 	if (st == ST_OK) {
 		st = listener_open_all(s, error);
+	}
+	if (st == ST_OK) {
+		st = cluster_node_start(s->cluster, error);
 	}
 	if (st == ST_OK) {
 		config->apply = host_apply_changes;
@@ -167,6 +190,8 @@ bool server_close(struct server *s)
 		return true;
 	}
 	listener_close_all(s);
+	cluster_node_destroy(s->cluster);
+	s->cluster = NULL;
 	replication_destroy(s->replication);
 	prefetch_stop(s->prefetch);
 	if (s->engine != NULL) {

@@ -168,7 +168,7 @@ static void hello_reply(struct command_ctx *ctx)
 	resp_bulk_str(w, "id");
 	resp_int(w, (int64_t)ctx->session->id);
 	resp_bulk_str(w, "mode");
-	resp_bulk_str(w, "standalone");
+	resp_bulk_str(w, ctx->host->cluster != NULL ? "cluster" : "standalone");
 	resp_bulk_str(w, "role");
 	resp_bulk_str(w, ctx->host->is_replica ? "replica" : "master");
 	resp_bulk_str(w, "modules");

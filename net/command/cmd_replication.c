@@ -42,6 +42,10 @@ static void cmd_replicaof(struct command_ctx *ctx)
 	bool no_one = command_arg_is(ctx, 1, "no") && command_arg_is(ctx, 2, "one");
 	enum status st;
 
+	if (ctx->host->cluster != NULL) {
+		resp_error(ctx->reply, "ERR REPLICAOF not allowed in cluster mode.");
+		return;
+	}
 	view_of(ctx, &view);
 	if (ctx->host->ops->replicaof == NULL) {
 		resp_error(ctx->reply, "ERR this node has no replication");
@@ -165,6 +169,10 @@ static void cmd_failover(struct command_ctx *ctx)
 	struct buf error = {0};
 	char host[HOST_MAX];
 
+	if (ctx->host->cluster != NULL) {
+		resp_error(ctx->reply, "ERR FAILOVER not allowed in cluster mode.");
+		return;
+	}
 	if (!failover_options(ctx, &q, host)) {
 		return;
 	}

@@ -191,7 +191,8 @@ struct command_host {
 	/* The cluster as this node sees it, for route.h and cluster_view.h, which only read; NULL:
 	 * cluster-enabled no. */
 	struct cluster *cluster;
-	uint64_t cluster_links_over_limit; /* closed for cluster-link-sendbuf-limit */
+	uint64_t cluster_links_over_limit;	    /* closed for cluster-link-sendbuf-limit */
+	uint64_t cluster_links, cluster_link_bytes; /* of the bus; looked at every 100 ms */
 	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 

@@ -43,7 +43,7 @@ void info_persistence(struct info *in)
 
 void info_cluster(struct info *in)
 {
-	info_add(in, "# Cluster\r\ncluster_enabled:0\r\n");
+	info_add(in, "# Cluster\r\ncluster_enabled:%d\r\n", in->ctx->host->cluster != NULL);
 }
 
 static const char *wal_state_text(enum wal_state state)

@@ -60,11 +60,11 @@ void info_server(struct info *in)
 	info_add(
 	    in,
 	    "# Server\r\nredis_version:%s\r\ncairn_version:%s\r\nredis_git_sha1:00000000\r\n"
-	    "redis_git_dirty:0\r\nredis_build_id:0\r\nredis_mode:standalone\r\nos:%s\r\n"
+	    "redis_git_dirty:0\r\nredis_build_id:0\r\nredis_mode:%s\r\nos:%s\r\n"
 	    "arch_bits:%zu\r\nmonotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n"
 	    "atomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n",
-	    REDIS_COMPAT_VERSION, CAIRN_VERSION, in->process.os, sizeof(void *) * 8, __GNUC__,
-	    __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+	    REDIS_COMPAT_VERSION, CAIRN_VERSION, h->cluster != NULL ? "cluster" : "standalone",
+	    in->process.os, sizeof(void *) * 8, __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 	info_add(
 	    in,
 	    "process_id:%lld\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%d\r\n"
@@ -84,11 +84,11 @@ void info_clients(struct info *in)
 
 	info_add(
 	    in,
-	    "# Clients\r\nconnected_clients:%llu\r\ncluster_connections:0\r\nmaxclients:%llu\r\n"
+	    "# Clients\r\nconnected_clients:%llu\r\ncluster_connections:%llu\r\nmaxclients:%llu\r\n"
 	    "client_recent_max_input_buffer:%llu\r\nclient_recent_max_output_buffer:%llu\r\n"
 	    "blocked_clients:%llu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
-	    (llu)s->clients, (llu)s->maxclients, (llu)s->input_buffer_max,
-	    (llu)s->output_buffer_max, (llu)s->blocked_clients);
+	    (llu)s->clients, (llu)in->ctx->host->cluster_links, (llu)s->maxclients,
+	    (llu)s->input_buffer_max, (llu)s->output_buffer_max, (llu)s->blocked_clients);
 }
 
 static void memory_allocator(struct info *in, uint64_t used)
@@ -105,9 +105,10 @@ static void memory_allocator(struct info *in, uint64_t used)
 	    "mem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%lld\r\n"
 	    "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
 	    "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\nmem_clients_normal:0\r\n"
-	    "mem_cluster_links:0\r\nmem_aof_buffer:%llu\r\nmem_allocator:libc\r\n"
+	    "mem_cluster_links:%llu\r\nmem_aof_buffer:%llu\r\nmem_allocator:libc\r\n"
 	    "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
-	    ratio, extra, ratio, extra, (llu)in->engine.wal.pending_bytes);
+	    ratio, extra, ratio, extra, (llu)in->ctx->host->cluster_link_bytes,
+	    (llu)in->engine.wal.pending_bytes);
 }
 
 void info_memory(struct info *in)

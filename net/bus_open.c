@@ -1,0 +1,217 @@
+/* How links of the cluster bus begin: connecting and accepting. */
+#include "engine/base/logger.h"
+#include "net/bus_impl.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPTS_PER_TURN = 100 };
+
+static void set_options(const struct bus *b, int fd)
+{
+	int one = 1, idle = (int)b->limits.keepalive_s, count = 3;
+	int interval = idle / 3 > 0 ? idle / 3 : 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (idle > 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	}
+}
+
+static void ip_text(const struct sockaddr_storage *sa, char out[BUS_TEXT_MAX])
+{
+	out[0] = 0;
+	if (sa->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
+
+		(void)inet_ntop(AF_INET, &in->sin_addr, out, BUS_TEXT_MAX);
+	} else if (sa->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)sa;
+
+		(void)inet_ntop(AF_INET6, &in->sin6_addr, out, BUS_TEXT_MAX);
+	}
+}
+
+static void note_local_ip(struct bus_link *l)
+{
+	struct sockaddr_storage local = {0};
+	socklen_t len = sizeof local;
+
+	if (getsockname(l->fd, (struct sockaddr *)&local, &len) == 0) {
+		ip_text(&local, l->local_ip);
+	}
+}
+
+/* --- connecting --- */
+
+void bus_connected(struct bus_link *l, short what)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if ((what & EV_TIMEOUT) != 0) {
+		bus_fail(l, "no connection in time");
+		return;
+	}
+	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+		errno = error;
+		bus_fail(l, "connection refused");
+		return;
+	}
+	l->connecting = false;
+	note_local_ip(l);
+	(void)event_add(l->read_event, NULL);
+	l->bus->events.up(l->bus->events.ctx, l->id);
+}
+
+/* Reads a numeric address. Returns its length, 0: it is none. */
+static socklen_t parse_addr(const char *ip, uint16_t port, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)(void *)out;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)out;
+
+	memset(out, 0, sizeof *out);
+	if (inet_pton(AF_INET, ip, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		return sizeof *in;
+	}
+	if (inet_pton(AF_INET6, ip, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		return sizeof *in6;
+	}
+	return 0;
+}
+
+/* bind-source-addr, as far as it is of the same family. False: it can't be used. */
+static bool bind_source(const struct bus *b, int fd, sa_family_t family)
+{
+	struct sockaddr_storage from;
+	int one = 1;
+	socklen_t len = b->source_addr[0] == 0 ? 0 : parse_addr(b->source_addr, 0, &from);
+
+	if (len == 0 || from.ss_family != family) {
+		return true;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	return bind(fd, (struct sockaddr *)&from, len) == 0;
+}
+
+void bus_connect(struct bus *b, uint64_t link, const char *ip, uint16_t port)
+{
+	struct sockaddr_storage to;
+	struct timeval most = {.tv_sec = b->limits.connect_timeout_ms / 1000,
+			       .tv_usec = b->limits.connect_timeout_ms % 1000 * 1000};
+	socklen_t len = parse_addr(ip, port, &to);
+	int family = len == 0 ? AF_INET : to.ss_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct bus_link *l;
+
+	l = bus_add_link(b, link, fd);
+	if (l == NULL) {
+		/* Nothing to hang the failure on: the core's own timeout finds out. */
+		logger(LOG_LVL_WARNING, "cluster bus: out of memory for a link to %s", ip);
+		return;
+	}
+	(void)snprintf(l->peer_ip, sizeof l->peer_ip, "%s", ip);
+	set_options(b, fd);
+	l->connecting = true;
+	if (fd < 0) {
+		logger(LOG_LVL_WARNING, "cluster bus: no socket for a link to %s: %m", ip);
+		bus_fail(l, "no socket");
+	} else if (len == 0 || !bind_source(b, fd, to.ss_family)) {
+		bus_fail(l, len == 0 ? "not an address" : "bind-source-addr can't be bound");
+	} else if (connect(fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS) {
+		bus_fail(l, "connecting failed");
+	} else {
+		(void)event_add(l->write_event, &most);
+	}
+}
+
+/* --- accepting --- */
+
+/* Room for one more inbound link: the oldest stranger makes it. */
+static bool make_room(struct bus *b)
+{
+	struct bus_link *oldest = NULL;
+
+	if (b->inbound_count < b->limits.inbound_max) {
+		return true;
+	}
+	for (struct bus_link *l = b->links; l != NULL; l = l->next) {
+		if (bus_is_inbound(l) && !l->failed && !b->events.known(b->events.ctx, l->id)) {
+			oldest = l;
+		}
+	}
+	if (oldest != NULL) {
+		bus_let_go(oldest);
+	}
+	return oldest != NULL;
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct bus *b = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage peer = {0};
+		socklen_t len = sizeof peer;
+		int fd =
+		    accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct bus_link *l;
+
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+				logger(LOG_LVL_WARNING, "Error accepting cluster node: %m");
+			}
+			return;
+		}
+		if (!make_room(b)) {
+			logger(LOG_LVL_WARNING, "cluster bus: too many links, one is refused");
+			(void)close(fd);
+			continue;
+		}
+		l = bus_add_link(b, CLUSTER_LINK_INBOUND | ++b->serial, fd);
+		if (l != NULL) {
+			set_options(b, fd);
+			ip_text(&peer, l->peer_ip);
+			note_local_ip(l);
+			(void)event_add(l->read_event, NULL);
+		}
+	}
+}
+
+enum status bus_listen(struct bus *b, int fd)
+{
+	struct event *ev = b->listeners_count == BUS_LISTENERS
+			       ? NULL
+			       : event_new(b->base, fd, EV_READ | EV_PERSIST, on_accept, b);
+
+	if (ev == NULL) {
+		(void)close(fd);
+		return ST_NO_MEMORY;
+	}
+	b->listeners[b->listeners_count] = fd;
+	b->listen_events[b->listeners_count++] = ev;
+	(void)event_add(ev, NULL);
+	return ST_OK;
+}
+
+void bus_stop_listening(struct bus *b)
+{
+	while (b->listeners_count > 0) {
+		b->listeners_count--;
+		event_free(b->listen_events[b->listeners_count]);
+		(void)close(b->listeners[b->listeners_count]);
+	}
+}
