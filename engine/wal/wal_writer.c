@@ -157,6 +157,8 @@ enum status wal_write_group(struct wal_writer *w)
 	w->chain_digest = w->chain;
 	(void)pthread_mutex_unlock(&w->lock);
 	w->group.len = 0;
+	/* One record of hundreds of megabytes must not be held for good. */
+	buf_shrink(&w->group, SPARE_KEEP);
 	atomic_store(&w->written, w->next_lsn - 1);
 	return ST_OK;
 }

@@ -18,7 +18,7 @@ enum {
 	    100000, /* quiet time after which an empty frame bears witness to the last sync */
 	STALL_RETRY_US = 200000,
 	GROUP_BYTES_MAX = 4 << 20, /* stored bytes given to one pwrite */
-	SPARE_KEEP = 8 << 20,	   /* capacity kept of a records buffer */
+	SPARE_KEEP = 8 << 20,	   /* capacity kept of a buffer of records or frames */
 	RECORD_LEN_FIELD = 4,
 	BLANK_STEP = 256 * 1024,
 };

@@ -1,10 +1,14 @@
 /* The log's writer: groups, syncs by policy, segments, and what happens when the disk is full or
  * fails. Nothing is called durable that a loss of power could take. */
+#include "engine/wal/wal_writer_impl.h"
+#include "tests/support/made_record.h"
 #include "tests/support/wal_box.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -226,6 +230,30 @@ static void records_larger_than_a_segment_get_through(void **state)
 	expect_log(b, 2000);
 }
 
+static void a_huge_record_leaves_no_huge_buffers(void **state)
+{
+	struct wal_box *b = *state;
+	struct made_record m = {0};
+	struct wal_record rec;
+	size_t len = 3 * (size_t)SPARE_KEEP;
+	char *value = malloc(len + 1);
+
+	memset(value, 'v', len);
+	value[len] = 0;
+	wal_box_open(b, true);
+	made_begin(&m, "set");
+	made_string(&m, "key", value, 0);
+	made_end(&m, 1, &rec);
+	assert_int_equal(wal_writer_append(b->w, &m.bytes, 1, 1), ST_OK);
+	wal_box_await_durable(b, 1);
+	/* The thread has nothing to do now, so its buffers can be looked at. */
+	assert_in_range(b->w->group.cap, 0, SPARE_KEEP);
+	assert_in_range(b->w->spare.cap, 0, SPARE_KEEP);
+	assert_in_range(b->w->pending.cap, 0, SPARE_KEEP);
+	made_deinit(&m);
+	free(value);
+}
+
 static void one_group_of_several_frames_is_one_write_and_one_sync(void **state)
 {
 	struct wal_box *b = *state;
@@ -440,6 +468,7 @@ int main(void)
 	    TEST(a_header_claims_only_what_is_durable),
 	    TEST(a_full_segment_is_synced_before_the_next_one_begins),
 	    TEST(records_larger_than_a_segment_get_through),
+	    TEST(a_huge_record_leaves_no_huge_buffers),
 	    TEST(one_group_of_several_frames_is_one_write_and_one_sync),
 	    TEST(old_segments_are_recycled_and_deleted_as_released),
 	    TEST(segments_are_kept_by_size_and_age),
