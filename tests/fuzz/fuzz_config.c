@@ -109,8 +109,7 @@ static void from_file(struct config *c, struct slice in)
 	if (config_read_file(c, path, &error) == ST_OK) {
 		check_set_again(c);
 		check_rewrite(c);
-		FUZZ_CANARY(config_int(c, CONFIG_MAXCLIENTS) > 20000 &&
-			    !c->given[CONFIG_APPENDFSYNC]);
+		FUZZ_CANARY(config_int(c, CONFIG_MAXCLIENTS) > 20000);
 	} else {
 		INVARIANT(error.len > 0);
 	}
