@@ -7,6 +7,8 @@ static const struct tool_verb verbs[] = {
     {"keys", "lists keys by slot, pattern, type, size or expiry", slot_keys},
     {"get", "prints one key", slot_get},
     {"dump", "writes keys as commands or JSON", slot_dump},
+    {"digest", "a number for each slot's content, equal on nodes with equal keys", slot_digest},
+    {"diff", "what two data directories hold differently", slot_diff},
     {"check", "verifies tree, checksums, counters, elements and the expiry index", slot_check},
     {NULL, NULL, NULL},
 };

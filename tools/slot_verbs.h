@@ -11,6 +11,8 @@ int slot_stat(struct tool *t, int argc, char **argv);
 int slot_keys(struct tool *t, int argc, char **argv);
 int slot_get(struct tool *t, int argc, char **argv);
 int slot_dump(struct tool *t, int argc, char **argv);
+int slot_digest(struct tool *t, int argc, char **argv);
+int slot_diff(struct tool *t, int argc, char **argv);
 int slot_check(struct tool *t, int argc, char **argv);
 
 /* Walks the key records of slots that a filter lets pass. each returns EXIT_GO_ON to continue, else

@@ -34,7 +34,7 @@ def fill(client, count, rng, prefix="k"):
             client.call("SET", key, "v%d-%d" % (i, rng.randrange(1 << 30)))
 
 
-class Replication(case.Case):
+class Replication(case.ToolCase):
     def replica(self, primary, port=None, **options):
         return self.server({"replicaof": ["127.0.0.1", port or primary.port], **options})
 
@@ -45,10 +45,12 @@ class Replication(case.Case):
         return primary, replica
 
     def same(self, *servers):
+        """What all of them hold, by what clients see and by what is on their disks."""
         wait_equal(*servers)
         first = content(servers[0])
         for other in servers[1:]:
             self.assertEqual(first, content(other))
+            self.slot("diff", "--limit", 20, servers[0].dir, other.dir)
         return first
 
     # --- copies and continuing ---

@@ -308,6 +308,70 @@ class AtAMoment(ToolCase):
         self.slot("dump", "--at", "sometime", server.dir, code=2)
 
 
+class Compare(ToolCase):
+    def twins(self):
+        """Two nodes with equal keys: the second got them in another order and has them in its
+        store."""
+        one, k = self.filled()
+        other = self.server()
+        client = other.client()
+        self.addCleanup(client.close)
+        self.wal("replay", one.dir, "--to", "redis://127.0.0.1:%d" % other.port)
+        client.call("SAVE")
+        return one, other, k, client
+
+    def test_equal_keys_are_equal_however_they_are_stored(self):
+        one, other, k, _ = self.twins()
+        self.slot("diff", one.dir, other.dir)
+        self.assertEqual(self.slot("diff", "-q", one.dir, other.dir).text, "")
+        digests = [[{f: o[f] for f in o if f != "last_lsn"} for o in self.slot(
+            "digest", "--format", "json", node.dir).json] for node in (one, other)]
+        self.assertEqual(digests[0], digests[1])
+        total = digests[0].pop()
+        self.assertEqual(total["keys"], len(k.keys))
+        self.assertEqual({o["slot"] for o in digests[0]}, {tools.keyslot(key) for key in k.keys})
+        self.assertEqual(sum(int(o["digest"], 16) for o in digests[0]) % 2 ** 64,
+                         int(total["digest"], 16))
+        text = self.slot("digest", "--total", other.dir).text
+        self.assertEqual(text.count("\n"), 1)
+        self.assertIn(" digest=%s " % total["digest"], text)
+
+    def test_each_key_that_differs_is_listed_once(self):
+        one, other, k, client = self.twins()
+        future = int(time.time() * 1000) + 10 ** 8
+        client.call("SET", "added", "1")
+        client.call("DEL", "text")
+        client.call("HSET", "h:big", "added", "1")
+        client.call("LSET", "l:big", 7, "changed")
+        client.call("PEXPIREAT", "s:100k", future)
+        client.call("DEL", "l:chunky")
+        client.call("SET", "l:chunky", "a string now")
+        wanted = {b"added": "only-b", b"text": "only-a", b"h:big": "differs", b"l:big": "differs",
+                  b"s:100k": "differs", b"l:chunky": "differs"}
+        *rows, total = self.slot("diff", "--format", "json", "--values", one.dir, other.dir,
+                                 code=1).json
+        self.assertEqual({tools.unjson(r["key"]): r["what"] for r in rows}, wanted)
+        self.assertEqual(len(rows), len(wanted))
+        by_key = {tools.unjson(r["key"]): r for r in rows}
+        self.assertEqual(by_key[b"l:chunky"]["b"], {"type": "string", "len": 12,
+                                                    "value": "a string now"})
+        self.assertEqual(by_key[b"l:chunky"]["a"]["type"], "list")
+        self.assertEqual(by_key[b"s:100k"]["b"]["expires"], future)
+        self.assertEqual(tools.unjson(by_key[b"l:big"]["b"]["value"])[7], b"changed")
+        self.assertEqual([total[f] for f in ("slots_differ", "keys_differ", "only_a", "only_b")],
+                         [len({tools.keyslot(key) for key in wanted}), 4, 1, 1])
+        # The other way round, with a bound, a slot alone, and as text.
+        lines = self.slot("diff", "-n", 2, other.dir, one.dir, code=1).text.splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertIn("keys_differ=4 only_a=1 only_b=1", lines[-1])
+        slot = tools.keyslot(b"added")
+        lines = self.slot("diff", "--slot", slot, other.dir, one.dir, code=1).text.splitlines()
+        self.assertEqual(lines[0], 'slot=%05d what=only-a a=string:1 key="added"' % slot)
+        self.slot("diff", "-q", one.dir, other.dir, code=1)
+        self.slot("diff", "--values", one.dir, other.dir, code=2)
+        self.slot("diff", one.dir, code=2)
+
+
 class Formats(ToolCase):
     def test_resp_is_what_redis_takes(self):
         server, k = self.filled()

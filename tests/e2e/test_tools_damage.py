@@ -279,7 +279,7 @@ class NoNode(ToolCase):
                      ["replay", "--to-stdout-resp"], ["train-dict", "-o", path + ".dict"],
                      ["replay", "--to-env", path + ".new"], ["repair", "--cut-torn-tail"]):
             self.check([BINARIES.wal] + args + [path], codes, more)
-        for args in (["info"], ["stat"], ["keys"], ["dump"], ["check"]):
+        for args in (["info"], ["stat"], ["keys"], ["dump"], ["digest"], ["diff", path], ["check"]):
             self.check([BINARIES.slot] + args + [path], codes, more)
         self.check([BINARIES.slot, "get", path, "k"], codes, more)
 
@@ -303,8 +303,9 @@ class NoNode(ToolCase):
         for args in (["verify"], ["dump"], ["stats"], ["replay", "--to-stdout-resp"],
                      ):
             self.assertIn("offset 0", self.wal(*args, folder, code=3).err)
-        for verb in ("info", "stat", "keys", "dump", "check"):
-            self.check([BINARIES.slot, verb, folder], {3}, {})
+        for args in (["info"], ["stat"], ["keys"], ["dump"], ["digest"], ["diff", folder],
+                     ["check"]):
+            self.check([BINARIES.slot] + args + [folder], {3}, {})
         self.all_verbs("/dev/null", {5, 2})
         self.all_verbs("x" * 5000, {5, 2})
 
