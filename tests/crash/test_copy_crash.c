@@ -5,6 +5,7 @@
 #include "engine/store.h"
 #include "tests/support/check.h"
 #include "tests/support/disk_shim.h"
+#include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
 
@@ -203,8 +204,7 @@ int main(void)
 	};
 	int failed;
 
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-copy-XXXXXX");
-	if (mkdtemp(base) == NULL) {
+	if (!quick_dir(base, sizeof base, "copy")) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "engine/dataset.h"
 #include "tests/support/check.h"
 #include "tests/support/disk_shim.h"
+#include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tests/support/stopping_io.h"
 
@@ -201,8 +202,7 @@ int main(void)
 	};
 	int failed;
 
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-swap-XXXXXX");
-	if (mkdtemp(base) == NULL) {
+	if (!quick_dir(base, sizeof base, "swap")) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "tests/support/check.h"
+#include "tests/support/quick_dir.h"
 
 enum { STEPS = 250, POINTS = 40 };
 
@@ -184,8 +185,7 @@ int main(void)
 	};
 	int failed;
 
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-faults-XXXXXX");
-	if (mkdtemp(base) == NULL) {
+	if (!quick_dir(base, sizeof base, "faults")) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "tests/support/check.h"
+#include "tests/support/quick_dir.h"
 
 enum { FRAMES = 4000, ENGINE_SAMPLES = 250, BLOCKS = 4000 };
 
@@ -631,8 +632,7 @@ int main(void)
 	/* Each reader takes and gives back a megabyte: not from the system each time. */
 	(void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	(void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-log-XXXXXX");
-	if (mkdtemp(base) == NULL) {
+	if (!quick_dir(base, sizeof base, "log")) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

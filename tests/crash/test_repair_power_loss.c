@@ -3,6 +3,7 @@
  * work. */
 #include "engine/wal/wal_reader.h"
 #include "tests/support/disk_shim.h"
+#include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tools/wal_verbs.h"
 
@@ -291,8 +292,7 @@ int main(void)
 	};
 	int failed;
 
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-repair-XXXXXX");
-	if (mkdtemp(base) == NULL) {
+	if (!quick_dir(base, sizeof base, "repair")) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, prepare, clean_up);

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "tests/support/check.h"
+#include "tests/support/quick_dir.h"
 
 enum { BEFORE = 60, AFTER = 250, SHUFFLES = 6, ENDS_MAX = 1000, BEGUN = 1, ENDED = 2 };
 
@@ -247,8 +248,7 @@ int main(void)
 	};
 	int failed;
 
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-rewind-XXXXXX");
-	if (mkdtemp(base) == NULL) {
+	if (!quick_dir(base, sizeof base, "rewind")) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

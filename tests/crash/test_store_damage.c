@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "tests/support/check.h"
+#include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 
 enum {
@@ -639,9 +640,8 @@ int main(void)
 	};
 	int failed;
 
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-store-XXXXXX");
 	report = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (mkdtemp(base) == NULL || report == MAP_FAILED) {
+	if (!quick_dir(base, sizeof base, "store") || report == MAP_FAILED) {
 		return 1;
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "engine/engine_shard.h"
 #include "engine/keyspace.h"
 #include "tests/support/log_digest.h"
+#include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 
 #include <setjmp.h>
@@ -58,8 +59,7 @@ static const char *in(const char *dir, const char *name)
 static int setup_model(void **state)
 {
 	(void)state;
-	(void)snprintf(base, sizeof base, "/dev/shm/cairn-rewind-XXXXXX");
-	assert_non_null(mkdtemp(base));
+	assert_true(quick_dir(base, sizeof base, "rewind"));
 	(void)snprintf(model, sizeof model, "%s/model", base);
 	(void)snprintf(work, sizeof work, "%s/work", base);
 	assert_int_equal(mkdir(model, 0700), 0);

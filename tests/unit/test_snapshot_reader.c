@@ -7,6 +7,7 @@
 #include "engine/snapshot_writer.h"
 #include "engine/store.h"
 #include "tests/support/engine_box.h"
+#include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
 
@@ -204,13 +205,12 @@ static uint64_t one_round(const char *base, uint64_t seed)
 
 static void a_copy_with_its_log_is_the_keyspace_it_was_made_from(void **state)
 {
-	char base[] = "/dev/shm/cairn-copy-XXXXXX";
+	char base[64];
 	uint64_t blocks = 0;
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-		(void)snprintf(base, sizeof base, "/dev/shm/cairn-copy-XXXXXX");
-		assert_non_null(mkdtemp(base));
+		assert_true(quick_dir(base, sizeof base, "copy"));
 		blocks += one_round(base, seed);
 		remove_tree(base);
 	}
