@@ -228,7 +228,7 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 				     false);
 	}
 	if (r == DISPATCH_LATER) {
-		c->wait = CONN_LATER;
+		c->wait = c->session.wait.announced ? CONN_EVENT : CONN_LATER;
 		return false;
 	}
 	c->no_wait = false;
@@ -307,7 +307,7 @@ static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked)
 }
 
 /* What every run ends with. Who waits for its replies to leave may send on meanwhile: it may not be
- * able to read before it has sent all. */
+ * able to read before it has sent all. Who waits for others may give up, which should be seen. */
 static void after_run(struct conn *c)
 {
 	if (c->session.detach && !c->dead) {
@@ -316,8 +316,9 @@ static void after_run(struct conn *c)
 	}
 	if (!c->dead) {
 		conn_mark_output(c);
-		conn_set_reading(c, (c->wait == CONN_READY || c->wait == CONN_FULL) &&
-					!c->session.close_after_reply && !c->eof);
+		conn_set_reading(
+		    c, (c->wait == CONN_READY || c->wait == CONN_FULL || c->wait == CONN_EVENT) &&
+			   !c->session.close_after_reply && !c->eof);
 	}
 	(void)guest_check(c);
 	conn_touch(c);

@@ -21,6 +21,7 @@ enum conn_wait {
 	CONN_READY,
 	CONN_COLD,  /* its next request waits for a prefetch */
 	CONN_LATER, /* its next request is to be tried again next turn */
+	CONN_EVENT, /* likewise when a thread has something to tell, or at the session's deadline */
 	CONN_HELD,  /* back-pressure: until hold_until_us */
 	CONN_FULL,  /* until some of its replies have left */
 	CONN_PAUSED /* CLIENT PAUSE */

@@ -138,6 +138,10 @@ void conn_on_read(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	n = recv(fd, at, room, 0); /* cheaper than read: no file position */
+	if (n == 0 && c->wait == CONN_EVENT && c->session.wait.deadline_ms == 0) {
+		conn_close(c); /* it might wait for ever for somebody who is gone */
+		return;
+	}
 	if (n == 0 && (conn_output(c) > 0 || c->in.len > 0 || c->wait != CONN_READY)) {
 		/* It may have closed only its half, and still reads what it is owed: replies that
 		 * wait for the log or for room in the socket, requests that wait for those. */

@@ -26,7 +26,7 @@ static void fill_info(const struct conn *c, struct client_info *out)
 	size_t n = 0;
 
 	/* What the session does not know: b waiting, U Unix socket. */
-	if (c->wait == CONN_LATER || c->wait == CONN_COLD) {
+	if (c->wait == CONN_LATER || c->wait == CONN_EVENT || c->wait == CONN_COLD) {
 		out->flags[n++] = 'b';
 	}
 	if (c->unix_socket) {

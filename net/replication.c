@@ -34,7 +34,10 @@ void replication_update_rules(struct replication *r)
 	int64_t lag = config_int(s->config, CONFIG_MIN_REPLICAS_MAX_LAG);
 	unsigned good = 0;
 
-	s->host.is_replica = r->replica;
+	if (s->host.is_replica != r->replica) {
+		s->host.is_replica = r->replica;
+		server_wake(s); /* who waits for acks is told that none will come */
+	}
 	log_sink_set_role(r->replica ? 'S' : 'M');
 	s->writes_held = r->promote_wanted || r->writes_paused || r->failover == FAILOVER_WAITING;
 	s->host.primary_down =

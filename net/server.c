@@ -54,6 +54,7 @@ void server_on_wake(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	atomic_store(&s->wake_pending, false);
+	s->woken = true;
 }
 
 void server_on_signal(evutil_socket_t number, short what, void *arg)
@@ -237,6 +238,9 @@ static uint64_t wait_us(const struct server *s, const struct conn *c, uint64_t n
 	switch (c->wait) {
 	case CONN_LATER:
 		return LATER_US;
+	case CONN_EVENT:
+		us = c->session.wait.deadline_ms * 1000;
+		return us == 0 ? UINT64_MAX : us > now_us ? us - now_us : 0;
 	case CONN_HELD:
 		return c->hold_until_us > now_us ? c->hold_until_us - now_us : 0;
 	case CONN_PAUSED:
@@ -271,7 +275,10 @@ static uint64_t finish_clients(struct server *s, uint64_t now_us)
 		if (!c->dead && c->wait != CONN_READY) {
 			uint64_t us = wait_us(s, c, now_us);
 
-			if (us != UINT64_MAX) {
+			if (c->wait == CONN_EVENT) {
+				replication_want_acks(&s->host);
+			}
+			if (us != UINT64_MAX || c->wait == CONN_EVENT) {
 				/* What it waits for may have come; if not, it is back on the
 				 * list. */
 				conn_touch(c);
@@ -294,6 +301,9 @@ static void run_due(struct server *s)
 	while (c != NULL) {
 		struct conn *next = c->dirty_next;
 
+		if (c->wait == CONN_EVENT && s->woken) {
+			c->wait = CONN_READY;
+		}
 		if (!c->dead && c->wait == CONN_READY && (c->in.len > 0 || !c->reading) &&
 		    !c->session.close_after_reply) {
 			if (c->in.len > 0) {
@@ -336,7 +346,7 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 
 		(void)event_add(s->turn_event, &most);
 	}
-	s->now_fresh = false;
+	s->now_fresh = s->woken = false;
 	(void)event_base_loop(s->base, EVLOOP_ONCE);
 	server_refresh_clock(s);
 	conn_run_all_arrived(s);

@@ -56,6 +56,7 @@ struct server {
 	bool now_fresh;		 /* taken since the loop woke up */
 	uint64_t pause_until_ms; /* monotonic */
 	bool pause_writes_only;
+	bool woken;	  /* in this turn, by a thread (server_wake) */
 	bool writes_held; /* writes wait for a change of role */
 
 	bool stopping, shutdown_now; /* now: without handing over */

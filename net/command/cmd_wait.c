@@ -36,6 +36,9 @@ bool command_wait_until(struct command_ctx *ctx, uint64_t deadline_ms)
 {
 	struct session *s = ctx->session;
 
+	/* At its second try everything that it waits for is asked to wake the node; what came
+	 * before that, the second try has seen. */
+	s->wait.announced = s->wait.active;
 	if (!s->wait.active) {
 		s->wait.active = true;
 		s->wait.deadline_ms = deadline_ms;

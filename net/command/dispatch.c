@@ -332,7 +332,7 @@ static enum dispatch_result run(struct dispatch *d, struct session *s,
 	} else if (ctx.failed && w->out->len == ctx.reply_at) {
 		resp_error(w, "ERR the command failed");
 	}
-	s->wait.active = false;
+	s->wait.active = s->wait.announced = false;
 	count_run(d, &ctx, entry, began);
 	return DISPATCH_DONE;
 }

@@ -48,6 +48,7 @@ struct session {
 	 * waits for. Cleared by dispatch when the command is through. */
 	struct {
 		bool active;
+		bool announced; /* what it waits for wakes the node, or is the deadline */
 		uint64_t lsn, deadline_ms;
 	} wait;
 };

@@ -344,6 +344,43 @@ class Replication(case.ToolCase):
             self.assertEqual(c.call("WAIT", 1, 0), 1)
             self.assertEqual(c.call("WAIT", 2, 100), 1)
 
+    def test_waiting_costs_nothing_until_an_ack_comes(self):
+        primary, replica = self.pair()
+
+        def wakeups():
+            with open("/proc/%d/status" % primary.process.pid) as f:
+                return int(f.read().split("voluntary_ctxt_switches:")[1].split()[0])
+
+        with primary.client() as c:
+            c.call("SET", "a", "1")
+            self.assertEqual(c.call("WAIT", 1, 5000), 1)
+            os.kill(replica.process.pid, signal.SIGSTOP)
+            c.call("SET", "a", "2")
+            before, began = wakeups(), time.monotonic()
+            self.assertEqual(c.call("WAIT", 1, 1500), 0)
+            self.assertLess(wakeups() - before, 300)  # looking every half millisecond: 3000
+            self.assertLess(time.monotonic() - began, 3)
+            # Other clients' turns do not make it miss the ack.
+            waiting, other = primary.client(), primary.client()
+            waiting.send(b"WAIT 1 0\r\n")
+            for i in range(50):
+                other.call("PING")
+            os.kill(replica.process.pid, signal.SIGCONT)
+            self.assertEqual(waiting.read()[1], b":1\r\n")
+            # Nobody knows when it ends: its client's end must be seen meanwhile.
+            clients = int(info(c, "clients")["connected_clients"])
+            waiting.send(b"WAIT 5 0\r\n")
+            time.sleep(0.1)
+            waiting.close()
+            until(lambda: int(info(c, "clients")["connected_clients"]) == clients - 1,
+                  text="the client that went away is gone")
+            # A change of role ends the wait.
+            other.send(b"WAIT 5 0\r\n")
+            time.sleep(0.1)
+            c.call("REPLICAOF", "127.0.0.1", replica.port)
+            self.assertIn(b"WAIT cannot be used", other.read()[1])
+            other.close()
+
     def test_min_replicas(self):
         primary, replica = self.pair()
         with primary.client() as c:

@@ -337,14 +337,17 @@ static void waiting_commands_answer_when_their_time_has_come(void **state)
 
 	assert_int_equal(try(b, wait, 3), DISPATCH_LATER);
 	assert_int_equal(b->out.len, 0);
+	assert_false(b->session.wait.announced); /* an ack may just have come unannounced */
 	/* Whatever the wall clock does meanwhile. */
 	b->engine.now_ms += 3600000;
 	b->skip_us += 300000000;
 	assert_int_equal(try(b, wait, 3), DISPATCH_LATER);
+	assert_true(b->session.wait.announced);
 	b->skip_us += 300000000;
 	assert_int_equal(try(b, wait, 3), DISPATCH_DONE);
 	assert_true(slice_eq(buf_slice(&b->out), slice_str(":0\r\n")));
 	assert_false(b->session.wait.active);
+	assert_false(b->session.wait.announced);
 
 	(void)command_box_line(b, "SET a 1");
 	while (try(b, save, 1) == DISPATCH_LATER) {
