@@ -5,6 +5,7 @@ Sizes over the limit are listed in ratchet.txt with the size they may have at mo
 only shrink. --update-ratchet rewrites it from the tree (a larger figure shows up in the review)."""
 import argparse
 import fnmatch
+import hashlib
 import os
 import re
 import shutil
@@ -158,17 +159,41 @@ def untested(paths, reasons):
     return problems
 
 
-def judge_format(root, paths):
+def read_known(path):
+    """Digests of files that were found well-formatted before; none when there is no such list."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            return set(f.read().split())
+    except (OSError, TypeError):
+        return set()
+
+
+def judge_format(root, paths, known_path=None):
+    """clang-format takes nearly all of this check's time, so what it has found good once (by
+    content, configuration and its own version) it is not asked again."""
     tool = shutil.which("clang-format-14") or shutil.which("clang-format")
     if tool is None:
         return ["clang-format 14 is not installed"]
     version = subprocess.run([tool, "--version"], text=True, stdout=subprocess.PIPE).stdout
     if " 14." not in version:
         return ["clang-format 14 decides, this is " + version.strip()]
-    done = subprocess.run([tool, "--dry-run", "--Werror"] + paths, cwd=root, text=True,
+    config = version + source.read(root, ".clang-format")
+    digests = {path: hashlib.sha256((config + path + "\n" + source.read(root, path)).encode())
+               .hexdigest() for path in paths}
+    known = read_known(known_path)
+    asked = [path for path in paths if digests[path] not in known]
+    if not asked:
+        return []
+    done = subprocess.run([tool, "--dry-run", "--Werror"] + asked, cwd=root, text=True,
                           stderr=subprocess.PIPE)
-    return sorted({line.split(":")[0] + ": clang-format would change it"
-                   for line in done.stderr.splitlines() if "error:" in line})
+    bad = {line.split(":")[0] for line in done.stderr.splitlines() if "error:" in line}
+    if done.returncode != 0 and not bad:
+        return ["clang-format: " + done.stderr.strip()]
+    if known_path is not None:
+        with open(known_path + ".new", "w", encoding="utf-8") as f:
+            f.write("".join(digests[path] + "\n" for path in paths if path not in bad))
+        os.replace(known_path + ".new", known_path)
+    return sorted(path + ": clang-format would change it" for path in bad)
 
 
 def judge_sizes(over, ratchet):
@@ -186,6 +211,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--root", default=".")
     options.add_argument("--update-ratchet", action="store_true")
+    options.add_argument("--known", help="file that remembers what is formatted well")
     options.add_argument("--strict", action="store_true", help="a source without a test fails")
     args = options.parse_args()
     c_files = source.files(args.root, ["engine", "cluster", "net", "tools", "tests"], (".c", ".h"))
@@ -218,7 +244,7 @@ def main():
         problems += missing
     else:
         print("\n".join(["warning: " + line for line in missing]))
-    problems += judge_format(args.root, c_files)
+    problems += judge_format(args.root, c_files, args.known)
     return source.report(problems, len(c_files) + len(others), "files")
 
 

@@ -6,7 +6,7 @@ function(cairn_lint name)
 endfunction()
 
 cairn_lint(includes)
-cairn_lint(shape)
+cairn_lint(shape --known ${CMAKE_BINARY_DIR}/formatted.txt)
 if(NOT CAIRN_SANITIZE AND NOT CAIRN_COVERAGE AND NOT CAIRN_FUZZ)
 	# Instrumentation adds calls of its own, so symbols are judged in plain builds.
 	set(unoptimised "")
@@ -21,6 +21,10 @@ if(NOT CAIRN_SANITIZE AND NOT CAIRN_COVERAGE AND NOT CAIRN_FUZZ)
 		endif()
 	endforeach()
 	cairn_lint(symbols --build ${CMAKE_BINARY_DIR} --absent=${absent} ${unoptimised})
+endif()
+if(NOT CMAKE_BUILD_TYPE STREQUAL Debug)
+	cairn_lint(hardening $<TARGET_FILE:cairn-server> $<TARGET_FILE:cairn-wal>
+		$<TARGET_FILE:cairn-slot>)
 endif()
 add_test(NAME lint.selftest COMMAND ${Python3_EXECUTABLE} -B
 	${CMAKE_SOURCE_DIR}/tests/lint/selftest.py)

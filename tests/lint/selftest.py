@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The lint checks judged themselves: each must find its fault in a sample that has it."""
 import os
+import shutil
+import tempfile
 import unittest
 
+import check_hardening
 import check_includes
 import check_shape
 import check_symbols
@@ -54,6 +57,20 @@ class Symbols(unittest.TestCase):
         self.assertEqual(symbols("types", "l.a:type_hash.c.o: U mem_alloc"), [])
 
 
+class Hardening(unittest.TestCase):
+    GOOD = ("  GNU_STACK 0x0 0x0 0x0 0x0 0x0 RW  0x10\n  GNU_RELRO 0x1 0x2 0x2 0x3 0x3 R 0x1\n"
+            " 0x000000006ffffffb (FLAGS_1)            Flags: NOW PIE\n"
+            "    71: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND __stack_chk_fail@GLIBC\n"
+            "    72: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND __memcpy_chk@GLIBC\n")
+
+    def test_each_protection_is_missed(self):
+        self.assertEqual(check_hardening.judge("x", self.GOOD), [])
+        for there, instead in (("NOW", ""), ("PIE", ""), ("GNU_RELRO", ""), (" RW ", " RWE "),
+                               ("__stack_chk_fail", "f"), ("__memcpy_chk", "memcpy")):
+            self.assertEqual(len(check_hardening.judge("x", self.GOOD.replace(there, instead))), 1,
+                             there)
+
+
 class Shape(unittest.TestCase):
     def test_banned_calls_are_found_but_not_in_comments_strings_or_members(self):
         bad = "/* x */\nvoid f(void)\n{\n\tstrcpy(a, b);\n\tfree(a);\n}\n"
@@ -92,6 +109,16 @@ class Shape(unittest.TestCase):
         self.assertEqual(check_shape.untested(["engine/a.c"], "engine/a.c because\n"), [])
         self.assertEqual(check_shape.untested(["engine/a.c", "tests/unit/test_a.c"], ""), [])
         self.assertEqual(len(check_shape.judge_names(["engine/a.c", "net/a.c"])), 1)
+
+    def test_what_was_formatted_well_once_is_judged_again_when_it_changes(self):
+        with tempfile.TemporaryDirectory() as root:
+            shutil.copy(os.path.join(ROOT, ".clang-format"), root)
+            known, path = os.path.join(root, "known"), os.path.join(root, "a.c")
+            for text, problems in (("int  a;\n", 1), ("int  a;\n", 1), ("int a;\n", 0),
+                                   ("int a;\n", 0), ("int a ;\n", 1)):
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(text)
+                self.assertEqual(len(check_shape.judge_format(root, ["a.c"], known)), problems)
 
 
 if __name__ == "__main__":
