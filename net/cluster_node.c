@@ -362,6 +362,17 @@ bool cluster_node_is_replica(const struct cluster_node *n)
 	return n != NULL && n->start.replica;
 }
 
+bool cluster_node_is_silent(const struct cluster_node *n)
+{
+	struct cluster_view_info info;
+
+	if (n == NULL || n->driver == NULL) {
+		return false;
+	}
+	cluster_view_info(cluster_driver_core(n->driver), n->server->mono_ms, &info);
+	return info.silent;
+}
+
 static enum status add_listener(void *arg, int fd)
 {
 	return cluster_driver_listen(arg, fd);

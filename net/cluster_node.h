@@ -21,6 +21,10 @@ MUST_CHECK enum status cluster_node_load(struct server *s, struct cluster_node *
  */
 bool cluster_node_is_replica(const struct cluster_node *n);
 
+/* True while this primary waits for a replica to take over, because its store was lost: what it has
+ * must not replace what the replicas have. */
+bool cluster_node_is_silent(const struct cluster_node *n);
+
 /* With the engine and replication there: makes the core, takes the role, listens for other nodes
  * and begins to talk to them. */
 MUST_CHECK enum status cluster_node_start(struct cluster_node *n, struct buf *error);

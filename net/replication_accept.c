@@ -72,6 +72,10 @@ enum status replication_walstream(struct command_host *h, struct session *sessio
 	if (strcmp(q->node_id, h->run_id) == 0) {
 		return refuse(error, "ERR a node can't follow itself");
 	}
+	if (cluster_node_is_silent(server_of_host(h)->cluster)) {
+		return refuse(error, "NOMASTERLINK this node has lost its data and waits for a "
+				     "replica to take over");
+	}
 	if (q->failover) {
 		st = check_failover(r, q, error);
 	} else if (r->replica && !r->link_up) {

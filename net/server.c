@@ -19,7 +19,8 @@ enum {
 	CLOCK_JUMP_MS = 5000,
 	LATER_US = 500,	     /* until a command that asked for it is tried again */
 	PAUSE_LOOK_MS = 100, /* how often a paused client is looked at, at least */
-	DRAIN_MS = 5000,     /* how long the end waits for replies to leave */
+	HANDED_OVER_TURNS = 20,
+	DRAIN_MS = 5000, /* how long the end waits for replies to leave */
 };
 
 void server_refresh_clock(struct server *s)
@@ -389,6 +390,16 @@ static void drain(struct server *s)
 	}
 }
 
+static bool any_paused(const struct server *s)
+{
+	for (const struct conn *c = s->conns; c != NULL; c = c->next) {
+		if (!c->dead && c->wait == CONN_PAUSED) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A primary of a cluster lets a replica take over before it ends: clients wait for a moment and
  * are sent on, instead of finding nobody until the others have noticed. */
 static void hand_over(struct server *s)
@@ -398,6 +409,10 @@ static void hand_over(struct server *s)
 	}
 	cluster_node_hand_over(s->cluster);
 	while (cluster_node_handing_over(s->cluster)) {
+		(void)turn(s, LATER_US);
+	}
+	/* Who waited is told where to go. */
+	for (int i = 0; i < HANDED_OVER_TURNS && any_paused(s); i++) {
 		(void)turn(s, LATER_US);
 	}
 }

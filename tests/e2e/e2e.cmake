@@ -27,7 +27,7 @@ foreach(name startup process config connections clients cluster_bus)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
-foreach(name replication tools tools_replay tools_damage manpages)
+foreach(name failover replication tools tools_replay tools_damage manpages)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
 endforeach()

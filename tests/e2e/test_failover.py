@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""A cluster of three primaries and three replicas, formed by redis-cli: what happens to clients and
+data when nodes are killed, stopped, cut off, emptied and brought back."""
+import os
+import shutil
+import signal
+import time
+import unittest
+
+from harness import cluster
+from harness.case import BINARIES, main
+from harness.servers import info
+
+TIMEOUT_MS = 2000
+SANITIZED_MS = 8000
+
+
+def sanitized():
+    return any(kind in BINARIES.cairn for kind in ("asan", "tsan"))
+
+
+class Failover(unittest.TestCase):
+    """One cluster for all: each test leaves it settled."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.timeout = SANITIZED_MS if sanitized() else TIMEOUT_MS
+        cls.nodes = cluster.Cluster(lambda: cluster.node(BINARIES.cairn, timeout=cls.timeout))
+        try:
+            cls.nodes.form()
+        except BaseException:
+            cls.nodes.close()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.nodes.close()
+
+    def setUp(self):
+        self.tag = self.nodes.TAGS[0]
+        self.nodes.settle()
+
+    def tearDown(self):
+        if any(test is self for test, _ in
+               self._outcome.result.failures + self._outcome.result.errors):
+            for server in self.nodes.nodes:
+                print("--- port %d\n%s" % (server.port, server.tail(60)))
+        for server in self.nodes.nodes:
+            if server.process.poll() is None:
+                server.process.send_signal(signal.SIGCONT)
+            else:
+                server.launch()
+
+    def shard(self):
+        """The primary of the tag's slots, and its replica."""
+        primary = self.nodes.primary(self.tag)
+        return primary, self.nodes.replicas_of(primary)[0]
+
+    def writer(self):
+        writer = cluster.Writer([s.port for s in self.nodes.nodes], self.tag)
+        self.addCleanup(writer.stop)
+        cluster.until(lambda: writer.acknowledged > 100, "the writer writes")
+        return writer
+
+    def await_writes(self, writer):
+        before = writer.acknowledged
+        cluster.until(lambda: writer.acknowledged > before + 50, "writes are acknowledged again")
+
+    def store(self, server, count=200):
+        """Keys that the replica has as well."""
+        with server.client() as c:
+            for i in range(count):
+                c.call("SET", "%skept:%d" % (self.tag, i), "value-%d" % i)
+            self.assertGreaterEqual(c.call("WAIT", 1, 20000), 1)
+
+    def assert_kept(self, server, count=200):
+        with server.client() as c:
+            for i in range(count):
+                self.assertEqual(c.call("GET", "%skept:%d" % (self.tag, i)),
+                                 b"value-%d" % i)
+
+    def role(self, server):
+        with server.client() as c:
+            return info(c, "replication")["role"]
+
+    def test_a_killed_primary_is_replaced_and_comes_back_as_a_replica(self):
+        primary, replica = self.shard()
+        self.store(primary)
+        writer = self.writer()
+        primary.kill()
+        begin = time.monotonic()
+        self.await_writes(writer)
+        took = time.monotonic() - begin
+        self.assertEqual(self.nodes.primary(self.tag), replica)
+        self.assert_kept(replica)
+        self.assertLess(took, 3 * self.timeout / 1000 + 2)
+        primary.start()
+        self.nodes.settle()
+        self.assertEqual(self.role(primary), "slave")
+        writer.stop()
+        with replica.client() as c:
+            value = c.call("GET", writer.key)
+            self.assertEqual(c.call("WAIT", 1, 20000), 1)
+        with primary.client() as c:
+            self.assertEqual(c.call("READONLY"), b"OK")
+            self.assertEqual(c.call("GET", writer.key), value)
+
+    def test_a_primary_that_is_stopped_hands_over(self):
+        primary, replica = self.shard()
+        writer = self.writer()
+        writer.gap = 0.0
+        self.assertEqual(primary.stop(), 0)
+        self.await_writes(writer)
+        self.assertEqual(self.nodes.primary(self.tag), replica)
+        writer.stop()
+        # Far below what noticing takes; the benchmark measures it.
+        self.assertLess(writer.gap, self.timeout / 1000)
+        # Nothing acknowledged is missing: the last value that was, or a later one.
+        with replica.client() as c:
+            self.assertGreaterEqual(int(c.call("GET", writer.key)), writer.acknowledged)
+        self.assertNotIn("CLUSTERDOWN", writer.errors)
+        self.assertIn("replica of", "".join(primary.tail(40)))
+        primary.start()
+        self.nodes.settle()
+        self.assertEqual(self.role(primary), "slave")
+
+    def test_shutdown_now_does_not_hand_over(self):
+        primary, replica = self.shard()
+        writer = self.writer()
+        with primary.client() as c:
+            c.send(b"*2\r\n$8\r\nSHUTDOWN\r\n$3\r\nNOW\r\n")
+            primary.process.wait(60)
+        self.assertNotIn("handing over", primary.tail(20))
+        self.await_writes(writer)
+        self.assertEqual(self.nodes.primary(self.tag), replica)
+        writer.stop()
+
+    def test_a_primary_that_stood_still_takes_no_writes_when_it_wakes(self):
+        primary, replica = self.shard()
+        self.store(primary)
+        client = primary.client()
+        self.addCleanup(client.close)
+        writer = self.writer()
+        primary.process.send_signal(signal.SIGSTOP)
+        cluster.until(lambda: self.role(replica) == "master", "the replica takes over")
+        self.await_writes(writer)
+        # This is the first thing that it reads.
+        client.send(b"*3\r\n$3\r\nSET\r\n$7\r\n%sgone\r\n$1\r\nx\r\n" % self.tag.encode())
+        primary.process.send_signal(signal.SIGCONT)
+        reply = client.read()[1]
+        self.assertTrue(reply.startswith((b"-CLUSTERDOWN", b"-MOVED")), reply)
+        self.nodes.settle()
+        self.assertEqual(self.role(primary), "slave")
+        self.assert_kept(replica)
+        with replica.client() as c:
+            self.assertEqual(c.call("EXISTS", self.tag + "gone"), 0)
+        writer.stop()
+
+    def test_a_minority_takes_no_writes(self):
+        primary, replica = self.shard()
+        others = [s for s in self.nodes.nodes if s not in (primary, replica)]
+        with primary.client() as c:
+            self.assertEqual(c.call("SET", self.tag + "k", "1"), b"OK")
+            for server in others:
+                server.process.send_signal(signal.SIGSTOP)
+            begin = time.monotonic()
+
+            def refused():
+                try:
+                    c.call("SET", self.tag + "k", "2")
+                    return False
+                except Exception as e:
+                    return str(e).startswith("CLUSTERDOWN")
+
+            cluster.until(refused, "writes are refused")
+            # No longer than the node timeout since the majority was last heard.
+            self.assertLess(time.monotonic() - begin, self.timeout / 1000 + 1)
+            for server in others:
+                server.process.send_signal(signal.SIGCONT)
+            self.nodes.settle()
+            cluster.until(lambda: c.call("SET", self.tag + "k", "3") == b"OK",
+                          "writes are taken again")
+        self.assertEqual(self.nodes.primary(self.tag), primary)
+
+    def test_a_primary_without_its_data_does_not_resume_its_slots(self):
+        primary, replica = self.shard()
+        self.store(primary)
+        primary.kill()
+        for name in os.listdir(primary.dir):
+            path = os.path.join(primary.dir, name)
+            if name in ("nodes.conf", "output.log"):
+                continue
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        primary.start()
+        cluster.until(lambda: self.role(replica) == "master", "the replica takes over")
+        self.assert_kept(replica)
+        self.nodes.settle()
+        self.assertEqual(self.role(primary), "slave")
+        with primary.client() as c:
+            self.assertEqual(c.call("READONLY"), b"OK")
+            self.assertEqual(c.call("GET", self.tag + "kept:7"), b"value-7")
+
+    def test_everything_is_as_it_was_after_all_were_killed(self):
+        primary, _ = self.shard()
+        self.store(primary)
+        before = {s.port: (cluster.my_id(s), self.role(s)) for s in self.nodes.nodes}
+        for server in self.nodes.nodes:
+            server.kill()
+        for server in self.nodes.nodes:
+            server.launch()
+        for server in self.nodes.nodes:
+            server.wait_ready()
+        self.nodes.settle()
+        self.assertEqual(before, {s.port: (cluster.my_id(s), self.role(s))
+                                  for s in self.nodes.nodes})
+        self.assert_kept(primary)
+
+    def test_failover_by_command(self):
+        primary, replica = self.shard()
+        self.store(primary)
+        writer = self.writer()
+        for words in (("FAILOVER",), ("FAILOVER", "FORCE"), ("FAILOVER", "TAKEOVER")):
+            with replica.client() as c:
+                self.assertEqual(c.call("CLUSTER", *words), b"OK")
+            cluster.until(lambda r=replica: self.role(r) == "master", "it takes over")
+            self.await_writes(writer)
+            self.nodes.settle()
+            self.assertEqual(self.role(primary), "slave")
+            primary, replica = replica, primary
+        writer.stop()
+        self.assert_kept(primary)
+
+    def test_a_replica_of_another_shard_does_not_stand_before_it_has_copied(self):
+        # A new node is told to follow a shard and killed before it can copy; its primary dies.
+        primary, replica = self.shard()
+        self.store(primary)
+        with replica.client() as c:
+            c.call("CONFIG", "SET", "cluster-replica-no-failover", "yes")
+        spare = cluster.node(BINARIES.cairn, timeout=self.timeout)
+        spare.port = cluster.port_pair()
+        spare.options.pop("cluster-port")
+        spare.start()
+        try:
+            with primary.client() as c:
+                c.call("CLUSTER", "MEET", "127.0.0.1", spare.port)
+            with primary.client() as c:
+                # Nobody is served a copy: the replica can't log in.
+                c.call("CONFIG", "SET", "requirepass", "secret")
+                c.call("AUTH", "secret")
+                primary_id = c.call("CLUSTER", "MYID")
+            cluster.until(lambda: primary_id.decode() in cluster.lines(spare.client()),
+                          "the spare node knows the primary")
+            with spare.client() as c:
+                self.assertEqual(c.call("CLUSTER", "REPLICATE", primary_id), b"OK")
+            time.sleep(0.5)
+            spare.kill()
+            spare.start()
+            primary.kill()
+            time.sleep(2.5 * self.timeout / 1000)
+            self.assertEqual(self.role(spare), "slave")
+            with spare.client() as c:
+                # Not even by hand.
+                with self.assertRaises(AssertionError):
+                    c.call("CLUSTER", "FAILOVER", "FORCE")
+                    cluster.until(lambda: self.role(spare) == "master", "it stands", 3)
+        finally:
+            primary.start()
+            with replica.client() as c:
+                c.call("CONFIG", "SET", "cluster-replica-no-failover", "no")
+            spare_id = cluster.my_id(spare)
+            spare.close()
+            for server in self.nodes.nodes:
+                with server.client() as c:
+                    c.call("CLUSTER", "FORGET", spare_id)
+        self.nodes.settle()
+        self.assert_kept(self.nodes.primary(self.tag))
+
+
+if __name__ == "__main__":
+    main()
