@@ -86,13 +86,15 @@ static void finish_slot(struct cluster_node *n, unsigned slot)
 	}
 }
 
-/* A slot whose old keys are still being deleted may come back: they must not come with it. */
+/* Listeners on shard channels that went elsewhere are let go. A slot whose old keys are still being
+ * deleted may come back: they must not come with it. */
 static void on_routes(void *ctx)
 {
 	struct cluster_node *n = ctx;
 	const struct cluster *c = cluster_driver_core(n->driver);
 	unsigned slot = 0, first, last;
 
+	dispatch_routes_changed(n->server->dispatch);
 	if (n->purge.count == 0) {
 		return;
 	}
@@ -111,13 +113,11 @@ static void on_routes(void *ctx)
 	}
 }
 
-/* There are no subscribers in this node that a message could be for. */
 static void on_publish(void *ctx, struct slice channel, struct slice payload, bool sharded)
 {
-	(void)ctx;
-	(void)payload;
-	logger(LOG_LVL_DEBUG, "cluster: a message of %s%.*s", sharded ? "the shard channel " : "",
-	       (int)(channel.len < 64 ? channel.len : 64), (const char *)channel.data);
+	const struct cluster_node *n = ctx;
+
+	dispatch_publish(n->server->dispatch, channel, payload, sharded);
 }
 
 static void on_handover(void *ctx, enum cluster_handover result)

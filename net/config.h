@@ -72,8 +72,14 @@ MUST_CHECK enum status config_put_text(struct config *c, enum config_id id, cons
 MUST_CHECK enum status config_set_pairs(struct config *c, const struct slice *pairs, size_t count,
 					bool local, struct buf *error);
 
-/* The class normal of client-output-buffer-limit: bytes, bytes and seconds. */
-void config_output_limit(const struct config *c, uint64_t *hard, uint64_t *soft, uint64_t *seconds);
+/* Bytes, bytes and seconds; 0: none. */
+struct output_limit {
+	uint64_t hard, soft, seconds;
+};
+
+/* The classes normal and pubsub of client-output-buffer-limit. */
+void config_output_limits(const struct config *c, struct output_limit *normal,
+			  struct output_limit *pubsub);
 
 /* Puts a value in force that the node itself has come to (the role), for CONFIG GET and REWRITE.
  * ST_NO_MEMORY: the old one stays. */

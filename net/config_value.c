@@ -499,9 +499,13 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 	return st;
 }
 
-void config_output_limit(const struct config *c, uint64_t *hard, uint64_t *soft, uint64_t *seconds)
+void config_output_limits(const struct config *c, struct output_limit *normal,
+			  struct output_limit *pubsub)
 {
-	*hard = *soft = *seconds = 0;
+	*normal = *pubsub = (struct output_limit){0};
 	(void)sscanf(config_text(c, CONFIG_OUTPUT_BUFFER_LIMIT),
-		     "normal %" SCNu64 " %" SCNu64 " %" SCNu64, hard, soft, seconds);
+		     "normal %" SCNu64 " %" SCNu64 " %" SCNu64 " slave %*u %*u %*u pubsub %" SCNu64
+		     " %" SCNu64 " %" SCNu64,
+		     &normal->hard, &normal->soft, &normal->seconds, &pubsub->hard, &pubsub->soft,
+		     &pubsub->seconds);
 }

@@ -1,5 +1,6 @@
 /* One client: its life and the requests it runs. A turn reads once (conn_read.c), runs all whole
  * requests, and writes once at its end (conn_out.c). */
+#include "net/command/pubsub.h"
 #include "net/conn_impl.h"
 
 #include "engine/ahead.h"
@@ -92,6 +93,7 @@ static int let_go(struct conn *c)
 	int fd = c->fd;
 
 	c->dead = true;
+	pubsub_leave(&c->session);
 	event_free(c->read_event);
 	event_free(c->write_event);
 	c->fd = -1;

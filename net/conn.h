@@ -36,6 +36,7 @@ struct conn {
 	bool guest;
 	size_t guest_bytes; /* what it holds, as counted in server.guest_bytes */
 	bool in_dirty, in_gated, in_arrived, dead, writing, reading;
+	bool lacks_output; /* what it was to be sent was given up: it is closed with the turn */
 	bool unix_socket;
 	bool eof; /* the peer sends no more, but may read */
 	int fd;
@@ -79,6 +80,10 @@ void conn_flush(struct conn *c);
 
 /* Puts the client on the list of those that the end of this turn looks at. */
 void conn_touch(struct conn *c);
+
+/* Appends a message that is no reply to its output, to leave when lsn is acknowledged. What is over
+ * the client's hard limit is given up, and the client with it, when the turn ends. */
+void conn_push(struct conn *c, struct slice message, uint64_t lsn);
 
 /* Takes no more requests; closes when what was answered so far has left. */
 void conn_stop(struct conn *c);

@@ -52,7 +52,7 @@ void conn_mark_output(struct conn *c)
 				return;
 			}
 			if (grown == NULL) {
-				conn_close(c);
+				c->lacks_output = true;
 				return;
 			}
 			c->marks = grown;
@@ -94,26 +94,55 @@ static void forget_sent(struct conn *c)
 	}
 }
 
-/* Output limits of normal clients; gated output counts as well. */
+static const struct output_limit *limit_of(const struct conn *c)
+{
+	return session_listens(&c->session) ? &c->server->pubsub_limit : &c->server->output_limit;
+}
+
+void conn_push(struct conn *c, struct slice message, uint64_t lsn)
+{
+	uint64_t hard = limit_of(c)->hard;
+
+	if (c->dead || c->lacks_output || c->session.close_after_reply) {
+		return;
+	}
+	if ((hard > 0 && conn_output(c) >= hard) ||
+	    buf_append(&c->out, message.data, message.len) != ST_OK) {
+		c->lacks_output = true;
+	} else {
+		if (lsn > c->session.gate_lsn) {
+			c->session.gate_lsn = lsn;
+		}
+		conn_mark_output(c);
+	}
+	conn_touch(c);
+}
+
+/* Limits of the client's class; gated output counts as well. */
 static bool over_output_limit(struct conn *c)
 {
+	const struct output_limit *limit = limit_of(c);
 	struct server *s = c->server;
 	size_t len = conn_output(c);
+
+	if (c->lacks_output) {
+		return true;
+	}
 
 	if (!c->session.authenticated && len > UNAUTHENTICATED_OUT_MAX) {
 		return true;
 	}
-	if (s->output_limit.hard > 0 && len >= s->output_limit.hard) {
+	if (limit->hard > 0 && len >= limit->hard) {
 		return true;
 	}
-	if (s->output_limit.soft == 0 || len < s->output_limit.soft) {
+	if (limit->soft == 0 || len < limit->soft) {
 		c->soft_limit_since_ms = 0;
 		return false;
 	}
 	if (c->soft_limit_since_ms == 0) {
 		c->soft_limit_since_ms = s->mono_ms;
 	}
-	return s->mono_ms - c->soft_limit_since_ms > s->output_limit.seconds * 1000;
+	return s->mono_ms - c->soft_limit_since_ms > limit->seconds * 1000;
 }
 
 bool conn_check_output(struct conn *c)
@@ -133,7 +162,7 @@ bool conn_check_output(struct conn *c)
 
 bool conn_output_full(struct conn *c)
 {
-	uint64_t hard = c->server->output_limit.hard;
+	uint64_t hard = limit_of(c)->hard;
 
 	if (conn_output(c) < (hard > 0 ? hard : OUTPUT_PAUSE)) {
 		return false;
@@ -144,7 +173,7 @@ bool conn_output_full(struct conn *c)
 
 bool conn_output_taken(const struct conn *c)
 {
-	return conn_output(c) == 0 || conn_output(c) < c->server->output_limit.hard;
+	return conn_output(c) == 0 || conn_output(c) < limit_of(c)->hard;
 }
 
 static void wait_for_lsn(struct conn *c)
@@ -163,7 +192,7 @@ void conn_flush(struct conn *c)
 	struct server *s = c->server;
 	size_t to;
 
-	if (c->dead) {
+	if (c->dead || (c->lacks_output && conn_check_output(c))) {
 		return;
 	}
 	to = released(c);

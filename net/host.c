@@ -64,6 +64,14 @@ static bool kill_client(struct command_host *h, uint64_t id, const struct sessio
 	return replication_kill_client(server_of_host(h)->replication, id);
 }
 
+/* Sessions that subscribe are connections: a replica's has been detached. */
+static void push_message(struct command_host *h, struct session *session, struct slice message,
+			 uint64_t lsn)
+{
+	(void)h;
+	conn_push((struct conn *)(void *)session, message, lsn);
+}
+
 static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes_only)
 {
 	struct server *s = server_of_host(h);
@@ -180,6 +188,7 @@ const struct command_host_ops server_host_ops = {
     .each_client = each_client,
     .kill_client = kill_client,
     .pause = pause_clients,
+    .push = push_message,
     .shutdown = begin_shutdown,
     .shutdown_abort = abort_shutdown,
     .config_get = get_config,
@@ -208,8 +217,7 @@ void host_apply_config(struct server *s)
 
 	s->host.password = config_text(c, CONFIG_REQUIREPASS);
 	s->host.stats.maxclients = (uint64_t)config_int(c, CONFIG_MAXCLIENTS);
-	config_output_limit(c, &s->output_limit.hard, &s->output_limit.soft,
-			    &s->output_limit.seconds);
+	config_output_limits(c, &s->output_limit, &s->pubsub_limit);
 	logger_set_level((enum log_level)config_int(c, CONFIG_LOGLEVEL));
 	if (s->engine == NULL) {
 		return;

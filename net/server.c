@@ -105,7 +105,7 @@ static void check_clients(struct server *s)
 		}
 		in_max = c->in.cap > in_max ? c->in.cap : in_max;
 		out_max = c->out.cap > out_max ? c->out.cap : out_max;
-		if (timeout_ms > 0 && c->wait == CONN_READY &&
+		if (timeout_ms > 0 && c->wait == CONN_READY && !session_listens(&c->session) &&
 		    s->mono_ms - c->active_ms > timeout_ms) {
 			logger(LOG_LVL_VERBOSE, "Closing idle client");
 			conn_close(c);

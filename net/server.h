@@ -63,11 +63,9 @@ struct server {
 	struct {
 		uint64_t at_ms, commands, input, output;
 	} sample;
-	uint64_t sampled_ms; /* monotonic */
-	struct {
-		uint64_t hard, soft, seconds; /* 0: none */
-	} output_limit;			      /* of normal clients */
-	char *run_dir;			      /* working directory, absolute */
+	uint64_t sampled_ms;				/* monotonic */
+	struct output_limit output_limit, pubsub_limit; /* of normal clients; of subscribers */
+	char *run_dir;					/* working directory, absolute */
 	char executable[PATH_MAX];
 	struct buf dictionary;
 };

@@ -60,6 +60,9 @@ static void flags_text(const struct client_info *c, char dst[32])
 			dst[n++] = c->flags[i];
 		}
 	}
+	if (session_listens(s)) {
+		dst[n++] = 'P';
+	}
 	if (s->in_multi) {
 		dst[n++] = 'x';
 	}
@@ -92,16 +95,19 @@ static enum status info_line(struct buf *b, const struct client_info *c, uint64_
 	flags_text(c, flags);
 	return buf_printf(
 	    b,
-	    "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=0 psub=0 "
-	    "ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 "
+	    "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%zu "
+	    "psub=%zu "
+	    "ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 "
 	    "obl=%zu oll=%zu omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
 	    "lib-name=%s lib-ver=%s\n",
 	    (unsigned long long)s->id, s->addr, s->laddr, c->fd, s->name != NULL ? s->name : "",
 	    (unsigned long long)(now_ms > s->created_ms ? (now_ms - s->created_ms) / 1000 : 0),
 	    (unsigned long long)(now_ms > s->last_ms ? (now_ms - s->last_ms) / 1000 : 0), flags,
-	    s->in_multi ? (long long)s->queue_len : -1LL, c->qbuf, c->qbuf_free, c->argv_mem,
-	    s->queue_bytes, c->obl, c->oll, c->omem, c->tot_mem, s->last_cmd, s->proto,
-	    s->lib_name != NULL ? s->lib_name : "", s->lib_ver != NULL ? s->lib_ver : "");
+	    s->subscribed[SUBSCRIBED_CHANNEL], s->subscribed[SUBSCRIBED_PATTERN],
+	    s->subscribed[SUBSCRIBED_SHARD], s->in_multi ? (long long)s->queue_len : -1LL, c->qbuf,
+	    c->qbuf_free, c->argv_mem, s->queue_bytes, c->obl, c->oll, c->omem, c->tot_mem,
+	    s->last_cmd, s->proto, s->lib_name != NULL ? s->lib_name : "",
+	    s->lib_ver != NULL ? s->lib_ver : "");
 }
 
 struct client_filter {
@@ -116,7 +122,9 @@ struct client_filter {
 static bool filter_takes(const struct client_filter *f, const struct client_info *c)
 {
 	const struct session *s = c->session;
-	const char *type = c->flags[0] == 'S' ? "replica" : "normal";
+	const char *type = c->flags[0] == 'S'	? "replica"
+			   : session_listens(s) ? "pubsub"
+						: "normal";
 	bool id_ok = f->ids == NULL;
 
 	for (size_t i = 0; i < f->ids_count && !id_ok; i++) {

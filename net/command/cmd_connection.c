@@ -65,6 +65,11 @@ static void cmd_ping(struct command_ctx *ctx)
 {
 	if (ctx->argc > 2) {
 		resp_error(ctx->reply, "ERR wrong number of arguments for 'ping' command");
+	} else if (ctx->session->proto == 2 && session_listens(ctx->session)) {
+		/* Among messages it is one. */
+		resp_array(ctx->reply, 2);
+		resp_bulk_str(ctx->reply, "pong");
+		resp_bulk(ctx->reply, ctx->argc == 2 ? ctx->argv[1] : slice_str(""));
 	} else if (ctx->argc == 2) {
 		resp_bulk(ctx->reply, ctx->argv[1]);
 	} else {
@@ -101,6 +106,7 @@ static void cmd_reset(struct command_ctx *ctx)
 	struct session *s = ctx->session;
 
 	txn_reset(s);
+	pubsub_leave(s);
 	mem_free(s->name);
 	s->name = NULL;
 	dispatch_set_reply_mode(ctx, s->reply_mode & REPLY_SKIP);

@@ -94,7 +94,7 @@ struct command {
 
 /* Each cmd_*.c ends with its rows, ended by a row of NULL name. */
 extern const struct command commands_string[], commands_bitmap[], commands_key[], commands_hash[],
-    commands_list[], commands_txn[], commands_cluster[], commands_connection[],
+    commands_list[], commands_txn[], commands_cluster[], commands_pubsub[], commands_connection[],
     commands_replication[], commands_server[];
 
 /* --- answers that many commands share --- */

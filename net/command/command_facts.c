@@ -1,9 +1,9 @@
 /* Reads the compact texts of command facts and writes them as replies. */
 #include "net/command/command_facts.h"
 
-static const struct command_facts *const groups[] = {command_facts_string, command_facts_collection,
-						     command_facts_key, command_facts_node,
-						     command_facts_cluster};
+static const struct command_facts *const groups[] = {
+    command_facts_string, command_facts_collection, command_facts_key,
+    command_facts_node,	  command_facts_cluster,    command_facts_pubsub};
 
 const struct command_facts *command_facts_find(const char *full_name)
 {

@@ -163,6 +163,11 @@ struct command_host_ops {
 	void (*each_cluster_link)(struct command_host *h,
 				  void (*each)(void *arg, const struct cluster_link_view *l),
 				  void *arg);
+	/* Appends a message to the output of another client than the one whose request is being
+	 * run, to leave when lsn is acknowledged. Never closes the client at once, whatever its
+	 * limits say. */
+	void (*push)(struct command_host *h, struct session *session, struct slice message,
+		     uint64_t lsn);
 	/* Spreads a published message to the other nodes; sharded: to those of this shard. Only
 	 * with a cluster. */
 	void (*cluster_publish)(struct command_host *h, struct slice channel, struct slice payload,

@@ -170,6 +170,13 @@ static bool runs_here(struct dispatch *d, struct session *s, const struct comman
 		reject(d, s, entry, w, "%s", forbidden);
 		return false;
 	}
+	if (s->proto == 2 && session_listens(s) && !pubsub_command_allowed(entry->cmd)) {
+		reject(d, s, entry, w,
+		       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+		       "QUIT / RESET are allowed in this context",
+		       entry->full_name);
+		return false;
+	}
 	return true;
 }
 
@@ -276,6 +283,21 @@ static void end_reply_mode(struct session *s, struct buf *out)
 	if ((s->reply_mode & REPLY_SKIP_NEXT) != 0) {
 		s->reply_mode = (s->reply_mode & ~(unsigned)REPLY_SKIP_NEXT) | REPLY_SKIP;
 	}
+}
+
+/* The messages that a client's own request made for it. */
+static void put_behind_reply(struct dispatch *d, struct session *s, struct buf *out)
+{
+	enum { KEPT = 64 * 1024 };
+
+	if (d->behind_reply.len == 0) {
+		return;
+	}
+	if (buf_append(out, d->behind_reply.data, d->behind_reply.len) != ST_OK) {
+		s->close_after_reply = true;
+	}
+	d->behind_reply.len = 0;
+	buf_shrink(&d->behind_reply, KEPT);
 }
 
 /* Everything that is counted about a command that has run. */
@@ -459,6 +481,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		calibrate(d, now_ms);
 	}
 	d->may_wait = may_wait;
+	d->running = s;
 	d->probes = false;
 	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
@@ -499,7 +522,9 @@ out:
 			reply_out_of_memory(&w, s, at);
 		}
 		end_reply_mode(s, out);
+		put_behind_reply(d, s, out);
 	}
+	d->running = NULL;
 	return result;
 }
 

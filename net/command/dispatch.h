@@ -61,6 +61,13 @@ const struct cold_key *dispatch_cold_keys(const struct dispatch *d, size_t *coun
  * does it; whoever changes configuration otherwise calls it too. */
 void dispatch_config_changed(struct dispatch *d);
 
+/* A message of another node for the subscribers here. */
+void dispatch_publish(struct dispatch *d, struct slice channel, struct slice payload, bool sharded);
+
+/* Who serves which slot has changed: subscribers of shard channels that are served elsewhere now
+ * are told so and let go. */
+void dispatch_routes_changed(struct dispatch *d);
+
 /* The table joined from all cmd_*.c. Name lookup ignores case. */
 const struct command *dispatch_lookup(const struct dispatch *d, struct slice name);
 

@@ -37,6 +37,9 @@ static enum status cold_add(struct dispatch *d, const struct command *cmd, const
 			    : (cmd->flags & CMD_TOUCH_ARGS) != 0 ? TOUCH_ARGS_MAX
 								 : 0;
 
+	if ((cmd->flags & CMD_PUBSUB) != 0) {
+		return ST_OK; /* shard channels are no keys */
+	}
 	for (size_t at = 0; command_key_next(cmd, argc, &at);) {
 		struct store_key key;
 

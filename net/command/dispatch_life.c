@@ -45,6 +45,9 @@ void dispatch_destroy(struct dispatch *d)
 	}
 	slowlog_reset(&d->slowlog);
 	watch_table_deinit(&d->watches);
+	pubsub_deinit(&d->pubsub);
+	buf_deinit(&d->message);
+	buf_deinit(&d->behind_reply);
 	command_stats_deinit(&d->stats);
 	command_table_deinit(&d->table);
 	mem_free(d->cold);
@@ -74,7 +77,7 @@ void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key)
 {
 	const struct command_entry *entry = command_table_find(&d->table, name);
 
-	if (entry != NULL && entry->cmd->keys.first == 1) {
+	if (entry != NULL && entry->cmd->keys.first == 1 && (entry->cmd->flags & CMD_PUBSUB) == 0) {
 		ahead_add(d->engine, key, (entry->cmd->flags & CMD_BLIND) == 0);
 	}
 }

@@ -7,6 +7,7 @@
 #include "net/command/command_table.h"
 #include "net/command/dispatch.h"
 #include "net/command/latency_log.h"
+#include "net/command/pubsub.h"
 #include "net/command/slowlog.h"
 #include "net/command/watch.h"
 
@@ -17,6 +18,10 @@ struct dispatch {
 	struct command_table table;
 	struct command_stats stats;
 	struct watch_table watches;
+	struct pubsub pubsub;
+	struct buf message;	 /* one that is being delivered */
+	struct buf behind_reply; /* what the running client hears of itself, after its reply */
+	struct session *running; /* whose request is being run */
 	struct rng rng;
 	struct slowlog slowlog;
 	struct latency_log latency;
@@ -79,6 +84,19 @@ enum dispatch_routed {
 enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
 				    const struct command_entry *entry, const struct slice *argv,
 				    size_t argc, uint64_t now_ms, struct resp_writer *w);
+
+/* --- dispatch_publish.c --- */
+
+/* Sends a message to this node's subscribers, to leave when lsn is acknowledged; counts them.
+ * ST_NO_MEMORY: not all were reached. */
+MUST_CHECK enum status dispatch_deliver(struct dispatch *d, struct slice channel,
+					struct slice payload, bool sharded, uint64_t lsn,
+					size_t *receivers);
+
+/* --- cmd_pubsub.c --- */
+
+/* True for what a RESP2 client may ask while it listens. */
+bool pubsub_command_allowed(const struct command *cmd);
 
 /* --- dispatch_role.c --- */
 

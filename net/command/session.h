@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 struct watched_key;
+struct subscription;
 struct queued_command;
 
 /* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
@@ -15,6 +16,13 @@ enum session_reply_mode {
 	REPLY_OFF = 1,
 	REPLY_SKIP = 2,	     /* during the present request */
 	REPLY_SKIP_NEXT = 4, /* REPLY_SKIP during the next one */
+};
+
+enum subscription_kind {
+	SUBSCRIBED_CHANNEL,
+	SUBSCRIBED_PATTERN,
+	SUBSCRIBED_SHARD,
+	SUBSCRIPTION_KINDS,
 };
 
 struct session {
@@ -44,6 +52,10 @@ struct session {
 	bool queue_writes;	     /* a queued command may write */
 	struct watched_key *watches; /* list of this client's */
 
+	/* Its subscriptions (pubsub.h), and how many there are. */
+	struct subscription *subscriptions[SUBSCRIPTION_KINDS];
+	size_t subscribed[SUBSCRIPTION_KINDS];
+
 	/* A command that asked to be run again later (WAIT, WAITAOF, SAVE, DEBUG SLEEP): what it
 	 * waits for. Cleared by dispatch when the command is through. */
 	struct {
@@ -54,7 +66,15 @@ struct session {
 };
 
 void session_init(struct session *s, uint64_t id, uint64_t now_ms);
-/* Frees what it owns and forgets its watches. */
+/* Frees what it owns, forgets its watches and ends its subscriptions. */
 void session_deinit(struct session *s);
+
+/* True while it subscribes to anything: a client that speaks RESP2 may do little else then. */
+static inline bool session_listens(const struct session *s)
+{
+	return s->subscribed[SUBSCRIBED_CHANNEL] + s->subscribed[SUBSCRIBED_PATTERN] +
+		   s->subscribed[SUBSCRIBED_SHARD] >
+	       0;
+}
 
 #endif

@@ -34,13 +34,6 @@ static void step(struct cluster_box *b, struct cluster_event *ev, struct cluster
 	cluster_step(b->cluster, ev, up);
 }
 
-static const char *config_value(struct command_host *h, const char *name)
-{
-	(void)h;
-	(void)name;
-	return NULL;
-}
-
 static void cluster_command(struct command_host *h, const struct slice *argv, unsigned argc,
 			    struct cluster_reply *out)
 {
@@ -88,13 +81,7 @@ static void each_client(struct command_host *h,
 	each(arg, &info);
 }
 
-static const struct command_host_ops ops = {
-    .each_client = each_client,
-    .config_value = config_value,
-    .cluster_command = cluster_command,
-    .each_cluster_link = each_link,
-    .cluster_publish = publish,
-};
+static struct command_host_ops ops;
 
 static uint64_t keys_in_slot(void *ctx, unsigned slot)
 {
@@ -118,6 +105,11 @@ void cluster_box_open(struct cluster_box *b, const char *conf)
 
 	*b = (struct cluster_box){.links = 0};
 	command_box_open(&b->command, 5);
+	ops = command_box_ops;
+	ops.each_client = each_client;
+	ops.cluster_command = cluster_command;
+	ops.each_cluster_link = each_link;
+	ops.cluster_publish = publish;
 	b->command.host.ops = &ops;
 	cluster_settings_default(&b->settings);
 	b->settings.addr.port = 7000;

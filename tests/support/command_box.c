@@ -21,7 +21,24 @@ static const char *config_value(struct command_host *h, const char *name)
 	return strcmp(name, "proto-max-bulk-len") == 0 ? b->bulk_len_max : NULL;
 }
 
-static const struct command_host_ops host_ops = {.config_value = config_value};
+/* What other sessions are sent is one text: who, when, what. */
+static void push(struct command_host *h, struct session *session, struct slice message,
+		 uint64_t lsn)
+{
+	struct command_box *b =
+	    (struct command_box *)(void *)((char *)h - offsetof(struct command_box, host));
+
+	size_t at = b->pushed.len;
+
+	/* Out of memory is out of the box's own: then the client would be closed. */
+	if (buf_printf(&b->pushed, "%llu@%llu ", (unsigned long long)session->id,
+		       (unsigned long long)lsn) != ST_OK ||
+	    buf_append(&b->pushed, message.data, message.len) != ST_OK) {
+		b->pushed.len = at;
+	}
+}
+
+const struct command_host_ops command_box_ops = {.config_value = config_value, .push = push};
 
 static uint64_t box_mono_us(void *box)
 {
@@ -40,7 +57,8 @@ void command_box_open(struct command_box *b, uint64_t seed)
 {
 	struct dispatch_options opts = {0};
 
-	*b = (struct command_box){.host = {.ops = &host_ops, .config_file = "", .executable = ""}};
+	*b = (struct command_box){
+	    .host = {.ops = &command_box_ops, .config_file = "", .executable = ""}};
 	engine_box_open(&b->engine, seed);
 	b->engine.now_ms = 1700000000000;
 	opts.engine = b->engine.e;
@@ -62,6 +80,7 @@ void command_box_close(struct command_box *b)
 	dispatch_destroy(b->dispatch);
 	engine_box_close(&b->engine);
 	buf_deinit(&b->out);
+	buf_deinit(&b->pushed);
 }
 
 int command_box_setup(void **state)

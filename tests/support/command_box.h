@@ -14,8 +14,12 @@ struct command_box {
 	struct clock clock;	  /* the system's, ahead by skip_us where it is monotonic */
 	uint64_t skip_us;	  /* what waits go by: a test moves it on */
 	struct buf out;		  /* the last reply */
+	struct buf pushed;	  /* messages for other sessions: "ID@LSN " and its bytes, each */
 	const char *bulk_len_max; /* the setting proto-max-bulk-len; NULL: not set */
 };
+
+/* What the host does; a test's own host may take from it. */
+extern const struct command_host_ops command_box_ops;
 
 /* A command with its arguments, separated by single spaces ('' is an empty one), and the reply's
  * bytes. */
