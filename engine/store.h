@@ -80,8 +80,9 @@ enum { STORE_AHEAD_MAX = 64 };
 
 /* Has the CPU fetch what store_get will read for these keys, at most STORE_AHEAD_MAX, all at the
  * same time. Worth it when several lookups follow, and only while the file is in memory: a page
- * that is not would be waited for here. Returns how many of the keys it came across, 0 where the
- * map's place is not known; a hint, not an answer. */
+ * that is not would be waited for here. store_get finds what was come across here without a search,
+ * if it is asked in about this order. Returns how many of the keys that were, 0 without a snapshot;
+ * a hint, not an answer. */
 size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count);
 
 /* A cursor of the reader; close it before the reader. ST_NO_MEMORY, ST_IO. */

@@ -1,10 +1,11 @@
 /* Lookups ahead of time: walks the tree for several keys at once, one step each in turn, so that
  * what one of them waits for from memory comes while the others go on. Afterwards a lookup finds in
- * the CPU's cache what it would have waited for, key by key.
+ * the CPU's cache what it would have waited for, key by key, and goes straight to the entry that
+ * was come across here.
  *
  * It reads LMDB's pages by their layout (lmdb 0.9, 64 bits, data version 1, which store_file.c has
- * checked) and gives no answers: a wrong step costs speed alone. Offsets are bounded all the same,
- * since a damaged page must not lead out of the file.
+ * checked), and believes of them what store_tree.h says a seek may: that is enough for a key that
+ * is found. That a key is missing is never said here.
  *
  *   page    [page number u64][pad u16][flags u16][lower u16][upper u16][node offsets u16...]
  *   node    [lo u16][hi u16][flags u16][key length u16][key][data]; in a branch lo, hi and flags
@@ -14,194 +15,203 @@
 #include "engine/store_private.h"
 
 enum {
-	PAGE_FLAGS_OFF = 10,
-	PAGE_LOWER_OFF = 12,
-	PAGE_HEADER_LEN = 16,
-	PAGE_BRANCH = 1,
-	PAGE_LEAF = 2,
+	PAGE_UPPER_OFF = 14,
 	NODE_HEADER_LEN = 8,
 	NODE_KEY_LEN_OFF = 6,
-	DEPTH_MAX = 32,
 	CACHE_LINE = 64,
+	PAGES_META = 2,
+	TRIES = 4, /* entries found ahead that one lookup compares itself with */
 };
 
 /* One key's way down. */
 struct walk {
 	struct slice key;
-	const uint8_t *page; /* NULL: no further */
-	uint32_t from, to;   /* nodes between which the key's place is */
+	struct store_step at; /* index: a node that is not above the key; page NULL: no further */
+	unsigned above;	      /* the first node known to be above the key, or behind the last */
 };
 
-static const uint8_t *page_at(const struct store_reader *r, uint64_t number)
-{
-	const struct store_tree *t = &store_reader_trees(r)->keyspace;
-
-	return number < t->pages ? t->map + number * t->page_size : NULL;
-}
-
-/* The keyspace's root; NULL: it is empty, or there is no snapshot. */
-static const uint8_t *root_of(const struct store_reader *r)
-{
-	return r->active ? page_at(r, store_reader_trees(r)->keyspace.root) : NULL;
-}
-
-static uint32_t nodes_of(const struct store_reader *r, const uint8_t *page)
-{
-	uint32_t lower = bytes_get_u16le(page + PAGE_LOWER_OFF);
-
-	return lower < PAGE_HEADER_LEN || lower > r->store->page_size
-		   ? 0
-		   : (lower - PAGE_HEADER_LEN) / 2;
-}
-
 /* A node of a page; NULL when its offset is impossible. */
-static const uint8_t *node_at(const struct store_reader *r, const uint8_t *page, uint32_t i)
+static const uint8_t *node_at(const struct store_tree *t, const uint8_t *page, unsigned i)
 {
-	uint32_t off = bytes_get_u16le(page + PAGE_HEADER_LEN + 2 * i);
+	size_t off = bytes_get_u16le(page + STORE_PAGE_HEADER + 2 * (size_t)i);
 
-	return off + NODE_HEADER_LEN <= r->store->page_size ? page + off : NULL;
+	return off >= bytes_get_u16le(page + PAGE_UPPER_OFF) && off % 2 == 0 &&
+		       off + NODE_HEADER_LEN <= t->page_size
+		   ? page + off
+		   : NULL;
 }
 
-/* Whether a node's key is above key; true too for a node that reaches out of its page. */
-static bool node_above(const struct store_reader *r, const uint8_t *page, uint32_t i,
-		       struct slice key)
+/* The key of a node; data NULL: it reaches out of its page. */
+static struct slice key_of(const struct store_tree *t, const struct walk *w, unsigned i)
 {
-	const uint8_t *node = node_at(r, page, i);
+	const uint8_t *node = node_at(t, w->at.page, i);
 	size_t len, off;
 
 	if (node == NULL) {
-		return true;
+		return slice_of(NULL, 0);
 	}
 	len = bytes_get_u16le(node + NODE_KEY_LEN_OFF);
-	off = (size_t)(node - page) + NODE_HEADER_LEN;
-	return off + len > r->store->page_size ||
-	       slice_cmp(slice_of(node + NODE_HEADER_LEN, len), key) > 0;
+	off = (size_t)(node - w->at.page) + NODE_HEADER_LEN;
+	return off + len > t->page_size ? slice_of(NULL, 0) : slice_of(node + NODE_HEADER_LEN, len);
 }
 
-/* Goes from a branch to the child that the key is in, and has its header fetched. */
-static void descend(const struct store_reader *r, struct walk *w)
+/* Sends a walk to a page, and has its header fetched. */
+static void go(const struct store_tree *t, struct walk *w, uint64_t number)
 {
-	uint32_t from = 0, to = nodes_of(r, w->page);
-	const uint8_t *node;
-
-	/* The last node that is not above the key; node 0 never is. */
-	while (to > from + 1) {
-		uint32_t mid = from + (to - from) / 2;
-
-		if (node_above(r, w->page, mid, w->key)) {
-			to = mid;
-		} else {
-			from = mid;
-		}
-	}
-	node = to == 0 ? NULL : node_at(r, w->page, from);
-	w->page =
-	    node == NULL
-		? NULL
-		: page_at(r, bytes_get_u32le(node) | (uint64_t)bytes_get_u16le(node + 4) << 32);
-	if (w->page != NULL) {
-		__builtin_prefetch(w->page);
-		__builtin_prefetch(w->page + CACHE_LINE);
+	w->at.number = number;
+	w->at.page = NULL;
+	if (number >= PAGES_META && number < t->pages) {
+		w->at.page = t->map + number * t->page_size;
+		__builtin_prefetch(w->at.page);
+		__builtin_prefetch(w->at.page + CACHE_LINE);
 	}
 }
 
-/* Whether a page is a branch or a leaf that a walk may go on with. */
-static bool is_kind(const uint8_t *page, unsigned kind)
+static void fetch_middle(const struct store_tree *t, const struct walk *w)
 {
-	return page != NULL && (bytes_get_u16le(page + PAGE_FLAGS_OFF) & 0xf) == kind;
-}
-
-static void fetch_mid(const struct store_reader *r, const struct walk *w)
-{
-	const uint8_t *node = node_at(r, w->page, w->from + (w->to - w->from) / 2);
+	const uint8_t *node = node_at(t, w->at.page, w->at.index + (w->above - w->at.index) / 2);
 
 	if (node != NULL) {
 		__builtin_prefetch(node);
 	}
 }
 
-/* At the end of a search: has the value fetched. True: the key is there. */
-static bool arrive(const struct store_reader *r, struct walk *w)
+/* Looks at a walk's page for the first time. */
+static void begin(const struct store_tree *t, struct walk *w, enum store_page_kind kind)
 {
-	const uint8_t *page = w->page;
-	const uint8_t *node = w->to == w->from ? NULL : node_at(r, page, w->from);
-	size_t len;
+	if (w->at.page == NULL) {
+		return;
+	}
+	if (!store_page_header(w->at.page, t->page_size, w->at.number, kind, &w->at.count)) {
+		w->at.page = NULL;
+		return;
+	}
+	w->at.index = 0;
+	w->above = w->at.count;
+	fetch_middle(t, w);
+}
 
-	w->page = NULL;
-	if (node == NULL) {
+/* Halves what is left of a search. False: it is over. */
+static bool halve(const struct store_tree *t, struct walk *w)
+{
+	unsigned middle = w->at.index + (w->above - w->at.index) / 2;
+	struct slice key;
+
+	if (w->at.page == NULL || w->above <= w->at.index + 1) {
 		return false;
 	}
-	__builtin_prefetch(node + CACHE_LINE);
-	__builtin_prefetch(node + (size_t)2 * CACHE_LINE);
-	len = bytes_get_u16le(node + NODE_KEY_LEN_OFF);
-	return len == w->key.len && !node_above(r, page, w->from, w->key) &&
-	       memcmp(node + NODE_HEADER_LEN, w->key.data, len) == 0;
-}
-
-/* One step of the search in a leaf: halves what is left of it. */
-static void step_in_leaf(const struct store_reader *r, struct walk *w)
-{
-	uint32_t mid = w->from + (w->to - w->from) / 2;
-	if (node_above(r, w->page, mid, w->key)) {
-		w->to = mid;
-	} else {
-		w->from = mid;
+	key = key_of(t, w, middle);
+	if (key.data == NULL) {
+		w->at.page = NULL;
+		return false;
 	}
-	fetch_mid(r, w);
+	if (slice_cmp(key, w->key) > 0) {
+		w->above = middle;
+	} else {
+		w->at.index = middle;
+	}
+	fetch_middle(t, w);
+	return true;
 }
 
-static size_t search_leaves(const struct store_reader *r, struct walk *walks, size_t count)
+/* Searches the pages that the walks are on. */
+static void search_level(const struct store_tree *t, struct walk *walks, size_t count,
+			 enum store_page_kind kind)
 {
-	size_t found = 0;
 	bool more = true;
 
 	for (size_t i = 0; i < count; i++) {
-		struct walk *w = &walks[i];
-
-		if (!is_kind(w->page, PAGE_LEAF)) {
-			w->page = NULL;
-			continue;
-		}
-		w->from = 0;
-		w->to = nodes_of(r, w->page);
-		if (w->to > 0) {
-			fetch_mid(r, w);
-		}
+		begin(t, &walks[i], kind);
 	}
 	while (more) {
 		more = false;
 		for (size_t i = 0; i < count; i++) {
-			struct walk *w = &walks[i];
-
-			if (w->page != NULL && w->to > w->from + 1) {
-				step_in_leaf(r, w);
-				more = true;
-			} else if (w->page != NULL) {
-				found += arrive(r, w);
-			}
+			more |= halve(t, &walks[i]);
 		}
 	}
-	return found;
+}
+
+/* From a branch to the child that was found. */
+static void descend(const struct store_tree *t, struct walk *w)
+{
+	const uint8_t *node = w->at.page == NULL ? NULL : node_at(t, w->at.page, w->at.index);
+
+	/* No page has a number as high as the one that stands for none. */
+	go(t, w,
+	   node == NULL ? UINT64_MAX
+			: bytes_get_u32le(node) | (uint64_t)bytes_get_u16le(node + 4) << 32);
+}
+
+/* At the end: has the value fetched. True: the key is there. */
+static bool arrive(const struct store_tree *t, const struct walk *w)
+{
+	struct slice key = {NULL, 0};
+
+	if (w->at.page != NULL) {
+		key = key_of(t, w, w->at.index);
+	}
+	if (key.data == NULL || !slice_eq(key, w->key)) {
+		return false;
+	}
+	__builtin_prefetch(key.data + CACHE_LINE);
+	__builtin_prefetch(key.data + (size_t)2 * CACHE_LINE);
+	return true;
 }
 
 size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count)
 {
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
 	struct walk walks[STORE_AHEAD_MAX];
-	const uint8_t *root = root_of(r);
-	bool more = root != NULL;
 
 	INVARIANT(count <= STORE_AHEAD_MAX);
-	for (size_t i = 0; i < count; i++) {
-		walks[i] = (struct walk){.key = keys[i], .page = root};
+	store_ahead_forget(r);
+	if (!r->active || t->depth == 0) {
+		return 0;
 	}
-	for (int depth = 0; more && depth < DEPTH_MAX; depth++) {
-		more = false;
+	for (size_t i = 0; i < count; i++) {
+		walks[i].key = keys[i];
+		go(t, &walks[i], t->root);
+	}
+	for (unsigned level = 1; level < t->depth; level++) {
+		search_level(t, walks, count, STORE_PAGE_BRANCH);
 		for (size_t i = 0; i < count; i++) {
-			if (is_kind(walks[i].page, PAGE_BRANCH)) {
-				descend(r, &walks[i]);
-				more = true;
-			}
+			descend(t, &walks[i]);
 		}
 	}
-	return root == NULL ? 0 : search_leaves(r, walks, count);
+	search_level(t, walks, count, STORE_PAGE_LEAF);
+	for (size_t i = 0; i < count; i++) {
+		if (arrive(t, &walks[i])) {
+			r->ahead[r->ahead_count++] = walks[i].at;
+		}
+	}
+	return r->ahead_count;
+}
+
+/* Lookups come in the order in which their keys were noted; some never come, since a write has
+ * answered them. */
+enum status store_ahead_get(struct store_reader *r, struct slice key, struct slice *out)
+{
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
+	unsigned end =
+	    r->ahead_count < r->ahead_next + TRIES ? r->ahead_count : r->ahead_next + TRIES;
+	struct store_place at;
+
+	at.depth = t->depth;
+	for (unsigned i = r->ahead_next; i < end; i++) {
+		struct slice found, stored;
+
+		at.step[t->depth - 1] = r->ahead[i];
+		if (store_tree_entry(t, &at, &found, &stored, NULL) == ST_OK &&
+		    slice_eq(found, key)) {
+			r->ahead_next = i + 1;
+			return store_sum_check(key, stored, out);
+		}
+	}
+	return ST_NOT_FOUND;
+}
+
+void store_ahead_forget(struct store_reader *r)
+{
+	r->ahead_count = 0;
+	r->ahead_next = 0;
 }

@@ -71,6 +71,10 @@ struct store_reader {
 	bool active;
 	unsigned turn;		     /* which of trees is the present snapshot's */
 	struct store_trees trees[2]; /* a renewal that fails leaves the other one alone */
+	/* Entries of the present snapshot that store_reader_ahead came across, in the order of its
+	 * keys; those before ahead_next have been asked for. */
+	struct store_step ahead[STORE_AHEAD_MAX];
+	unsigned ahead_count, ahead_next;
 };
 
 struct store_cursor {
@@ -119,6 +123,12 @@ MUST_CHECK enum status store_get_state(const struct store *s, MDB_txn *txn,
 /* Finds the tables of the snapshot of a transaction. ST_AGAIN: a later commit has taken its meta
  * page; ST_CORRUPT, ST_IO. */
 MUST_CHECK enum status store_trees_load(struct store *s, uint64_t txnid, struct store_trees *out);
+
+/* The value of a key that store_reader_ahead came across, as store_get gives it. ST_NOT_FOUND: it
+ * did not, which says nothing about the key; ST_CORRUPT. */
+MUST_CHECK enum status store_ahead_get(struct store_reader *r, struct slice key, struct slice *out);
+/* Forgets what was come across: the snapshot changes. */
+void store_ahead_forget(struct store_reader *r);
 
 /* Takes new figures for store_info after a commit. */
 void store_remember_info(struct store *s);

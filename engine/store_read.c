@@ -132,6 +132,7 @@ enum status store_reader_renew(struct store_reader *r)
 		r->txn = r->spare;
 		r->spare = old;
 	}
+	store_ahead_forget(r);
 	r->turn = turn;
 	r->active = true;
 	r->round++;
@@ -142,6 +143,7 @@ void store_reader_reset(struct store_reader *r)
 {
 	if (r->active) {
 		mdb_txn_reset(r->txn);
+		store_ahead_forget(r);
 		r->active = false;
 	}
 }
@@ -219,7 +221,13 @@ static enum status get(const struct store_tree *t, struct slice key, struct slic
 
 enum status store_get(struct store_reader *r, struct slice key, struct slice *out)
 {
-	return r->active ? get(&store_reader_trees(r)->keyspace, key, out) : ST_INVALID;
+	enum status st;
+
+	if (!r->active) {
+		return ST_INVALID;
+	}
+	st = store_ahead_get(r, key, out);
+	return st == ST_NOT_FOUND ? get(&store_reader_trees(r)->keyspace, key, out) : st;
 }
 
 /* --- cursors --- */

@@ -1,4 +1,5 @@
-/* Lookups ahead of time come across exactly the keys that LMDB finds, in trees of every depth. */
+/* Lookups ahead of time come across exactly the keys that are there, in trees of every depth, and
+ * change nothing about what lookups find. */
 #include "engine/base/rng.h"
 #include "engine/store.h"
 #include "tests/support/temp_store.h"
@@ -31,6 +32,11 @@ static struct slice make_key(uint64_t n, struct name *out)
 	return slice_of(out->bytes, out->len);
 }
 
+static size_t value_len(uint64_t n)
+{
+	return n % 50 == 0 ? 3000 : n % 90;
+}
+
 static void put_range(struct store *s, uint64_t from, uint64_t to)
 {
 	static const uint8_t value[3000];
@@ -41,27 +47,97 @@ static void put_range(struct store *s, uint64_t from, uint64_t to)
 		struct name name;
 
 		assert_int_equal(
-		    store_txn_put(t, make_key(n, &name),
-				  slice_of(value, n % 50 == 0 ? sizeof value : n % 90)),
-		    ST_OK);
+		    store_txn_put(t, make_key(n, &name), slice_of(value, value_len(n))), ST_OK);
 	}
 	assert_int_equal(store_txn_commit(t), ST_OK);
+}
+
+struct batch {
+	struct name names[STORE_AHEAD_MAX];
+	struct slice keys[STORE_AHEAD_MAX], values[STORE_AHEAD_MAX];
+	enum status found[STORE_AHEAD_MAX];
+	uint64_t n[STORE_AHEAD_MAX];
+	size_t count, there;
+};
+
+/* Random keys below limit, and what lookups find without a look ahead. */
+static void pick(struct store_reader *r, struct rng *rng, uint64_t limit, struct batch *b)
+{
+	b->count = 1 + rng_below(rng, STORE_AHEAD_MAX);
+	b->there = 0;
+	assert_true(store_reader_ahead(r, b->keys, 0) == 0);
+	for (size_t i = 0; i < b->count; i++) {
+		b->n[i] = rng_below(rng, limit);
+		b->keys[i] = make_key(b->n[i], &b->names[i]);
+		b->values[i] = slice_of(NULL, 0);
+		b->found[i] = store_get(r, b->keys[i], &b->values[i]);
+		b->there += b->found[i] == ST_OK;
+	}
+}
+
+/* Looks some or all of them up again, in order or not. */
+static void look_up_again(struct store_reader *r, struct rng *rng, const struct batch *b)
+{
+	bool shuffled = rng_below(rng, 4) == 0;
+	uint64_t skip = rng_below(rng, 8);
+
+	for (size_t i = 0; i < b->count; i++) {
+		size_t at = shuffled ? rng_below(rng, b->count) : i;
+		struct slice value = slice_of(NULL, 0);
+		enum status st;
+
+		if (rng_below(rng, 8) < skip) {
+			continue;
+		}
+		st = store_get(r, b->keys[at], &value);
+		if (b->found[at] == ST_CORRUPT && st == ST_OK) {
+			/* The other way down did not meet the damage. */
+			assert_int_equal(value.len, value_len(b->n[at]));
+			continue;
+		}
+		assert_int_equal(st, b->found[at]);
+		assert_ptr_equal(value.data, b->values[at].data);
+		assert_int_equal(value.len, b->values[at].len);
+	}
 }
 
 /* Asks for batches of keys below limit, and compares with what lookups find. */
 static void compare(struct store_reader *r, struct rng *rng, uint64_t limit)
 {
 	for (int round = 0; round < 50; round++) {
-		struct name names[STORE_AHEAD_MAX];
-		struct slice keys[STORE_AHEAD_MAX], value;
-		size_t count = 1 + rng_below(rng, STORE_AHEAD_MAX), there = 0;
+		struct batch b;
 
-		for (size_t i = 0; i < count; i++) {
-			keys[i] = make_key(rng_below(rng, limit), &names[i]);
-			there += store_get(r, keys[i], &value) == ST_OK;
-		}
-		assert_int_equal(store_reader_ahead(r, keys, count), there);
+		pick(r, rng, limit, &b);
+		assert_int_equal(store_reader_ahead(r, b.keys, b.count), b.there);
+		look_up_again(r, rng, &b);
 	}
+}
+
+/* What was come across in one snapshot is not given in the next. */
+static void what_it_came_across_ends_with_the_snapshot(void **state)
+{
+	struct temp_store t;
+	struct store_reader *r;
+	struct store_txn *txn;
+	struct name name;
+	struct slice key = make_key(7, &name), value;
+
+	(void)state;
+	temp_store_create(&t, MAP_SIZE);
+	put_range(t.store, 0, 300);
+	assert_int_equal(store_reader_open(t.store, &r), ST_OK);
+	assert_int_equal(store_reader_ahead(r, &key, 1), 1);
+	assert_int_equal(store_txn_begin(t.store, &txn), ST_OK);
+	assert_int_equal(store_txn_put(txn, key, slice_str("new")), ST_OK);
+	assert_int_equal(store_txn_commit(txn), ST_OK);
+	assert_int_equal(store_reader_renew(r), ST_OK);
+	assert_int_equal(store_get(r, key, &value), ST_OK);
+	assert_true(slice_eq(value, slice_str("new")));
+	assert_int_equal(store_reader_ahead(r, &key, 1), 1);
+	store_reader_reset(r);
+	assert_int_equal(store_get(r, key, &value), ST_INVALID);
+	store_reader_close(r);
+	temp_store_destroy(&t);
 }
 
 static void it_comes_across_the_keys_that_are_there(void **state)
@@ -106,7 +182,8 @@ static void without_a_snapshot_it_does_nothing(void **state)
 	temp_store_destroy(&t);
 }
 
-/* Whatever a page holds, the walk ends, and stays in the file. */
+/* Whatever a page holds, the walk ends, stays in the file, and makes no lookup find what is not
+ * there. */
 static void damaged_pages_lead_nowhere(void **state)
 {
 	struct temp_store t;
@@ -149,15 +226,12 @@ static void damaged_pages_lead_nowhere(void **state)
 			buf_deinit(&error);
 		}
 		if (store_reader_open(t.store, &r) == ST_OK) {
-			struct name names[STORE_AHEAD_MAX];
-			struct slice keys[STORE_AHEAD_MAX];
-
 			for (int batch = 0; batch < 200; batch++) {
-				for (size_t i = 0; i < STORE_AHEAD_MAX; i++) {
-					keys[i] = make_key(rng_below(&rng, 20000), &names[i]);
-				}
-				assert_true(store_reader_ahead(r, keys, STORE_AHEAD_MAX) <=
-					    STORE_AHEAD_MAX);
+				struct batch b;
+
+				pick(r, &rng, 20000, &b);
+				assert_true(store_reader_ahead(r, b.keys, b.count) <= b.count);
+				look_up_again(r, &rng, &b);
 			}
 			store_reader_close(r);
 		}
@@ -169,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_comes_across_the_keys_that_are_there),
+	    cmocka_unit_test(what_it_came_across_ends_with_the_snapshot),
 	    cmocka_unit_test(without_a_snapshot_it_does_nothing),
 	    cmocka_unit_test(damaged_pages_lead_nowhere),
 	};
