@@ -108,6 +108,7 @@ static enum status renew_reader(struct engine *e)
 	st = store_reader_renew(e->reader);
 	if (st == ST_OK) {
 		e->reader_commits = commits;
+		residency_look(e->residency);
 		e->looked = false;
 		/* What the index showed before may have been removed, or have come back. */
 		e->index_ms = 0;

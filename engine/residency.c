@@ -10,6 +10,8 @@
 
 enum {
 	LOOK_MS = 500,
+	FETCH_MAX = 1024,	 /* pages that one look may fetch */
+	FETCH_AT_START = 128,	 /* by the first one, which the start waits for */
 	SET_BITS = 1 << 21,	 /* per generation: 256 KiB */
 	SET_MARKS_MAX = 1 << 18, /* marks before the older generation is dropped: few false hits */
 };
@@ -26,17 +28,28 @@ struct residency {
 	uint32_t marks;
 };
 
+static void look_now(struct residency *r)
+{
+	bool all = store_resident(r->store, FETCH_MAX);
+
+	if (all) {
+		store_map_resident(r->store);
+	}
+	atomic_store(&r->all, all);
+}
+
 static void *look(void *arg)
 {
 	struct residency *r = arg;
 
+	look_now(r); /* the start had no time to look closely */
 	(void)pthread_mutex_lock(&r->lock);
 	while (!r->stop) {
 		waiting_cond_us(&r->wake, &r->lock, LOOK_MS * 1000);
 		/* An idle node does not walk its page tables. */
 		if (!r->stop && atomic_exchange(&r->asked, false)) {
 			(void)pthread_mutex_unlock(&r->lock);
-			atomic_store(&r->all, store_resident(r->store));
+			look_now(r);
 			(void)pthread_mutex_lock(&r->lock);
 		}
 	}
@@ -57,7 +70,7 @@ enum status residency_start(struct store *store, struct residency **out)
 	if (r->young == NULL || r->old == NULL) {
 		goto fail;
 	}
-	atomic_store(&r->all, store_resident(store));
+	atomic_store(&r->all, store_resident(store, FETCH_AT_START));
 	(void)pthread_mutex_init(&r->lock, NULL);
 	waiting_cond_init(&r->wake);
 	if (!thread_start(&r->thread, "residency", look, r)) {
@@ -89,6 +102,14 @@ void residency_stop(struct residency *r)
 	mem_free(r->young);
 	mem_free(r->old);
 	mem_free(r);
+}
+
+void residency_look(struct residency *r)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	atomic_store(&r->asked, true);
+	(void)pthread_cond_signal(&r->wake);
+	(void)pthread_mutex_unlock(&r->lock);
 }
 
 static bool has(const uint64_t *set, uint64_t bit)

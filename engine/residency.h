@@ -8,7 +8,7 @@
 struct residency;
 
 /* Starts a thread that looks every half second, while asked, whether all pages of the store are in
- * memory. */
+ * memory, and then maps them. */
 MUST_CHECK enum status residency_start(struct store *store, struct residency **out);
 void residency_stop(struct residency *r); /* NULL is fine */
 
@@ -18,6 +18,10 @@ bool residency_warm(struct residency *r, uint64_t hash);
 
 /* Says that what belongs to this hash was just read or touched. Executor. */
 void residency_mark(struct residency *r, uint64_t hash);
+
+/* Has the thread look now, since the store has changed: pages that it has grown by are mapped
+ * before lookups meet them. Executor. */
+void residency_look(struct residency *r);
 
 /* True when the last look found the whole store in memory. Any thread. */
 bool residency_all(const struct residency *r);

@@ -122,8 +122,14 @@ struct store_info {
 MUST_CHECK enum status store_info(struct store *s, struct store_info *out);
 
 /* True when every page of the data file is in the page cache, as far as one look can tell; a few
- * that are missing are fetched. Reads the disk. Any thread but the executor. */
-bool store_resident(struct store *s);
+ * that are missing are fetched, at most fetch_max. Reads the disk then. Any thread but the
+ * executor. */
+bool store_resident(struct store *s, uint32_t fetch_max);
+
+/* Maps the data file's pages after store_resident found them all, as far as the file has grown
+ * since the last time: each first read would take a fault instead. Same thread as store_resident.
+ */
+void store_map_resident(struct store *s);
 
 /* Writing: one transaction at a time, from one thread (the checkpoint's). */
 struct store_txn;

@@ -54,6 +54,7 @@ struct store {
 	const struct io *io;
 	struct io_file *file; /* for its length */
 	struct io_file *look; /* for store_resident, which has a thread of its own */
+	uint64_t mapped;      /* store_map_resident: bytes whose pages were mapped */
 	bool read_only;
 	const uint8_t *map; /* where page 0 is mapped */
 	uint64_t map_size;

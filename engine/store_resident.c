@@ -1,4 +1,4 @@
-/* Whether the data file is in the page cache. */
+/* Whether the data file is in the page cache, and mapping it when it is. */
 #include "engine/store_private.h"
 
 #include <stdint.h>
@@ -7,14 +7,16 @@
 enum {
 	RESIDENT_WINDOW = 4096, /* pages asked of the kernel at once */
 	RESIDENT_SAMPLES = 64,	/* windows looked at in a file too large to look at whole */
-	RESIDENT_FETCH = 128,	/* missing pages that one look fetches itself */
+	RESIDENT_FETCH_MAX = 1024,
+	RESIDENT_FETCH_ANY = 128, /* of a small file that much may be missing */
+	RESIDENT_FETCH_PART = 32, /* no more than this part of what was looked at */
 };
 
 static const uint64_t resident_whole = UINT64_C(4) << 30; /* bytes looked at page by page */
 
 struct missing_pages {
-	uint64_t pages[RESIDENT_FETCH];
-	size_t count;
+	uint64_t pages[RESIDENT_FETCH_MAX];
+	size_t count, max;
 };
 
 /* One question to the kernel about pages [from, from + count). False: too many are missing. */
@@ -31,7 +33,7 @@ static bool window_resident(const struct store *s, uint64_t from, uint64_t count
 		if ((there[i] & 1) != 0) {
 			continue;
 		}
-		if (missing->count == RESIDENT_FETCH) {
+		if (missing->count == missing->max) {
 			return false;
 		}
 		missing->pages[missing->count++] = from + i;
@@ -55,11 +57,11 @@ static bool fetch_missing(const struct store *s, const struct missing_pages *mis
 	return true;
 }
 
-bool store_resident(struct store *s)
+bool store_resident(struct store *s, uint32_t fetch_max)
 {
 	struct store_info info;
-	struct missing_pages missing = {.count = 0};
-	uint64_t pages, windows, step = 1, first = 0;
+	struct missing_pages missing;
+	uint64_t pages, windows, looked, part, step = 1, first = 0;
 
 	if (s->map == NULL) {
 		return false;
@@ -74,6 +76,12 @@ bool store_resident(struct store *s)
 		step = windows / RESIDENT_SAMPLES + 1;
 		first = atomic_fetch_add(&s->resident_turn, 1) % step;
 	}
+	looked = (windows / step + 1) * RESIDENT_WINDOW;
+	part = (looked < pages ? looked : pages) / RESIDENT_FETCH_PART;
+	part = part < RESIDENT_FETCH_ANY ? RESIDENT_FETCH_ANY : part;
+	missing.count = 0;
+	missing.max = fetch_max < RESIDENT_FETCH_MAX ? fetch_max : RESIDENT_FETCH_MAX;
+	missing.max = part < missing.max ? part : missing.max;
 	for (uint64_t w = first; w < windows; w += step) {
 		uint64_t from = w * RESIDENT_WINDOW;
 		uint64_t left = pages - from;
@@ -84,4 +92,20 @@ bool store_resident(struct store *s)
 		}
 	}
 	return fetch_missing(s, &missing);
+}
+
+void store_map_resident(struct store *s)
+{
+	uint64_t bytes;
+
+	(void)pthread_mutex_lock(&s->info_lock);
+	bytes = s->info.file_bytes / s->os_page * s->os_page;
+	(void)pthread_mutex_unlock(&s->info_lock);
+	if (s->map == NULL || bytes > resident_whole || bytes <= s->mapped) {
+		return;
+	}
+	/* A kernel that does not know the advice leaves it to the faults. */
+	(void)madvise((void *)((uintptr_t)s->map + s->mapped), bytes - s->mapped,
+		      MADV_POPULATE_READ);
+	s->mapped = bytes;
 }

@@ -73,7 +73,8 @@ static void in_a_cold_store_only_what_was_marked_is_warm(void **state)
 	temp_store_destroy(&t);
 }
 
-static void the_thread_looks_again_when_asked(void **state)
+/* told: the store's owner says that it has changed; otherwise lookups ask. */
+static void look_again(bool told)
 {
 	static const uint8_t zeros[1 << 16];
 	struct temp_store t;
@@ -81,7 +82,6 @@ static void the_thread_looks_again_when_asked(void **state)
 	struct residency *r;
 	int fd;
 
-	(void)state;
 	make_cold(&t);
 	assert_int_equal(store_info(t.store, &info), ST_OK);
 	assert_int_equal(residency_start(t.store, &r), ST_OK);
@@ -96,13 +96,30 @@ static void the_thread_looks_again_when_asked(void **state)
 		left -= n;
 	}
 	assert_int_equal(close(fd), 0);
+	if (told) {
+		residency_look(r);
+	}
 	for (int i = 0; i < 300 && !residency_all(r); i++) {
-		(void)residency_warm(r, 1);
+		if (!told) {
+			(void)residency_warm(r, 1);
+		}
 		(void)usleep(100000);
 	}
 	assert_true(residency_all(r));
 	residency_stop(r);
 	temp_store_destroy(&t);
+}
+
+static void the_thread_looks_again_when_asked(void **state)
+{
+	(void)state;
+	look_again(false);
+}
+
+static void the_thread_looks_again_when_told(void **state)
+{
+	(void)state;
+	look_again(true);
 }
 
 int main(void)
@@ -111,6 +128,7 @@ int main(void)
 	    cmocka_unit_test(a_store_in_memory_makes_everything_warm),
 	    cmocka_unit_test(in_a_cold_store_only_what_was_marked_is_warm),
 	    cmocka_unit_test(the_thread_looks_again_when_asked),
+	    cmocka_unit_test(the_thread_looks_again_when_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

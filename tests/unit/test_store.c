@@ -143,9 +143,33 @@ static void a_few_pages_that_were_never_written_do_not_make_the_store_cold(void 
 	struct fixture *f = *state;
 
 	add_hole(f, 20);
-	assert_true(store_resident(f->store));
+	assert_true(store_resident(f->store, 128));
 	/* Fetched by the first look: nothing is missing any more. */
-	assert_true(store_resident(f->store));
+	assert_true(store_resident(f->store, 128));
+}
+
+/* A larger file may lack more, as long as it is a small part and the caller has time for it. */
+static void of_a_large_file_a_small_part_may_be_missing(void **state)
+{
+	static const uint8_t page[3000];
+	struct fixture *f = *state;
+	struct store_txn *t = begin(f);
+
+	for (unsigned n = 0; n < 12000; n++) {
+		char key[16];
+
+		(void)snprintf(key, sizeof key, "%u", n);
+		assert_int_equal(store_txn_put(t, slice_str(key), slice_of(page, sizeof page)),
+				 ST_OK);
+	}
+	assert_int_equal(store_txn_commit(t), ST_OK);
+	add_hole(f, 300);
+	assert_false(store_resident(f->store, 128));
+	assert_true(store_resident(f->store, 1000));
+	store_map_resident(f->store);
+	assert_true(store_resident(f->store, 0));
+	add_hole(f, 800);
+	assert_false(store_resident(f->store, 1000));
 }
 
 static void many_missing_pages_do(void **state)
@@ -153,8 +177,8 @@ static void many_missing_pages_do(void **state)
 	struct fixture *f = *state;
 
 	add_hole(f, 4000);
-	assert_false(store_resident(f->store));
-	assert_false(store_resident(f->store));
+	assert_false(store_resident(f->store, 128));
+	assert_false(store_resident(f->store, 128));
 }
 
 int main(void)
@@ -164,6 +188,8 @@ int main(void)
 					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_few_pages_that_were_never_written_do_not_make_the_store_cold, setup, teardown),
+	    cmocka_unit_test_setup_teardown(of_a_large_file_a_small_part_may_be_missing, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(many_missing_pages_do, setup, teardown),
 	};
 
