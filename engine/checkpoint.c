@@ -349,7 +349,7 @@ static void look_ahead(struct checkpoint *c, size_t at)
 		}
 		keys[n++] = mt_entry_key(entries[i]);
 	}
-	(void)store_reader_ahead(c->reader, keys, n);
+	(void)store_reader_ahead_sorted(c->reader, keys, n);
 }
 
 /* One transaction: entries from *at on, at least one if there is one. */

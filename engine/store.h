@@ -85,6 +85,11 @@ enum { STORE_AHEAD_MAX = 64 };
  * a hint, not an answer. */
 size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count);
 
+/* The same for writes in key order: has the leaves fetched that these ascending keys belong on, up
+ * to STORE_AHEAD_MAX of them. store_get finds nothing faster by it. Returns how many leaves there
+ * are. */
+size_t store_reader_ahead_sorted(struct store_reader *r, const struct slice *keys, size_t count);
+
 /* A cursor of the reader; close it before the reader. ST_NO_MEMORY, ST_IO. */
 MUST_CHECK enum status store_cursor_open(struct store_reader *r, struct store_cursor **out);
 void store_cursor_close(struct store_cursor *c);

@@ -187,6 +187,46 @@ size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size
 	return r->ahead_count;
 }
 
+/* Walks down to the leaf that a key belongs on, and has its header fetched. hi gets the first key
+ * that does not belong there; data NULL: all above do. */
+static void go_to_leaf(const struct store_tree *t, struct walk *w, struct slice *hi)
+{
+	*hi = slice_of(NULL, 0);
+	go(t, w, t->root);
+	for (unsigned level = 1; level < t->depth && w->at.page != NULL; level++) {
+		begin(t, w, STORE_PAGE_BRANCH);
+		while (halve(t, w)) {
+		}
+		if (w->at.page != NULL && w->above < w->at.count) {
+			*hi = key_of(t, w, w->above);
+		}
+		descend(t, w);
+	}
+}
+
+/* The branches are few and soon in the cache: it is the leaves that have to be waited for. */
+size_t store_reader_ahead_sorted(struct store_reader *r, const struct slice *keys, size_t count)
+{
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
+	struct walk walks[STORE_AHEAD_MAX];
+	struct slice hi = {NULL, 0};
+	size_t n = 0;
+
+	store_ahead_forget(r);
+	if (!r->active || t->depth == 0) {
+		return 0;
+	}
+	for (size_t i = 0; i < count && n < STORE_AHEAD_MAX; i++) {
+		if (n > 0 && (hi.data == NULL || slice_cmp(keys[i], hi) < 0)) {
+			continue; /* on the same leaf */
+		}
+		walks[n].key = keys[i];
+		go_to_leaf(t, &walks[n++], &hi);
+	}
+	search_level(t, walks, n, STORE_PAGE_LEAF);
+	return n;
+}
+
 /* Lookups come in the order in which their keys were noted; some never come, since a write has
  * answered them. */
 enum status store_ahead_get(struct store_reader *r, struct slice key, struct slice *out)

@@ -36,6 +36,10 @@ struct store_txn {
 	MDB_cursor *keys, *expiry;
 	struct store_trees base; /* the commit that it began from */
 	bool cleared;		 /* nothing of base is left */
+	/* The leaf of base's keyspace that the last write was led to, its way checked whole, and
+	 * the keys that belong on it. Depth 0: none. */
+	struct store_place guarded;
+	struct slice guarded_lo, guarded_hi;
 	struct store_io_count {
 		uint64_t leaves;   /* leaf pages copied */
 		uint64_t big;	   /* bytes in overflow pages */

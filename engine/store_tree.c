@@ -120,14 +120,56 @@ enum status store_tree_seek(const struct store_tree *t, struct slice key, struct
 	return st == ST_OK ? search(t, key, at, exact) : st;
 }
 
+enum status store_tree_seek_here(const struct store_tree *t, struct slice key,
+				 struct store_place *at, bool *exact)
+{
+	*exact = false;
+	return search(t, key, at, exact);
+}
+
+/* Narrows the bounds of a branch to those of the child that its step's index says. */
+static enum status narrow(const struct store_tree *t, const struct store_place *at, unsigned level,
+			  struct slice *lo, struct slice *hi)
+{
+	const struct store_step *s = &at->step[level];
+	struct store_node node;
+
+	if (s->index > 0) {
+		if (!node_at(t, at, level, s->index, &node)) {
+			return ST_CORRUPT;
+		}
+		*lo = node.key;
+	}
+	if (s->index + 1 < s->count) {
+		if (!node_at(t, at, level, s->index + 1, &node)) {
+			return ST_CORRUPT;
+		}
+		*hi = node.key;
+	}
+	return ST_OK;
+}
+
+enum status store_tree_bounds(const struct store_tree *t, const struct store_place *at,
+			      struct slice *lo, struct slice *hi)
+{
+	enum status st = ST_OK;
+
+	*lo = slice_of(NULL, 0);
+	*hi = slice_of(NULL, 0);
+	for (unsigned level = 0; st == ST_OK && level + 1 < at->depth; level++) {
+		st = narrow(t, at, level, lo, hi);
+	}
+	return st;
+}
+
 enum status store_tree_check(const struct store_tree *t, const struct store_place *at)
 {
 	struct slice lo = {NULL, 0}, hi = {NULL, 0};
+	enum status st = ST_OK;
 
-	for (unsigned level = 0; level < at->depth; level++) {
+	for (unsigned level = 0; st == ST_OK && level < at->depth; level++) {
 		const struct store_step *s = &at->step[level];
 		uint64_t *seen = &t->seen->page[s->number % STORE_SEEN];
-		struct store_node node;
 
 		if (*seen != s->number) {
 			if (!store_page_whole(s->page, t->page_size, s->number, kind_at(t, level),
@@ -136,23 +178,11 @@ enum status store_tree_check(const struct store_tree *t, const struct store_plac
 			}
 			*seen = s->number;
 		}
-		if (level + 1 == at->depth) {
-			break;
-		}
-		if (s->index > 0) {
-			if (!node_at(t, at, level, s->index, &node)) {
-				return ST_CORRUPT;
-			}
-			lo = node.key;
-		}
-		if (s->index + 1 < s->count) {
-			if (!node_at(t, at, level, s->index + 1, &node)) {
-				return ST_CORRUPT;
-			}
-			hi = node.key;
+		if (level + 1 < at->depth) {
+			st = narrow(t, at, level, &lo, &hi);
 		}
 	}
-	return ST_OK;
+	return st;
 }
 
 /* To the first (or behind the last) entry of the leaf beside. ST_NOT_FOUND: there is none. */

@@ -50,6 +50,15 @@ MUST_CHECK enum status store_tree_of(struct store_tree *t, struct slice record);
 MUST_CHECK enum status store_tree_seek(const struct store_tree *t, struct slice key,
 				       struct store_place *at, bool *exact);
 
+/* The same on the leaf that a place is on, where key belongs (store_tree_bounds). */
+MUST_CHECK enum status store_tree_seek_here(const struct store_tree *t, struct slice key,
+					    struct store_place *at, bool *exact);
+
+/* The keys that belong on the leaf that a place is on: from lo (inclusive) to hi (exclusive), data
+ * NULL: no bound. ST_CORRUPT. */
+MUST_CHECK enum status store_tree_bounds(const struct store_tree *t, const struct store_place *at,
+					 struct slice *lo, struct slice *hi);
+
 /* Checks every page of the way whole. ST_CORRUPT. */
 MUST_CHECK enum status store_tree_check(const struct store_tree *t, const struct store_place *at);
 

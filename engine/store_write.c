@@ -38,6 +38,46 @@ static int guard(const struct store_txn *t, const struct store_tree *tree, struc
 	return st == ST_OK || st == ST_NOT_FOUND ? 0 : MDB_CORRUPTED;
 }
 
+static bool on_guarded_leaf(const struct store_txn *t, struct slice key)
+{
+	return t->guarded.depth > 0 &&
+	       (t->guarded_lo.data == NULL || slice_cmp(t->guarded_lo, key) <= 0) &&
+	       (t->guarded_hi.data == NULL || slice_cmp(key, t->guarded_hi) < 0);
+}
+
+/* Looks at the way to a key of the keyspace that is put. Writes in key order stay on one leaf, to
+ * which the way was looked at already. */
+static int guard_put(struct store_txn *t, struct slice key)
+{
+	const struct store_tree *tree = &t->base.keyspace;
+	struct store_place *at = &t->guarded;
+	struct slice k, v;
+	bool exact = false;
+	enum status st;
+
+	if (t->cleared) {
+		return 0;
+	}
+	if (on_guarded_leaf(t, key)) {
+		st = store_tree_seek_here(tree, key, at, &exact);
+	} else {
+		st = store_tree_seek(tree, key, at, &exact);
+		if (st == ST_OK) {
+			st = store_tree_check(tree, at);
+		}
+		if (st == ST_OK) {
+			st = store_tree_bounds(tree, at, &t->guarded_lo, &t->guarded_hi);
+		}
+	}
+	if (st == ST_OK && exact) {
+		st = store_tree_entry(tree, at, &k, &v, NULL);
+	}
+	if (st != ST_OK) {
+		at->depth = 0;
+	}
+	return st == ST_OK || st == ST_NOT_FOUND ? 0 : MDB_CORRUPTED;
+}
+
 /* Looks at all of a tree. */
 static int guard_all(const struct store_tree *tree)
 {
@@ -84,6 +124,7 @@ enum status store_txn_begin(struct store *s, struct store_txn **out)
 	t->keys = NULL;
 	t->expiry = NULL;
 	t->cleared = false;
+	t->guarded.depth = 0;
 	st = store_trees_load(s, mdb_txn_id(t->txn) - 1, &t->base);
 	if (st != ST_OK) {
 		store_txn_abort(t);
@@ -134,7 +175,7 @@ static int seek(struct store_txn *t, struct slice key)
 		return 0;
 	}
 	t->key_len = 0;
-	rc = guard(t, &t->base.keyspace, key, false);
+	rc = guard_put(t, key);
 	if (rc == 0) {
 		rc = mdb_cursor_get(t->keys, &k, &t->old, MDB_SET_RANGE);
 	}
@@ -214,7 +255,7 @@ enum status store_txn_put(struct store_txn *t, struct slice key, struct slice va
 
 enum status store_txn_append(struct store_txn *t, struct slice key, struct slice value)
 {
-	if (guard(t, &t->base.keyspace, key, false) != 0) {
+	if (guard_put(t, key) != 0) {
 		return ST_CORRUPT;
 	}
 	return put(t, key, value, MDB_APPEND, true, 0);

@@ -162,6 +162,54 @@ static void it_comes_across_the_keys_that_are_there(void **state)
 	temp_store_destroy(&t);
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* Of keys in order each leaf counts once. */
+static void in_order_it_goes_to_each_leaf_once(void **state)
+{
+	struct temp_store t;
+	struct store_reader *r;
+	struct store_info info;
+	struct batch b;
+	struct rng rng;
+	size_t sparse = 0, dense = 0;
+
+	(void)state;
+	rng_seed(&rng, 23);
+	temp_store_create(&t, MAP_SIZE);
+	assert_int_equal(store_reader_open(t.store, &r), ST_OK);
+	pick(r, &rng, 20000, &b);
+	assert_int_equal(store_reader_ahead_sorted(r, b.keys, b.count), 0); /* an empty tree */
+	put_range(t.store, 0, 20000);
+	assert_int_equal(store_info(t.store, &info), ST_OK);
+	assert_true(info.depth > 2);
+	assert_int_equal(store_reader_renew(r), ST_OK);
+	for (int round = 0; round < 200; round++) {
+		struct slice prefix[STORE_AHEAD_MAX];
+		size_t leaves;
+
+		pick(r, &rng, 20000, &b);
+		memcpy(prefix, b.keys, sizeof prefix);
+		qsort(prefix, b.count, sizeof *prefix, by_bytes);
+		leaves = store_reader_ahead_sorted(r, prefix, b.count);
+		assert_in_range(leaves, 1, b.count);
+		sparse += leaves * 2 > b.count;
+		look_up_again(r, &rng, &b);
+		/* One key many times. */
+		for (size_t i = 1; i < b.count; i++) {
+			prefix[i] = prefix[0];
+		}
+		dense += store_reader_ahead_sorted(r, prefix, b.count) == 1;
+	}
+	assert_true(sparse > 100);
+	assert_int_equal(dense, 200);
+	store_reader_close(r);
+	temp_store_destroy(&t);
+}
+
 static void without_a_snapshot_it_does_nothing(void **state)
 {
 	struct temp_store t;
@@ -176,6 +224,7 @@ static void without_a_snapshot_it_does_nothing(void **state)
 	assert_int_equal(store_reader_ahead(r, &key, 1), 1);
 	store_reader_reset(r);
 	assert_int_equal(store_reader_ahead(r, &key, 1), 0);
+	assert_int_equal(store_reader_ahead_sorted(r, &key, 1), 0);
 	assert_int_equal(store_reader_renew(r), ST_OK);
 	assert_int_equal(store_reader_ahead(r, &key, 1), 1);
 	store_reader_close(r);
@@ -232,6 +281,9 @@ static void damaged_pages_lead_nowhere(void **state)
 				pick(r, &rng, 20000, &b);
 				assert_true(store_reader_ahead(r, b.keys, b.count) <= b.count);
 				look_up_again(r, &rng, &b);
+				qsort(b.keys, b.count, sizeof *b.keys, by_bytes);
+				assert_true(store_reader_ahead_sorted(r, b.keys, b.count) <=
+					    b.count);
 			}
 			store_reader_close(r);
 		}
@@ -244,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_comes_across_the_keys_that_are_there),
 	    cmocka_unit_test(what_it_came_across_ends_with_the_snapshot),
+	    cmocka_unit_test(in_order_it_goes_to_each_leaf_once),
 	    cmocka_unit_test(without_a_snapshot_it_does_nothing),
 	    cmocka_unit_test(damaged_pages_lead_nowhere),
 	};
