@@ -341,19 +341,28 @@ size_t resp_deferred_begin(struct resp_writer *w)
 	return w->out->len;
 }
 
-void resp_deferred_end(struct resp_writer *w, size_t mark, char kind, size_t count)
+/* Moves what was written since mark up to put a header in front of it. */
+static void insert_header(struct resp_writer *w, size_t mark, char kind, size_t count)
 {
 	uint8_t header[HEADER_MAX];
-	size_t len;
-	uint8_t *end;
+	size_t len = header_text(header, kind, count);
 
-	kind = collection_kind(w, kind, &count);
-	len = header_text(header, kind, count);
-	end = room(w, len);
-	if (end == NULL) {
+	if (room(w, len) == NULL) {
 		return;
 	}
 	memmove(w->out->data + mark + len, w->out->data + mark, w->out->len - mark);
 	memcpy(w->out->data + mark, header, len);
 	w->out->len += len;
+}
+
+void resp_deferred_end(struct resp_writer *w, size_t mark, char kind, size_t count)
+{
+	kind = collection_kind(w, kind, &count);
+	insert_header(w, mark, kind, count);
+}
+
+void resp_bulk_deferred_end(struct resp_writer *w, size_t mark)
+{
+	insert_header(w, mark, '$', w->out->len - mark);
+	resp_bulk_end(w);
 }

@@ -25,6 +25,9 @@ void resp_bulk_int(struct resp_writer *w, int64_t v); /* the decimal text as a b
 void resp_bulk_begin(struct resp_writer *w, size_t len);
 void resp_bulk_part(struct resp_writer *w, struct slice bytes);
 void resp_bulk_end(struct resp_writer *w);
+/* Makes a bulk of all that was written since w->out was mark bytes long, whose length was not known
+ * before. */
+void resp_bulk_deferred_end(struct resp_writer *w, size_t mark);
 void resp_null(struct resp_writer *w);	     /* $-1 or _ */
 void resp_null_array(struct resp_writer *w); /* *-1 or _ */
 void resp_array(struct resp_writer *w, size_t count);

@@ -229,9 +229,18 @@ def commands():
         yield name, bytes([(0, 7, 31, 32, 63, 27)[number_of]]) + b"".join(body) + late + cycle
 
 
+def rdb_value():
+    """The samples of the unit tests: every encoding of every type."""
+    with open(os.path.join(HERE, "../support/rdb_samples.c"), encoding="utf-8") as f:
+        text = f.read().split("rdb_samples[] = {")[1].split("\n};")[0]
+    for what, hexes in re.findall(r'\{"([^"]*)",\s*RDB_KIND_\w+,\s*((?:"[0-9a-f]+"\s*)+),', text):
+        name = what.replace(" ", "-").replace(",", "")
+        yield name, bytes.fromhex("".join(re.findall("[0-9a-f]+", hexes)))
+
+
 def main():
     for make in (resp_reader, quoted_words, config, wal_record, wal_frame, wal_segment, wal_reader,
-                 key_codec, small_blob, commands):
+                 key_codec, small_blob, rdb_value, commands):
         folder = os.path.join(HERE, "corpus", make.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, data in make():
