@@ -66,9 +66,8 @@ static enum status blob_set(struct small_blob *b, const struct slice *pair, uint
 
 /* --- between the forms --- */
 
-/* Gives the blob's fields records of their own; m becomes the large form, not yet written. */
-static enum status spill(struct engine *e, const struct store_key *key, const struct small_blob *b,
-			 struct meta *m)
+enum status hash_spill(struct engine *e, const struct store_key *key, const struct small_blob *b,
+		       struct meta *m)
 {
 	struct small_cursor c;
 	struct slice field, value;
@@ -222,9 +221,9 @@ enum status type_hash_set(struct engine *e, const struct store_key *key, const s
 		if (st != ST_LIMIT) {
 			return st;
 		}
-		st = spill(e, key, &blob, &m);
+		st = hash_spill(e, key, &blob, &m);
 	}
-	in_blob = new_fields; /* counted by spill */
+	in_blob = new_fields; /* counted by hash_spill */
 	while (st == ST_OK && done < pairs_count) {
 		st = large_set(e, key, &m, &pairs[2 * done], &new_fields);
 		done++;

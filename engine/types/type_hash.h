@@ -84,4 +84,10 @@ type_hash_sample(struct engine *e, const struct store_key *key, const struct met
 		 uint64_t count, struct rng *rng,
 		 void (*each)(void *arg, struct slice field, struct slice value), void *arg);
 
+/* --- for engine/types/type_build.c --- */
+
+/* Gives a blob's fields records of their own; m becomes the large form, not yet written. */
+MUST_CHECK enum status hash_spill(struct engine *e, const struct store_key *key,
+				  const struct small_blob *b, struct meta *m);
+
 #endif

@@ -1,0 +1,102 @@
+/* Collections from a stream of elements: a blob as long as they fit, then records. */
+#include "engine/types/type_build.h"
+
+#include "engine/base/invariant.h"
+#include "engine/types/type_list.h"
+
+static void begin(struct type_build *b, struct engine *e, const struct store_key *key,
+		  enum value_type type)
+{
+	b->engine = e;
+	b->key = key;
+	b->meta = (struct meta){.type = type, .form = FORM_INLINE};
+	small_blob_clear(&b->blob);
+}
+
+void type_build_list(struct type_build *b, struct engine *e, const struct store_key *key)
+{
+	begin(b, e, key, TYPE_LIST);
+}
+
+void type_build_hash(struct type_build *b, struct engine *e, const struct store_key *key,
+		     const struct hash_limits *limits)
+{
+	begin(b, e, key, TYPE_HASH);
+	b->limits = *limits;
+}
+
+enum status type_build_element(struct type_build *b, struct slice value)
+{
+	enum status st = ST_OK;
+
+	if (b->meta.form == FORM_INLINE) {
+		if (small_blob_splice(&b->blob, b->blob.len, 0, 0, &value, 1,
+				      COLLECTION_INLINE_MAX)) {
+			return ST_OK;
+		}
+		st = list_spill(b->engine, b->key, &b->blob, &b->meta);
+	}
+	if (st == ST_OK) {
+		st = list_elem_put(b->engine, b->key, &b->meta, b->meta.aux[1]++, value);
+		b->meta.count++;
+	}
+	return st;
+}
+
+/* What a lookup would find of the hash as it is now. */
+static struct meta present(const struct type_build *b)
+{
+	struct meta m = b->meta;
+
+	if (m.form == FORM_INLINE) {
+		m.payload = small_blob_slice(&b->blob);
+	}
+	return m;
+}
+
+enum status type_build_field(struct type_build *b, struct slice field, struct slice value)
+{
+	struct slice pair[2] = {field, value}, there;
+	struct meta m = present(b);
+	enum status st = type_hash_get(b->engine, b->key, &m, field, &there);
+
+	if (st != ST_NOT_FOUND) {
+		return st == ST_OK ? ST_EXISTS : st;
+	}
+	if (field.len > b->limits.value || value.len > b->limits.value) {
+		b->meta.flags |= META_ENCODED;
+	}
+	if (b->meta.form == FORM_INLINE) {
+		if (small_blob_splice(&b->blob, b->blob.len, 0, 0, pair, 2,
+				      COLLECTION_INLINE_MAX)) {
+			return ST_OK;
+		}
+		st = hash_spill(b->engine, b->key, &b->blob, &b->meta);
+		if (st != ST_OK) {
+			return st;
+		}
+	}
+	b->meta.count++;
+	return ks_field_put(b->engine, b->key->slot, b->meta.id, field, &value, 1);
+}
+
+enum status type_build_end(struct type_build *b, uint64_t expire_at_ms)
+{
+	struct slice part = small_blob_slice(&b->blob);
+	struct meta old;
+	/* Only now: what a lookup gives is borrowed until the next write. */
+	enum status st = ks_lookup(b->engine, b->key, &old);
+	uint64_t entries =
+	    b->meta.form == FORM_LARGE ? b->meta.count : small_blob_entries(&b->blob) / 2;
+
+	if (st != ST_OK && st != ST_NOT_FOUND) {
+		return st;
+	}
+	INVARIANT(b->meta.form == FORM_LARGE || small_blob_entries(&b->blob) > 0);
+	if (b->meta.type == TYPE_HASH && entries > b->limits.entries) {
+		b->meta.flags |= META_ENCODED;
+	}
+	b->meta.expire_at_ms = expire_at_ms;
+	return ks_put(b->engine, b->key, st == ST_OK ? &old : NULL, &b->meta, &part,
+		      b->meta.form == FORM_INLINE ? 1 : 0);
+}
