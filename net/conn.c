@@ -215,7 +215,8 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 	if (must_wait(c, argv, argc)) {
 		return false;
 	}
-	r = dispatch_request(s->dispatch, &c->session, argv, argc, &c->out, s->now_ms, !c->no_wait);
+	c->session.warmed = c->no_wait;
+	r = dispatch_request(s->dispatch, &c->session, argv, argc, &c->out, s->now_ms, true);
 	if (r == DISPATCH_COLD) {
 		size_t count;
 		const struct cold_key *keys = dispatch_cold_keys(s->dispatch, &count);

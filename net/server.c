@@ -176,6 +176,7 @@ void server_on_cron(evutil_socket_t fd, short what, void *arg)
 	server_refresh_clock(s);
 	watch_wall_clock(s);
 	replication_cron(s->replication);
+	migrate_pool_cron(s->migrate_pool);
 	cluster_node_cron(s->cluster);
 	if (!event_pending(s->expire_event, EV_TIMEOUT, NULL)) {
 		expire_step(s);

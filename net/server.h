@@ -8,6 +8,7 @@
 #include "net/command/dispatch.h"
 #include "net/config.h"
 #include "net/conn.h"
+#include "net/migrate_pool.h"
 #include "net/prefetch.h"
 #include "net/replication.h"
 
@@ -25,6 +26,7 @@ struct server {
 	struct dispatch *dispatch;
 	struct prefetch *prefetch;
 	struct replication *replication;
+	struct migrate_pool *migrate_pool;
 	struct cluster_node *cluster; /* NULL: cluster-enabled no */
 
 	int listeners[LISTENERS_MAX]; /* TCP ones first, then perhaps the Unix socket */

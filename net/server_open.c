@@ -154,6 +154,9 @@ enum status server_open(struct config *config, const char *executable, struct se
 		st = replication_create(s, &s->replication);
 	}
 	if (st == ST_OK) {
+		st = migrate_pool_create(s, &s->migrate_pool);
+	}
+	if (st == ST_OK) {
 		st = listener_open_all(s, error);
 	}
 	if (st == ST_OK) {
@@ -210,6 +213,7 @@ bool server_close(struct server *s)
 		c->in_gated = false;
 	}
 	conn_reap(s);
+	migrate_pool_destroy(s->migrate_pool);
 	if (s->dispatch != NULL) {
 		dispatch_destroy(s->dispatch);
 	}

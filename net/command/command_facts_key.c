@@ -27,6 +27,15 @@ const struct command_facts command_facts_key[] = {
      .complexity = "O(N) with N the number of queued commands",
      .summary = "Forgets the queued commands.",
      .acl = "fast transaction"},
+    {.name = "dump",
+     .since = "2.6.0",
+     .group = "generic",
+     .complexity = "O(N) with N the bytes of the value",
+     .summary = "Returns a value in Redis's serialized form.",
+     .acl = "keyspace read slow",
+     .tips = "nondeterministic_output",
+     .keys = "RO access, index 1, range 0 1 0",
+     .args = "key key k:0"},
     {.name = "exec",
      .since = "1.2.0",
      .group = "transactions",
@@ -76,6 +85,21 @@ const struct command_facts command_facts_key[] = {
      .acl = "keyspace read slow dangerous",
      .tips = "request_policy:all_shards nondeterministic_output_order",
      .args = "pattern pattern"},
+    {.name = "migrate",
+     .since = "2.6.0",
+     .group = "generic",
+     .complexity = "That of DUMP and DEL here and of RESTORE there, and O(N) to send N bytes",
+     .summary = "Moves keys to another node.",
+     .acl = "keyspace write slow dangerous",
+     .tips = "nondeterministic_output",
+     .keys =
+	 "RW access delete, index 3, range 0 1 0; RW access delete incomplete, keyword KEYS -2, "
+	 "range -1 1 0",
+     .args = "host string; port integer; key_or_empty_string oneof {key key k:0; empty_string "
+	     "pure-token t:}; destination-db integer; timeout integer; copy pure-token t:COPY "
+	     "s:3.0.0 f:o; replace pure-token t:REPLACE s:3.0.0 f:o; authentication oneof f:o "
+	     "{password string t:AUTH s:4.0.7 f:o; username_password block t:AUTH2 s:6.0.0 f:o "
+	     "{username string; password string}}; key key k:1 t:KEYS s:3.0.6 f:om"},
     {.name = "multi",
      .since = "1.2.0",
      .group = "transactions",
@@ -205,6 +229,27 @@ const struct command_facts command_facts_key[] = {
      .acl = "keyspace write fast",
      .keys = "RW access delete, index 1, range 0 1 0; OW insert, index 2, range 0 1 0",
      .args = "key key k:0; newkey key k:1"},
+    {.name = "restore",
+     .since = "2.6.0",
+     .group = "generic",
+     .complexity = "O(N) with N the bytes of the value",
+     .summary = "Makes a key of a serialized value.",
+     .acl = "keyspace write slow dangerous",
+     .keys = "OW update, index 1, range 0 1 0",
+     .args = "key key k:0; ttl integer; serialized-value string; replace pure-token t:REPLACE "
+	     "s:3.0.0 f:o; absttl pure-token t:ABSTTL s:5.0.0 f:o; seconds integer t:IDLETIME "
+	     "s:5.0.0 f:o; frequency integer t:FREQ s:5.0.0 f:o"},
+    {.name = "restore-asking",
+     .since = "3.0.0",
+     .group = "server",
+     .complexity = "O(N) with N the bytes of the value",
+     .summary = "RESTORE in a slot that is being imported; for MIGRATE.",
+     .doc_flags = "syscmd",
+     .acl = "keyspace write slow dangerous",
+     .keys = "OW update, index 1, range 0 1 0",
+     .args = "key key k:0; ttl integer; serialized-value string; replace pure-token t:REPLACE "
+	     "s:3.0.0 f:o; absttl pure-token t:ABSTTL s:5.0.0 f:o; seconds integer t:IDLETIME "
+	     "s:5.0.0 f:o; frequency integer t:FREQ s:5.0.0 f:o"},
     {.name = "scan",
      .since = "2.8.0",
      .group = "generic",

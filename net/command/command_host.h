@@ -20,7 +20,8 @@ struct node_stats {
 	uint64_t error_replies;
 	uint64_t clients, blocked_clients, maxclients;
 	uint64_t input_buffer_max, output_buffer_max;
-	uint64_t cold_parked; /* commands that waited for a prefetch */
+	uint64_t migrate_kept; /* unused connections of MIGRATE */
+	uint64_t cold_parked;  /* commands that waited for a prefetch */
 	uint64_t output_buffer_limit_disconnections;
 	uint64_t query_buffer_limit_disconnections;
 	double ops_per_sec, input_kbps, output_kbps;
@@ -104,6 +105,7 @@ enum shutdown_flags {
 
 struct cluster;
 struct cluster_reply;
+struct migrate_link_ops;
 struct command_host;
 
 struct command_host_ops {
@@ -172,6 +174,9 @@ struct command_host_ops {
 	 * with a cluster. */
 	void (*cluster_publish)(struct command_host *h, struct slice channel, struct slice payload,
 				bool sharded);
+
+	/* Connections for MIGRATE (net/command/migrate_link.h); NULL: there are none. */
+	const struct migrate_link_ops *migrate;
 };
 
 /* Node-wide facts, read directly. */

@@ -6,7 +6,7 @@
 static const struct command *const groups[] = {
     commands_connection,  commands_txn,
 #if __has_include("net/command/cmd_key.c")
-    commands_key,
+    commands_key,	  commands_dump,   commands_migrate,
 #endif
 #if __has_include("net/command/cmd_server.c")
     commands_replication, commands_server,

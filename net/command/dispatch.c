@@ -6,6 +6,7 @@
 #include "engine/base/logger.h"
 #include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/migrate_job.h"
 #include "net/command/txn_queue.h"
 
 #include <stdarg.h>
@@ -429,6 +430,9 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 	bool exec = s->in_multi && s->queue_len > 0 && strcmp(entry->full_name, "exec") == 0;
 
 	*ready = false;
+	if (d->migrations != NULL && migration_blocks(d, s, entry, argv, argc)) {
+		return DISPATCH_LATER;
+	}
 	if ((entry->cmd->flags & CMD_WRITE) != 0 || (exec && s->queue_writes)) {
 		enum status st = engine_writable(d->engine);
 
@@ -513,6 +517,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 	}
 out:
 	if (result == DISPATCH_DONE) {
+		migration_abandon(s->migration); /* something forbade it to go on */
 		s->last_ms = now_ms;
 		s->commands++;
 		if (s->asking && !s->in_multi && (entry == NULL || entry->cmd->run != cmd_asking)) {

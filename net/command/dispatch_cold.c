@@ -72,7 +72,7 @@ bool dispatch_is_cold(struct dispatch *d, const struct session *s,
 		      bool exec)
 {
 	d->cold_len = 0;
-	if (!d->may_wait || engine_all_warm(d->engine)) {
+	if (!d->may_wait || s->warmed || engine_all_warm(d->engine)) {
 		return false;
 	}
 	if (exec) {

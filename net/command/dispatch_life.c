@@ -3,6 +3,7 @@
 #include "engine/ahead.h"
 #include "engine/base/alloc.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/migrate_job.h"
 
 enum {
 	QUEUE_BYTES_DEFAULT = 1 << 30,
@@ -149,6 +150,9 @@ void dispatch_touched(void *dispatch, const struct store_key *key)
 {
 	struct dispatch *d = dispatch;
 
+	if (d->migrations != NULL) {
+		migration_touched(d, key);
+	}
 	if (d->watches.count == 0) {
 		return;
 	}

@@ -19,9 +19,10 @@ struct dispatch {
 	struct command_stats stats;
 	struct watch_table watches;
 	struct pubsub pubsub;
-	struct buf message;	 /* one that is being delivered */
-	struct buf behind_reply; /* what the running client hears of itself, after its reply */
-	struct session *running; /* whose request is being run */
+	struct buf message;	      /* one that is being delivered */
+	struct buf behind_reply;      /* what the running client hears of itself, after its reply */
+	struct session *running;      /* whose request is being run */
+	struct migration *migrations; /* all that are under way */
 	struct rng rng;
 	struct slowlog slowlog;
 	struct latency_log latency;

@@ -170,13 +170,14 @@ void info_stats(struct info *in)
 	    "evicted_keys:0\r\nevicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
 	    "current_eviction_exceeded_time:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
 	    "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n"
-	    "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+	    "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:%llu\r\n"
 	    "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
 	    "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
 	    "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n"
 	    "tracking_total_keys:0\r\ntracking_total_items:0\r\ntracking_total_prefixes:0\r\n",
 	    (llu)in->engine.expired_keys, (llu)s->keyspace_hits, (llu)s->keyspace_misses,
-	    topics[SUBSCRIBED_CHANNEL], topics[SUBSCRIBED_PATTERN], topics[SUBSCRIBED_SHARD]);
+	    topics[SUBSCRIBED_CHANNEL], topics[SUBSCRIBED_PATTERN], topics[SUBSCRIBED_SHARD],
+	    (llu)s->migrate_kept);
 	info_add(in,
 		 "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
 		 "dump_payload_sanitizations:0\r\ntotal_reads_processed:%llu\r\n"

@@ -2,6 +2,7 @@
 #include "net/command/session.h"
 
 #include "engine/base/alloc.h"
+#include "net/command/migrate_job.h"
 #include "net/command/pubsub.h"
 #include "net/command/txn_queue.h"
 #include "net/command/watch.h"
@@ -16,6 +17,7 @@ void session_init(struct session *s, uint64_t id, uint64_t now_ms)
 
 void session_deinit(struct session *s)
 {
+	migration_abandon(s->migration);
 	txn_reset(s);
 	pubsub_leave(s);
 	mem_free(s->name);

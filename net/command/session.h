@@ -10,6 +10,7 @@
 struct watched_key;
 struct subscription;
 struct queued_command;
+struct migration;
 
 /* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
 enum session_reply_mode {
@@ -63,6 +64,8 @@ struct session {
 		bool announced; /* what it waits for wakes the node, or is the deadline */
 		uint64_t lsn, deadline_ms;
 	} wait;
+	bool warmed; /* the keys of the present request have been prefetched: no need to look */
+	struct migration *migration; /* MIGRATE under way; NULL: none */
 };
 
 void session_init(struct session *s, uint64_t id, uint64_t now_ms);

@@ -27,6 +27,9 @@ foreach(name startup process config connections clients cluster_bus pubsub)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
+foreach(name dump migrate)
+	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
+endforeach()
 foreach(name failover replication tools tools_replay tools_damage manpages)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
