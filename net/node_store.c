@@ -121,7 +121,7 @@ static void let_clients_go(struct server *s)
 	dispatch_touched(s->dispatch, NULL);
 }
 
-static void close_engine(struct server *s)
+static void close_engine(struct server *s, bool quick)
 {
 	enum status st;
 
@@ -129,17 +129,17 @@ static void close_engine(struct server *s)
 	let_clients_go(s);
 	prefetch_stop(s->prefetch);
 	s->prefetch = NULL;
-	st = engine_close_quick(s->engine);
+	st = quick ? engine_close_quick(s->engine) : engine_close(s->engine);
 	s->engine = NULL;
 	if (st != ST_OK) {
 		logger(LOG_LVL_WARNING, "closing the store: %s", status_text(st));
 	}
 }
 
-static void open_again(struct server *s)
+static void open_again(struct server *s, bool replica)
 {
 	struct buf error = {0};
-	enum status st = open_engine(s, true, &error);
+	enum status st = open_engine(s, replica, &error);
 
 	if (st == ST_OK) {
 		st = start_readers(s);
@@ -159,7 +159,7 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 	struct buf error = {0};
 	enum status st;
 
-	close_engine(s);
+	close_engine(s, true);
 	st = rewind_log(io_posix(), s->run_dir, lsn, &result, &error);
 	if (result.records > 0) {
 		s->replication->divergent_records += result.records;
@@ -177,7 +177,7 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 		       error.len > 0 ? ": " : "", (int)error.len, (const char *)error.data);
 	}
 	buf_deinit(&error);
-	open_again(s);
+	open_again(s, true);
 	return st == ST_OK;
 }
 
@@ -186,18 +186,49 @@ bool node_store_take_copy(struct server *s)
 	struct buf error = {0};
 	enum status st;
 
-	close_engine(s);
+	close_engine(s, true);
 	st = dataset_commit_copy(io_posix(), s->run_dir, &error);
 	if (st != ST_OK) {
 		logger(LOG_LVL_WARNING, "the full copy can't take its place: %.*s (%s)",
 		       (int)error.len, (const char *)error.data, status_text(st));
 	}
 	buf_deinit(&error);
-	open_again(s);
+	open_again(s, true);
 	if (st != ST_OK) {
 		return false;
 	}
 	logger(LOG_LVL_NOTICE, "MASTER <-> REPLICA sync: Finished with success, at LSN %" PRIu64,
 	       engine_last_lsn(s->engine));
 	return true;
+}
+
+static enum status change_id(struct server *s)
+{
+	struct engine_stats stats;
+
+	engine_stats(s->engine, &stats);
+	return engine_promote(s->engine, stats.epoch);
+}
+
+void node_store_errand(struct server *s)
+{
+	enum node_errand errand = s->host.errand;
+
+	if (s->host.is_replica) {
+		s->host.errand = NODE_NOTHING; /* it became one meanwhile; the client is told */
+		return;
+	}
+	if (engine_ack_lsn(s->engine) < engine_last_lsn(s->engine)) {
+		return;
+	}
+	if (errand != NODE_CHANGE_ID) {
+		close_engine(s, errand == NODE_RELOAD_LOG);
+		open_again(s, false);
+		logger(LOG_LVL_NOTICE, "the store was closed and opened again, at LSN %" PRIu64,
+		       engine_last_lsn(s->engine));
+	} else if (change_id(s) != ST_OK) {
+		return; /* the log has not taken all yet: next turn */
+	}
+	s->host.errand = NODE_NOTHING;
+	s->host.errands_done++;
 }

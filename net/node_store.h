@@ -24,4 +24,8 @@ bool node_store_rewind(struct server *s, uint64_t lsn);
  * the old one is open again. Ends the process as above. */
 bool node_store_take_copy(struct server *s);
 
+/* Does what host.errand asks for, as soon as no reply waits for the log any more; called between
+ * two turns. Ends the process as above. */
+void node_store_errand(struct server *s);
+
 #endif

@@ -6,6 +6,7 @@
 #include "net/server.h"
 
 #include "engine/base/logger.h"
+#include "net/node_store.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -357,6 +358,9 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	more = replication_apply(s->replication);
 	(void)engine_turn_end(s->engine);
 	replication_publish(s->replication);
+	if (s->host.errand != NODE_NOTHING) {
+		node_store_errand(s);
+	}
 	cluster_node_turn_end(s->cluster);
 	release_gated(s);
 	sleep_us = finish_clients(s, clock_system()->mono_us(NULL));

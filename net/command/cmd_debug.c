@@ -146,12 +146,26 @@ static void debug_protocol(struct command_ctx *ctx)
 static void debug_help(struct command_ctx *ctx)
 {
 	static const char *const lines[] = {
+	    "CHANGE-REPL-ID",
+	    "    Begin a new timeline of the log.",
+	    "DIGEST",
+	    "    A digest of the whole dataset, the same as Redis's.",
+	    "DIGEST-VALUE <key> [<key> ...]",
+	    "    Digests of values.",
+	    "LOADAOF",
+	    "    Close the store as it is and open it again: the log is replayed.",
 	    "LOG <message>",
 	    "    Write a line into the server's log.",
 	    "OBJECT <key>",
 	    "    How a value is kept.",
+	    "POPULATE <count> [<prefix>] [<size>]",
+	    "    Make so many string keys, as one record of the log.",
 	    "PROTOCOL <type>",
 	    "    A reply of that type.",
+	    "QUICKLIST-PACKED-THRESHOLD <size>",
+	    "    Accepted; lists are not kept in quicklists.",
+	    "RELOAD",
+	    "    Checkpoint, close the store and open it again.",
 	    "SET-ACTIVE-EXPIRE (0|1)",
 	    "    Whether expired keys are removed before somebody meets them.",
 	    "SLEEP <seconds>",
@@ -163,24 +177,38 @@ static void debug_help(struct command_ctx *ctx)
 	command_reply_help(ctx, lines);
 }
 
+/* There are no quicklists whose nodes it could concern. */
+static void debug_packed_threshold(struct command_ctx *ctx)
+{
+	resp_ok(ctx->reply);
+}
+
 void cmd_debug(struct command_ctx *ctx)
 {
 	static const struct {
 		const char *name;
-		size_t argc;
+		size_t argc_min, argc_max;
 		command_fn run;
 	} verbs[] = {
-	    {"help", 2, debug_help},
-	    {"log", 3, debug_log},
-	    {"object", 3, debug_object},
-	    {"protocol", 3, debug_protocol},
-	    {"set-active-expire", 3, debug_set_active_expire},
-	    {"sleep", 3, debug_sleep},
-	    {"stringmatch-len", 4, debug_match},
+	    {"change-repl-id", 2, 2, debug_change_id},
+	    {"digest", 2, 2, debug_digest},
+	    {"digest-value", 2, SIZE_MAX, debug_digest_value},
+	    {"help", 2, 2, debug_help},
+	    {"loadaof", 2, 2, debug_load_log},
+	    {"log", 3, 3, debug_log},
+	    {"object", 3, 3, debug_object},
+	    {"populate", 3, 5, debug_populate},
+	    {"protocol", 3, 3, debug_protocol},
+	    {"quicklist-packed-threshold", 3, 3, debug_packed_threshold},
+	    {"reload", 2, SIZE_MAX, debug_reload},
+	    {"set-active-expire", 3, 3, debug_set_active_expire},
+	    {"sleep", 3, 3, debug_sleep},
+	    {"stringmatch-len", 4, 4, debug_match},
 	};
 
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-		if (ctx->argc == verbs[i].argc && command_arg_is(ctx, 1, verbs[i].name)) {
+		if (ctx->argc >= verbs[i].argc_min && ctx->argc <= verbs[i].argc_max &&
+		    command_arg_is(ctx, 1, verbs[i].name)) {
 			verbs[i].run(ctx);
 			return;
 		}

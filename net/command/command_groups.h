@@ -40,6 +40,14 @@ void cmd_debug(struct command_ctx *ctx);
 void cmd_swapdb(struct command_ctx *ctx);
 void cmd_command(struct command_ctx *ctx);
 
+/* And of DEBUG, on the dataset. */
+void debug_digest(struct command_ctx *ctx);
+void debug_digest_value(struct command_ctx *ctx);
+void debug_populate(struct command_ctx *ctx);
+void debug_reload(struct command_ctx *ctx);
+void debug_load_log(struct command_ctx *ctx);
+void debug_change_id(struct command_ctx *ctx);
+
 /* What OBJECT ENCODING says of a value; a static string. Errors: as engine/keyspace.h. */
 MUST_CHECK enum status object_encoding(struct command_ctx *ctx, const struct store_key *key,
 				       const struct meta *m, const char **out);

@@ -103,6 +103,14 @@ enum shutdown_flags {
 	SHUTDOWN_FORCE = 8
 };
 
+/* What DEBUG has the node do between two turns. */
+enum node_errand {
+	NODE_NOTHING,
+	NODE_RELOAD,	 /* close the store with a checkpoint, and open it again */
+	NODE_RELOAD_LOG, /* the same without a checkpoint */
+	NODE_CHANGE_ID	 /* begin a timeline */
+};
+
 struct cluster;
 struct cluster_reply;
 struct migrate_link_ops;
@@ -203,6 +211,8 @@ struct command_host {
 	struct cluster *cluster;
 	uint64_t cluster_links_over_limit;	    /* closed for cluster-link-sendbuf-limit */
 	uint64_t cluster_links, cluster_link_bytes; /* of the bus; looked at every 100 ms */
+	enum node_errand errand; /* wanted; done when nothing waits for the log */
+	uint64_t errands_done;
 	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 

@@ -27,7 +27,7 @@ foreach(name startup process config connections clients cluster_bus pubsub)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
-foreach(name dump migrate)
+foreach(name dump migrate debug)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
 foreach(name failover replication tools tools_replay tools_damage manpages)
