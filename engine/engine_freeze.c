@@ -36,7 +36,7 @@ void engine_retire_table(struct engine *e, struct memtable *mt)
 
 static bool freeze_due(const struct engine *e, uint64_t now_ms)
 {
-	if (e->frozen != NULL || (e->turn_count > 0 && !PLANTED(45)) || e->failed != ST_OK ||
+	if (e->frozen != NULL || e->turn_count > 0 || e->failed != ST_OK ||
 	    checkpoint_phase(e->checkpoint) != CHECKPOINT_IDLE) {
 		return false;
 	}

@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { FDS = 1024, FILES_MAX = 65536, PATH_LEN = 512 };
+enum { FDS = 1024, FILES_MAX = 65536, PATH_LEN = 512, SYNC_US = 300 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -443,6 +443,15 @@ static bool is_dir(int fd)
 	return fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* A disk in memory syncs at once; on a real one there is time in between for an acknowledgement
+ * that comes too early to be noticed. */
+static void take_time(void)
+{
+	if (rec.recording) {
+		(void)usleep(SYNC_US);
+	}
+}
+
 int fdatasync(int fd)
 {
 	char path[PATH_LEN];
@@ -452,6 +461,7 @@ int fdatasync(int fd)
 		return -1;
 	}
 	rc = REAL(fdatasync)(fd);
+	take_time();
 	if (rc == 0) {
 		note_file(fd, DISK_SYNC, 0);
 	}
@@ -467,6 +477,7 @@ int fsync(int fd)
 		return -1;
 	}
 	rc = REAL(fsync)(fd);
+	take_time();
 	if (rc == 0) {
 		note_file(fd, DISK_SYNC, 0);
 	}

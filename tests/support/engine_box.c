@@ -2,6 +2,7 @@
 #include "tests/support/engine_box.h"
 
 #include "engine/keyspace.h"
+#include "tests/support/patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,7 +110,7 @@ void engine_box_await_gone(struct engine_box *b, uint16_t slot, uint64_t id, str
 	struct slice value;
 	enum status st = ST_OK;
 
-	for (int i = 0; st == ST_OK && i < 60000; i++) {
+	for (int i = patience(60000); st == ST_OK && i > 0; i--) {
 		(void)engine_turn_end(b->e);
 		engine_box_begin(b);
 		st = ks_field_get(b->e, slot, id, field, &value);

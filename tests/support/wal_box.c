@@ -2,6 +2,7 @@
 #include "tests/support/wal_box.h"
 
 #include "tests/support/log_sample.h"
+#include "tests/support/patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -133,7 +134,7 @@ enum status wal_box_append(struct wal_box *b, uint32_t count)
 
 void wal_box_await_written(struct wal_box *b, uint64_t lsn)
 {
-	for (int i = 0; i < POLLS && wal_writer_written_lsn(b->w) < lsn; i++) {
+	for (int i = patience(POLLS); i > 0 && wal_writer_written_lsn(b->w) < lsn; i--) {
 		(void)usleep(POLL_US);
 	}
 	assert_true(wal_writer_written_lsn(b->w) >= lsn);
@@ -141,7 +142,7 @@ void wal_box_await_written(struct wal_box *b, uint64_t lsn)
 
 void wal_box_await_durable(struct wal_box *b, uint64_t lsn)
 {
-	for (int i = 0; i < POLLS && wal_writer_durable_lsn(b->w) < lsn; i++) {
+	for (int i = patience(POLLS); i > 0 && wal_writer_durable_lsn(b->w) < lsn; i--) {
 		(void)usleep(POLL_US);
 	}
 	assert_true(wal_writer_durable_lsn(b->w) >= lsn);
@@ -149,7 +150,7 @@ void wal_box_await_durable(struct wal_box *b, uint64_t lsn)
 
 void wal_box_await_state(struct wal_box *b, enum wal_state state)
 {
-	for (int i = 0; i < POLLS && wal_writer_state(b->w) != state; i++) {
+	for (int i = patience(POLLS); i > 0 && wal_writer_state(b->w) != state; i--) {
 		(void)usleep(POLL_US);
 	}
 	assert_int_equal(wal_writer_state(b->w), state);

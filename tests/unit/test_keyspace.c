@@ -237,6 +237,25 @@ static void a_key_that_is_replaced_takes_its_elements_along(void **state)
 	engine_box_await_gone(b, box_key.slot, box_meta.id, field_name(1, buf));
 }
 
+static void a_write_that_did_not_look_drops_the_collection_below_it(void **state)
+{
+	struct engine_box *b = *state;
+	struct meta string = {.type = TYPE_STRING};
+	struct slice value = slice_str("x");
+	char buf[LONG];
+
+	put_collection(b);
+	engine_box_checkpoint(b);
+	engine_box_begin(b);
+	assert_int_equal(ks_put_blind(b->e, &box_key, &string, &value, 1), ST_OK);
+	engine_box_commit(b);
+	engine_box_checkpoint(b);
+	engine_box_await_gone(b, box_key.slot, box_meta.id, field_name(1, buf));
+	engine_box_begin(b);
+	expect(b, "h", "x");
+	engine_box_commit(b);
+}
+
 static void a_detached_collection_lives_on_under_another_key(void **state)
 {
 	struct engine_box *b = *state;
@@ -313,6 +332,8 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(a_key_that_is_replaced_takes_its_elements_along, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(a_write_that_did_not_look_drops_the_collection_below_it,
+					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_detached_collection_lives_on_under_another_key, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(keys_of_a_slot_are_walked_in_order_and_resumed, setup,

@@ -1,5 +1,6 @@
 /* What a killed process leaves is brought back from the log; a log that does not fit the store is
  * refused with what to do. A copy of a running engine's directory stands for the killed one. */
+#include "engine/engine_shard.h"
 #include "engine/keyspace.h"
 #include "tests/support/engine_box.h"
 
@@ -54,24 +55,30 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Keys key:from ... key:to-1, each with incompressible bytes. */
+/* key:i, with incompressible bytes. */
+static void put_key(struct engine_box *b, int i)
+{
+	struct meta m = {.type = TYPE_STRING};
+	struct store_key key;
+	uint8_t noise[NOISE] = {0};
+	struct slice part = slice_of(noise, sizeof noise);
+	char name[32];
+
+	for (size_t k = 0; k < sizeof noise; k++) {
+		noise[k] = (uint8_t)rng_next(&b->rng);
+	}
+	(void)snprintf(name, sizeof name, "key:%d", i);
+	engine_box_begin(b);
+	store_key_of_key(&key, slice_str(name));
+	assert_int_equal(ks_put_blind(b->e, &key, &m, &part, 1), ST_OK);
+	engine_box_commit(b);
+}
+
+/* Keys key:from ... key:to-1, each in a turn of its own. */
 static void put_keys(struct engine_box *b, int from, int to)
 {
 	for (int i = from; i < to; i++) {
-		struct meta m = {.type = TYPE_STRING};
-		struct store_key key;
-		uint8_t noise[NOISE];
-		struct slice part = slice_of(noise, sizeof noise);
-		char name[32];
-
-		for (size_t k = 0; k < sizeof noise; k++) {
-			noise[k] = (uint8_t)rng_next(&b->rng);
-		}
-		(void)snprintf(name, sizeof name, "key:%d", i);
-		engine_box_begin(b);
-		store_key_of_key(&key, slice_str(name));
-		assert_int_equal(ks_put_blind(b->e, &key, &m, &part, 1), ST_OK);
-		engine_box_commit(b);
+		put_key(b, i);
 		(void)engine_turn_end(b->e);
 	}
 }
@@ -194,6 +201,66 @@ static void a_store_without_its_log_is_refused(void **state)
 	refused_saying(f, "there is no write-ahead log in");
 }
 
+static void a_log_that_ends_before_the_store_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	put_keys(&f->live, 0, 20);
+	copy_dir(f);
+	sh("mv %s/wal %s/old", f->copy.dir, f->copy.dir);
+	put_keys(&f->live, 20, 40);
+	engine_box_checkpoint(&f->live);
+	copy_dir(f);
+	sh("rm -r %s/wal && mv %s/old %s/wal", f->copy.dir, f->copy.dir, f->copy.dir);
+	refused_saying(f, "but LSN 40 was durable");
+}
+
+/* Segments go when a checkpoint has what is in them, not what came while it was written. */
+static void the_log_is_kept_for_what_no_checkpoint_has(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_stats stats;
+
+	engine_set_memtable_max(f->live.e, 64 << 20);
+	put_keys(&f->live, 0, 3000);
+	assert_int_equal(engine_checkpoint(f->live.e), ST_OK);
+	(void)engine_turn_end(f->live.e);
+	engine_stats(f->live.e, &stats);
+	assert_true(stats.memtable_frozen_bytes > 0 || stats.checkpoint_lsn == 3000);
+	for (int i = 3000; i < 5000; i++) { /* over the end of the first segment of 4 MB */
+		put_key(&f->live, i);
+	}
+	do {
+		(void)engine_turn_end(f->live.e);
+		engine_stats(f->live.e, &stats);
+		(void)usleep(500);
+	} while (stats.checkpoint_lsn < 3000);
+	assert_int_equal(stats.checkpoint_lsn, 3000);
+	put_keys(&f->live, 5000, 12000);
+	copy_dir(f);
+	assert_int_equal(engine_box_try(&f->copy, &f->error), ST_OK);
+	expect_keys(&f->copy, 12000);
+	assert_int_equal(engine_close(f->copy.e), ST_OK);
+}
+
+static void an_unclean_end_begins_a_timeline_and_a_clean_one_does_not(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t before = engine_history(f->live.e)->count;
+
+	put_keys(&f->live, 0, 20);
+	copy_dir(f);
+	for (int i = 0; i < 2; i++) {
+		const struct wal_history *h;
+
+		assert_int_equal(engine_box_try(&f->copy, &f->error), ST_OK);
+		h = engine_history(f->copy.e);
+		assert_int_equal(h->count, before + 1);
+		assert_int_equal(h->items[h->count - 1].first_lsn, 21);
+		assert_int_equal(engine_close(f->copy.e), ST_OK);
+	}
+}
+
 static void a_log_without_its_beginning_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -236,6 +303,12 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_unfinished_last_frame_is_cut_and_counted, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(a_store_without_its_log_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_log_that_ends_before_the_store_is_refused, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(the_log_is_kept_for_what_no_checkpoint_has, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(
+		an_unclean_end_begins_a_timeline_and_a_clean_one_does_not, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_log_without_its_beginning_is_refused, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(the_log_of_another_shard_is_refused, setup, teardown),
