@@ -4,14 +4,18 @@ be stored that is not, reads go on, clients and the log are told, and a restart 
 acknowledged."""
 import errno
 import os
+import random
+import re
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import case  # noqa: E402
+from harness.link import Link  # noqa: E402
 from harness.resp import Closed, encode  # noqa: E402
 from harness.servers import info  # noqa: E402
+from harness.shard import content, replication, until, wait_equal, wait_linked  # noqa: E402
 
 
 class Faults(case.Case):
@@ -91,6 +95,36 @@ class Faults(case.Case):
         server.start()
         with server.client() as c:
             self.assertEqual(c.call("MGET", "a", "b"), [b"2", b"2"])
+
+    def test_a_replicas_disk_fills_up_during_a_copy(self):
+        primary, replica = self.server(), self.faulty()
+        with primary.client() as c, replica.client() as r:
+            r.call("SET", "old", "1")
+            for i in range(400):
+                c.call("SET", "k:%d" % i, random.Random(i).randbytes(20000))
+            c.call("SAVE")
+            link = Link(primary.port)
+            self.addCleanup(link.close)
+            link.rate = 4000000
+            r.call("REPLICAOF", "127.0.0.1", link.port)
+            until(lambda: link.bytes > 2000000, text="part of a copy")
+            self.set(replica, "pwrite errno %d" % errno.ENOSPC)
+            link.rate = 0
+            until(lambda: re.search("(?i)no space left", replica.tail(100)), text="why")
+            # The old dataset is there and serves, the primary does not notice, and it is tried on.
+            until(lambda: replication(replica)["master_link_status"] == "down", text="link down")
+            self.assertEqual(r.call("GET", "old"), b"1")
+            self.assertIsNone(r.call("GET", "k:1"))
+            self.assertEqual(c.call("SET", "later", "1"), b"OK")
+            self.set(replica)
+            wait_linked(replica)
+            wait_equal(primary, replica)
+            self.assertEqual(content(primary), content(replica))
+        self.assertEqual(replica.stop(), 0)
+        replica.options["replicaof"] = ["127.0.0.1", primary.port]
+        replica.start()
+        wait_linked(replica)
+        self.assertEqual(content(primary), content(replica))
 
     def test_a_slow_disk_holds_up_only_those_who_wait_for_it(self):
         server = self.faulty({"appendfsync": "always"})

@@ -2,7 +2,9 @@
 """Primaries and replicas as processes: copies, continuing, roles, what may be lost and what not."""
 import os
 import random
+import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -12,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import case  # noqa: E402
 from harness.link import Link  # noqa: E402
 from harness.resp import Client, Closed  # noqa: E402
-from harness.servers import LONG, info  # noqa: E402
+from harness.servers import LONG, Server, info, redis_binary  # noqa: E402
 from harness.shard import content, replication, until, wait_equal, wait_linked  # noqa: E402
 
 
@@ -426,6 +428,44 @@ class Replication(case.ToolCase):
             self.assertEqual(replication(primary)["master_link_status"], "down")
             c.call("REPLICAOF", "NO", "ONE")
             c.call("SET", "a", "1")
+
+    def test_what_is_no_cairn_primary_changes_nothing(self):
+        replica = self.server()
+        redis = Server(redis_binary(), "redis").start()
+        self.addCleanup(redis.close)
+        with replica.client() as c:
+            c.call("SET", "mine", "1")
+            c.call("REPLICAOF", "127.0.0.1", redis.port)
+            until(lambda: "the primary refuses: ERR unknown command" in replica.tail(), text="why")
+        for answer, why in ((b"+CONTINUE 7\r\n", "continues at another LSN"),
+                            (b"+CONTINUE 1\r\n" + b"\x00" * 64, "the stream is damaged"),
+                            (b"+FULLCOPY\r\n" + b"\xff" * 64,
+                             "the stream is damaged"),
+                            (b"-ERR protocol version 1 is not spoken here\r\n",
+                             "refuses: ERR protocol version"),
+                            (b"what?\r\n", "the primary refuses: what?"),
+                            (b"x" * 100000, "no line of text")):
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                with replica.client() as c:
+                    c.call("REPLICAOF", "127.0.0.1", listener.getsockname()[1])
+                near, _ = listener.accept()
+                with near:
+                    near.recv(65536)
+                    size = os.path.getsize(replica.log)
+                    near.sendall(answer)
+
+                    def told():
+                        with open(replica.log, encoding="utf-8", errors="replace") as f:
+                            f.seek(size)
+                            return re.search(why, f.read())
+
+                    until(told, text="%r is told as %s" % (answer[:40], why))
+            with replica.client() as c:
+                self.assertEqual(c.call("GET", "mine"), b"1")
+        with replica.client() as c:
+            c.call("REPLICAOF", "NO", "ONE")
+            self.assertEqual(c.call("DBSIZE"), 1)
+            c.call("SET", "mine", "2")
 
     # --- faults ---
 
