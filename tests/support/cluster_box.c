@@ -39,10 +39,9 @@ static void cluster_command(struct command_host *h, const struct slice *argv, un
 {
 	struct cluster_event ev = {.kind = CLUSTER_EV_COMMAND,
 				   .command = {.argv = argv, .argc = argc}};
-	struct cluster_update up;
 
-	step(box_of(h), &ev, &up);
-	*out = up.reply;
+	step(box_of(h), &ev, &box_of(h)->up);
+	*out = box_of(h)->up.reply;
 	cluster_box_heal(box_of(h)); /* a step without a bus finds that nobody answers */
 }
 
@@ -100,7 +99,6 @@ static uint64_t keys_total(void *ctx)
 void cluster_box_open(struct cluster_box *b, const char *conf)
 {
 	struct cluster_config cfg = {.nodes_max = 8, .seed = 7, .conf = slice_str(conf)};
-	struct cluster_update up;
 	char error[160];
 
 	*b = (struct cluster_box){.links = 0};
@@ -120,7 +118,7 @@ void cluster_box_open(struct cluster_box *b, const char *conf)
 	cfg.keys = (struct cluster_keys){keys_in_slot, keys_total, b};
 	b->memory = malloc(cluster_sizeof(&cfg));
 	assert_non_null(b->memory);
-	assert_int_equal(cluster_init(b->memory, &cfg, &b->cluster, &up, error), ST_OK);
+	assert_int_equal(cluster_init(b->memory, &cfg, &b->cluster, &b->up, error), ST_OK);
 	b->command.host.cluster = b->cluster;
 	cluster_box_heal(b);
 }
@@ -152,9 +150,8 @@ int cluster_box_teardown(void **state)
 void cluster_box_set(struct cluster_box *b)
 {
 	struct cluster_event ev = {.kind = CLUSTER_EV_SETTINGS, .settings = &b->settings};
-	struct cluster_update up;
 
-	step(b, &ev, &up);
+	step(b, &ev, &b->up);
 	cluster_box_heal(b);
 }
 

@@ -14,6 +14,7 @@ struct cluster_box {
 	struct command_box command; /* first */
 	struct cluster *cluster;
 	void *memory;
+	struct cluster_update up; /* of the last step; what tests do by hand is noted in it */
 	struct cluster_settings settings; /* what the next cluster_box_set gives to the core */
 	struct buf published;		  /* "channel payload\n" of each message for the bus */
 	unsigned published_sharded;
