@@ -10,6 +10,16 @@
 
 enum { CONNECT_TIMEOUT_MS = 5000, LINE_MAX_LEN = 1024 };
 
+/* The answer may end up in the log, in front of somebody's terminal. */
+static void make_printable(char *line)
+{
+	for (; *line != 0; line++) {
+		if (*line < ' ' || *line > '~') {
+			*line = '?';
+		}
+	}
+}
+
 /* One line, without its end. */
 static enum status read_line(struct repl_receiver *r, char line[LINE_MAX_LEN])
 {
@@ -26,6 +36,7 @@ static enum status read_line(struct repl_receiver *r, char line[LINE_MAX_LEN])
 			}
 			memcpy(line, have.data, len);
 			line[len > 0 && line[len - 1] == '\r' ? len - 1 : len] = 0;
+			make_printable(line);
 			repl_receiver_used(r, len + 1);
 			return ST_OK;
 		}

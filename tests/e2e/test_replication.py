@@ -204,9 +204,14 @@ class Replication(case.ToolCase):
     def test_roles_change_at_random(self):
         rng = random.Random(4)
         nodes = list(self.pair())
-        primary = 0
-        for _ in range(12):
+        primary, lost_in_all = 0, 0
+        for _ in range(100 if LONG else 12):
             other = 1 - primary
+            if rng.randrange(3) == 0:
+                victim = rng.choice(nodes)
+                victim.stop() if rng.randrange(2) == 0 else victim.kill()
+                victim.start()
+                wait_linked(nodes[other])
             with nodes[primary].client() as c:
                 fill(c, 50, rng)
             if rng.randrange(2) == 0:
@@ -214,16 +219,27 @@ class Replication(case.ToolCase):
             with nodes[other].client() as c:
                 c.call("REPLICAOF", "NO", "ONE")
                 fill(c, 20, rng)
+            nodes[other].options.pop("replicaof", None)
+            nodes[primary].options["replicaof"] = ["127.0.0.1", nodes[other].port]
             with nodes[primary].client() as c:
                 if rng.randrange(2) == 0:
                     c.call("SET", "stray", rng.randrange(1000))
+                before = info(c, "replication")
                 c.call("REPLICAOF", "127.0.0.1", nodes[other].port)
-            primary = other
-            wait_linked(nodes[1 - primary])
+            wait_linked(nodes[primary])
             self.same(*nodes)
-        for node in nodes:
-            with node.client() as c:
-                self.assertEqual(info(c, "stats")["sync_full"], "0" if node is nodes[1] else "1")
+            # It gave up what came after the fork, all of it and no more.
+            fork = int(replication(nodes[other])["second_repl_offset"]) - 1
+            lost = int(replication(nodes[primary])["divergent_records"]) - int(
+                before["divergent_records"])
+            self.assertEqual(lost, int(before["master_repl_offset"]) - fork)
+            lost_in_all += lost
+            primary = other
+        self.assertGreater(lost_in_all, 0)
+        # Only the first sync was a full copy.
+        for node, copies in zip(nodes, (0, 1)):
+            with open(node.log, encoding="utf-8") as f:
+                self.assertEqual(f.read().count("sync started: a full copy"), copies)
 
     def test_failover_hands_over_without_loss(self):
         primary, replica = self.pair()
@@ -444,6 +460,7 @@ class Replication(case.ToolCase):
                             (b"-ERR protocol version 1 is not spoken here\r\n",
                              "refuses: ERR protocol version"),
                             (b"what?\r\n", "the primary refuses: what?"),
+                            (b"-ERR \x1b[31mred\xff\r\n", r"ERR \?\[31mred\?\n"),
                             (b"x" * 100000, "no line of text")):
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 with replica.client() as c:
@@ -521,9 +538,12 @@ class Replication(case.ToolCase):
 
     def test_kills_on_all_sides_under_load(self):
         rng = random.Random(6)
-        rounds = 300 if LONG else 6
+        rounds, seconds = (100000, 600) if LONG else (6, 3600)
         primary = self.server()
-        replicas = [self.replica(primary) for _ in range(2)]
+        links = [Link(primary.port) for _ in range(2)]
+        replicas = [self.replica(primary, port=link.port) for link in links]
+        for link in links:
+            self.addCleanup(link.close)
         wait_linked(*replicas)
         stop, acked = threading.Event(), {}
 
@@ -542,10 +562,16 @@ class Replication(case.ToolCase):
         threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
         for t in threads:
             t.start()
+        end = time.monotonic() + seconds
         for _ in range(rounds):
+            if time.monotonic() > end:
+                break
             time.sleep(rng.uniform(0.2, 0.6))
             victim = rng.choice([primary] + replicas)
-            if rng.randrange(3) == 0:
+            dice = rng.randrange(4)
+            if dice == 0:
+                rng.choice(links).cut()
+            elif dice == 1:
                 os.kill(victim.process.pid, signal.SIGSTOP)
                 time.sleep(rng.uniform(0.1, 0.5))
                 os.kill(victim.process.pid, signal.SIGCONT)
