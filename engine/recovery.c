@@ -11,7 +11,10 @@
 
 #include <inttypes.h>
 
-enum { LOOKAHEAD = 16 };
+enum {
+	LOOKAHEAD = 16,
+	TABLES_MAX = 2, /* what one table takes during a replay, in units of memtable_max */
+};
 
 /* Operations decoded but not applied: their lookups are begun together, so that they wait for
  * memory together. */
@@ -72,9 +75,10 @@ static enum status add_record(struct engine *e, struct lookahead *ahead,
 	}
 }
 
-/* A tail larger than the memtable may be (after a full copy, or when memtable-max was lowered) is
- * drained on the way. Only what is durable may go into the store, and the end of the log may be in
- * the page cache alone. */
+/* The tail of a node that was killed under load is what its active and its frozen table held; it
+ * fits into one here, and the checkpoint takes it while the node serves. A larger one (after a full
+ * copy, or when memtable-max was lowered) is drained on the way. Only what is durable may go into
+ * the store, and the end of the log may be in the page cache alone. */
 static enum status make_room(struct engine *e, const struct wal_reader *r)
 {
 	struct wal_reader_end end;
@@ -120,7 +124,8 @@ static enum status replay(struct engine *e, struct wal_reader *r, struct lookahe
 		st = add_record(e, ahead, &rec);
 		if (st == ST_OK && wal_reader_left(r) == 0) {
 			st = apply_all(e, ahead);
-			if (st == ST_OK && memtable_bytes(e->active) >= e->memtable_max) {
+			if (st == ST_OK &&
+			    memtable_bytes(e->active) >= TABLES_MAX * e->memtable_max) {
 				e->next_lsn = rec.lsn + 1;
 				st = make_room(e, r);
 			}

@@ -138,20 +138,30 @@ static void the_logs_tail_is_replayed(void **state)
 	assert_int_equal(engine_close(f->copy.e), ST_OK);
 }
 
-static void a_tail_larger_than_the_memtable_is_drained_on_the_way(void **state)
+/* keys of 1 KB; the copy's tables may hold 8 MB each. */
+static void recover_tail(struct fixture *f, int keys, bool drained)
 {
-	struct fixture *f = *state;
 	struct engine_stats stats;
 
 	engine_set_memtable_max(f->live.e, 64 << 20);
-	put_keys(&f->live, 0, 12000); /* 12 MB; the copy may keep 8 */
+	put_keys(&f->live, 0, keys);
 	copy_dir(f);
 	assert_int_equal(engine_box_try(&f->copy, &f->error), ST_OK);
 	engine_stats(f->copy.e, &stats);
-	assert_true(stats.checkpoint_lsn > 0);
-	assert_int_equal(stats.recovery_records, 12000);
-	expect_keys(&f->copy, 12000);
+	assert_int_equal(stats.checkpoint_lsn > 0, drained);
+	assert_int_equal(stats.recovery_records, keys);
+	expect_keys(&f->copy, keys);
 	assert_int_equal(engine_close(f->copy.e), ST_OK);
+}
+
+static void a_tail_larger_than_two_tables_is_drained_on_the_way(void **state)
+{
+	recover_tail(*state, 20000, true);
+}
+
+static void what_two_tables_held_does_not_hold_up_the_start(void **state)
+{
+	recover_tail(*state, 12000, false);
 }
 
 /* Bytes behind the last frame of the only segment, as a write that never became durable leaves
@@ -298,8 +308,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(the_logs_tail_is_replayed, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_tail_larger_than_the_memtable_is_drained_on_the_way,
+	    cmocka_unit_test_setup_teardown(a_tail_larger_than_two_tables_is_drained_on_the_way,
 					    setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_two_tables_held_does_not_hold_up_the_start, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(an_unfinished_last_frame_is_cut_and_counted, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(a_store_without_its_log_is_refused, setup, teardown),
