@@ -58,6 +58,18 @@ static void serve(const struct cluster *c, const struct route_query *q, struct r
 			: ROUTE_SERVE;
 }
 
+/* A slot that is being imported is still another node's. Who has no slots of its own has nothing
+ * that could be taken from it by a vote, so it needs no answers of a majority: it could never get
+ * its first slot otherwise. */
+static void serve_import(const struct cluster *c, const struct route_query *q, struct route *out)
+{
+	if (is_primary(self(c)) && self(c)->slots_count == 0 && !c->silent) {
+		out->kind = ROUTE_SERVE;
+	} else {
+		serve(c, q, out);
+	}
+}
+
 /* Slots on the move. True when decided. */
 static bool route_open_slot(const struct cluster *c, const struct route_query *q,
 			    const struct cnode *owner, struct route *out)
@@ -72,7 +84,7 @@ static bool route_open_slot(const struct cluster *c, const struct route_query *q
 		return false;
 	}
 	if ((q->flags & ROUTE_MIGRATE) != 0) {
-		serve(c, q, out);
+		(importing ? serve_import : serve)(c, q, out);
 		return true;
 	}
 	if ((q->flags & ROUTE_SHARD_PUBSUB) != 0) {
@@ -94,7 +106,7 @@ static bool route_open_slot(const struct cluster *c, const struct route_query *q
 	if (several && missing > 0) {
 		out->kind = ROUTE_TRYAGAIN;
 	} else {
-		serve(c, q, out);
+		serve_import(c, q, out);
 	}
 	return true;
 }

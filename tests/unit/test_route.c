@@ -137,6 +137,23 @@ static void an_importing_slot_serves_who_asks(void **state)
 	assert_int_equal(ask("{foo}a", "{foo}b", ROUTE_ASKING, &r), ROUTE_TRYAGAIN);
 }
 
+/* A primary that has slots needs answers of a majority to take more; one that gets its first slot
+ * is in nobody's vote, and is asked for none. */
+static void the_first_slot_can_be_imported(void **state)
+{
+	struct route r;
+
+	(void)state;
+	c->importing_from[12182] = 1;
+	c->health.lease_ms = 0;
+	assert_int_equal(ask("foo", NULL, ROUTE_ASKING | ROUTE_WRITE, &r), ROUTE_DOWN_WRITES);
+	(void)slot_map_unbind_all(c, &c->nodes[0]);
+	assert_int_equal(ask("foo", NULL, ROUTE_ASKING | ROUTE_WRITE, &r), ROUTE_SERVE);
+	assert_int_equal(ask("foo", NULL, ROUTE_WRITE, &r), ROUTE_MOVED);
+	c->silent = true;
+	assert_int_equal(ask("foo", NULL, ROUTE_ASKING | ROUTE_WRITE, &r), ROUTE_DOWN_WRITES);
+}
+
 static void a_cluster_that_is_down_says_so(void **state)
 {
 	struct route r;
@@ -208,6 +225,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(owners_serve_and_others_redirect, start, stop),
 	    cmocka_unit_test_setup_teardown(a_migrating_slot_asks, start, stop),
 	    cmocka_unit_test_setup_teardown(an_importing_slot_serves_who_asks, start, stop),
+	    cmocka_unit_test_setup_teardown(the_first_slot_can_be_imported, start, stop),
 	    cmocka_unit_test_setup_teardown(a_cluster_that_is_down_says_so, start, stop),
 	    cmocka_unit_test_setup_teardown(writes_need_the_lease_also_between_steps, start, stop),
 	    cmocka_unit_test_setup_teardown(replicas_serve_readonly_clients, start, stop),
