@@ -30,7 +30,8 @@ endforeach()
 foreach(name dump migrate debug)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
-foreach(name failover mixed_cluster replication tools tools_replay tools_damage manpages)
+foreach(name cluster_cli failover mixed_cluster replication tools tools_replay tools_damage
+		manpages)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
 endforeach()
