@@ -309,6 +309,10 @@ static void cmd_cluster_help(struct command_ctx *ctx)
 	    "    Take those marks away.",
 	    "SHARDS",
 	    "    Shards with their slots and nodes.",
+	    "SLOT-STATS SLOTSRANGE <first> <last>",
+	    "    How many keys the slots have that this node serves.",
+	    "SLOT-STATS ORDERBY KEY-COUNT [LIMIT <n>] [ASC|DESC]",
+	    "    The same, sorted.",
 	    "SLOTS",
 	    "    Runs of slots with the nodes that serve them.",
 	    NULL};
@@ -375,6 +379,7 @@ static const struct command subcommands_cluster[] = {
     {"setslot", -4, CLUSTER_CHANGE | CMD_COUNTS, NO_KEYS, cmd_cluster_change, NULL},
     {"shards", 2, CMD_LOADING | CMD_STALE, NO_KEYS, cmd_cluster_shards, NULL},
     {"slaves", 3, CLUSTER_ADMIN, NO_KEYS, cmd_cluster_replicas, NULL},
+    {"slot-stats", -4, CMD_LOADING | CMD_STALE | CMD_COUNTS, NO_KEYS, cmd_cluster_slot_stats, NULL},
     {"slots", 2, CMD_LOADING | CMD_STALE, NO_KEYS, cmd_cluster_slots, NULL},
     {.name = NULL},
 };

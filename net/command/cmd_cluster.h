@@ -23,6 +23,9 @@ void cmd_cluster_slots(struct command_ctx *ctx);
 void cmd_cluster_shards(struct command_ctx *ctx);
 void cmd_cluster_links(struct command_ctx *ctx);
 
+/* Statistics of slots: cmd_slot_stats.c. */
+void cmd_cluster_slot_stats(struct command_ctx *ctx);
+
 /* What changes it: cmd_cluster_change.c. */
 void cmd_cluster_change(struct command_ctx *ctx);
 

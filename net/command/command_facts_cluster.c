@@ -213,6 +213,16 @@ const struct command_facts command_facts_cluster[] = {
      .acl = "admin slow dangerous",
      .tips = "nondeterministic_output",
      .args = "node-id string"},
+    {.name = "cluster|slot-stats",
+     .since = "8.0.0",
+     .group = "cluster",
+     .complexity = "O(N log(N)) with N the number of slots served here",
+     .summary = "Returns how many keys each slot has.",
+     .acl = "slow",
+     .tips = "nondeterministic_output request_policy:all_shards",
+     .args = "filter oneof {slotsrange block t:SLOTSRANGE {start-slot integer; end-slot integer}; "
+	     "orderby block t:ORDERBY {metric string; limit integer t:LIMIT f:o; order oneof f:o "
+	     "{asc pure-token t:ASC; desc pure-token t:DESC}}}"},
     {.name = "cluster|slots",
      .since = "3.0.0",
      .group = "cluster",

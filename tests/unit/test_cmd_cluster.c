@@ -204,6 +204,37 @@ static void changes(void **state)
 	assert_false(has(reply, BOX_ME));
 }
 
+#define STAT(slot, keys) "*2\r\n:" slot "\r\n*2\r\n$9\r\nkey-count\r\n:" keys "\r\n"
+
+static void slots_tell_their_keys(void **state)
+{
+	struct cluster_box *b = *state;
+	static const struct box_case cases[] = {
+	    {"MSET {hello}1 a {hello}2 b {hello}3 c", "+OK\r\n"},
+	    {"SET {b}1 a", "+OK\r\n"},
+	    {"CLUSTER SLOT-STATS SLOTSRANGE 865 867",
+	     "*3\r\n" STAT("865", "0") STAT("866", "3") STAT("867", "0")},
+	    {"CLUSTER SLOT-STATS SLOTSRANGE 8190 8193",
+	     "*2\r\n" STAT("8190", "0") STAT("8191", "0")},
+	    {"CLUSTER SLOT-STATS SLOTSRANGE 9000 9001", "*0\r\n"},
+	    {"CLUSTER SLOT-STATS ORDERBY key-count LIMIT 3",
+	     "*3\r\n" STAT("866", "3") STAT("3300", "1") STAT("0", "0")},
+	    {"CLUSTER SLOT-STATS ORDERBY key-count ASC LIMIT 2",
+	     "*2\r\n" STAT("0", "0") STAT("1", "0")},
+	    {"CLUSTER SLOT-STATS ORDERBY key-count LIMIT 0",
+	     "-ERR Limit has to lie in between 1 and 16384 (maximum number of slots).\r\n"},
+	    {"CLUSTER SLOT-STATS ORDERBY cpu-usec",
+	     "-ERR unrecognized sort metric for ORDERBY.\r\n"},
+	    {"CLUSTER SLOT-STATS ORDERBY key-count ASC DESC", "-ERR syntax error\r\n"},
+	    {"CLUSTER SLOT-STATS SLOTSRANGE 2 1",
+	     "-ERR Start slot number 2 is greater than end slot number 1\r\n"},
+	    {"CLUSTER SLOT-STATS SLOTSRANGE 2 99999", "-ERR Invalid or out of range slot\r\n"},
+	    {"CLUSTER SLOT-STATS FOO 1", "-ERR syntax error\r\n"},
+	};
+
+	COMMAND_BOX_CHECK(&b->command, cases);
+}
+
 static void help_lists_every_subcommand(void **state)
 {
 	struct cluster_box *b = *state;
@@ -233,6 +264,7 @@ int main(void)
 	    CLUSTER_BOX_TEST(info_and_nodes),
 	    CLUSTER_BOX_TEST(replicas_and_reports),
 	    CLUSTER_BOX_TEST(changes),
+	    CLUSTER_BOX_TEST(slots_tell_their_keys),
 	    CLUSTER_BOX_TEST(help_lists_every_subcommand),
 	};
 
