@@ -43,6 +43,9 @@ def wait_equal(*servers, seconds=60):
     until(lambda: len({lsn(s) for s in servers}) == 1, seconds, "equal LSNs")
 
 
+READS = {b"string": ("GET",), b"hash": ("HGETALL",), b"list": ("LRANGE", 0, -1)}
+
+
 def content(server):
     """Everything a node holds: {key: (type, value, has an expiry)}."""
     found = {}
@@ -50,17 +53,14 @@ def content(server):
         cursor = b"0"
         while True:
             cursor, keys = c.call("SCAN", cursor, "COUNT", 1000)
-            for key in keys:
-                kind = c.call("TYPE", key)
-                if kind == b"string":
-                    value = c.call("GET", key)
-                elif kind == b"hash":
-                    flat = c.call("HGETALL", key)
-                    value = dict(zip(flat[::2], flat[1::2]))
-                elif kind == b"list":
-                    value = c.call("LRANGE", key, 0, -1)
-                else:
-                    continue  # it expired in between
-                found[key] = (kind, value, c.call("PTTL", key) != -1)
+            kinds = c.pipeline([("TYPE", key) for key in keys])
+            # One that is none of these expired in between.
+            there = [(key, kind) for key, kind in zip(keys, kinds) if kind in READS]
+            values = c.pipeline([(READS[kind][0], key) + READS[kind][1:] for key, kind in there])
+            times = c.pipeline([("PTTL", key) for key, _ in there])
+            for (key, kind), value, ms in zip(there, values, times):
+                if kind == b"hash":
+                    value = dict(zip(value[::2], value[1::2]))
+                found[key] = (kind, value, ms != -1)
             if cursor == b"0":
                 return found
