@@ -43,8 +43,12 @@ class Cgroup:
         sys.exit("cannot make a memory cgroup: %s" % why)
 
     def write(self, name, value):
-        with open(os.path.join(self.path, name), "w") as f:
-            f.write(str(value))
+        # Never create one: beside version 1's controllers lies a plain file system.
+        fd = os.open(os.path.join(self.path, name), os.O_WRONLY)
+        try:
+            os.write(fd, str(value).encode())
+        finally:
+            os.close(fd)
 
     def join(self, pid):
         self.write("cgroup.procs", pid)
