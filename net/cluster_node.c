@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-	PURGE_KEYS = 200, /* of lost slots, per turn */
-	MARK_EVERY_MS = 1000,
+	PURGE_KEYS = 200,     /* of lost slots, per turn */
+	MARK_AGAIN_MS = 1000, /* after a failure */
 	EXIT_NO_SPACE = 73,
 	EXIT_IO = 74,
 };
@@ -173,18 +173,39 @@ static void whose_data(const struct cluster_node *n, struct cluster_view_node *m
 	}
 }
 
+/* Remembers whose data this is as soon as it is known to be whole: a replica whose primary dies a
+ * moment later may stand. */
+static void mark_data(struct cluster_node *n, const struct replication_standing *standing,
+		      const struct cluster_view_node *me, const struct node_id *shard,
+		      uint64_t dataset)
+{
+	bool primary = (me->flags & NODE_PRIMARY) != 0 && me->slots_count > 0;
+	uint64_t now = n->server->mono_ms;
+
+	if (!standing->whole || (!standing->link_up && !primary) ||
+	    data_mark_is(&n->mark, shard, dataset) || now < n->mark_again_ms) {
+		return;
+	}
+	if (data_mark_set(&n->mark, shard, dataset) != ST_OK) {
+		n->mark_again_ms = now + MARK_AGAIN_MS;
+		logger(LOG_LVL_WARNING,
+		       "after a restart this node will not know that its data is whole");
+	}
+}
+
 static void tell_engine(struct cluster_node *n)
 {
 	struct server *s = n->server;
 	const struct wal_history *history = engine_history(s->engine);
 	struct replication_standing standing;
-	struct cluster_view_node me;
+	struct cluster_view_node me = {0};
 	struct cluster_engine e;
 	struct node_id shard;
 	uint64_t dataset;
 
 	replication_standing(s->replication, &standing);
 	whose_data(n, &me, &shard, &dataset);
+	mark_data(n, &standing, &me, &shard, dataset);
 	e = (struct cluster_engine){
 	    .offset = engine_last_lsn(s->engine),
 	    .history_epoch = history->items[history->count - 1].epoch,
@@ -196,30 +217,6 @@ static void tell_engine(struct cluster_node *n)
 	    .paused = replication_writes_paused(s->replication),
 	};
 	cluster_driver_engine(n->driver, &e);
-}
-
-/* Remembers whose data this is, once it is known to be whole. */
-static void mark_data(struct cluster_node *n)
-{
-	struct server *s = n->server;
-	struct replication_standing standing;
-	struct cluster_view_node me = {0};
-	struct node_id shard;
-	uint64_t dataset;
-	bool primary;
-
-	if (s->mono_ms - n->marked_ms < MARK_EVERY_MS) {
-		return;
-	}
-	n->marked_ms = s->mono_ms;
-	replication_standing(s->replication, &standing);
-	whose_data(n, &me, &shard, &dataset);
-	primary = (me.flags & NODE_PRIMARY) != 0 && me.slots_count > 0;
-	if (standing.whole && (standing.link_up || primary) &&
-	    data_mark_set(&n->mark, &shard, dataset) != ST_OK) {
-		logger(LOG_LVL_WARNING,
-		       "after a restart this node will not know that its data is whole");
-	}
 }
 
 /* --- turns --- */
@@ -250,7 +247,6 @@ void cluster_node_cron(struct cluster_node *n)
 	if (n == NULL) {
 		return;
 	}
-	mark_data(n);
 	cluster_driver_totals(n->driver, &totals);
 	n->server->host.cluster_links = totals.links;
 	n->server->host.cluster_link_bytes = totals.bytes;

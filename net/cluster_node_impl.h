@@ -21,7 +21,7 @@ struct cluster_node {
 	bool store_is_new;
 	bool in_command;   /* a command's batch is open */
 	bool handing_over; /* the node ends when this is over */
-	uint64_t handover_until_ms, marked_ms;
+	uint64_t handover_until_ms, mark_again_ms;
 };
 
 /* --- cluster_settings.c --- */
