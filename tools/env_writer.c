@@ -5,6 +5,9 @@
 
 #include <unistd.h>
 
+#define MAP_MAX (UINT64_C(1) << 40)
+#define MAP_MIN (UINT64_C(1) << 34)
+
 enum { COMMIT_BYTES = 64 << 20, DELETE_STEP = 10000 };
 
 struct env_writer {
@@ -52,11 +55,28 @@ static enum status check_target(const struct io *io, const char *dir, struct buf
 	return ST_EXISTS;
 }
 
+/* Opens with room for a terabyte, or for what the address space has (ulimit -v, sanitizers). */
+static enum status open_store(struct env_writer *w, struct store_options *options,
+			      struct buf *error)
+{
+	size_t before = error->len;
+	enum status st;
+
+	options->path = path_text(&w->temp_file);
+	options->map_size_max = MAP_MAX;
+	while ((st = store_open(options, &w->store, error)) == ST_NO_MEMORY &&
+	       options->map_size_max > MAP_MIN) {
+		options->map_size_max /= 4;
+		error->len = before;
+	}
+	return st;
+}
+
 enum status env_writer_create(const struct io *io, const char *dir, struct env_writer **out,
 			      struct buf *error)
 {
 	struct env_writer *w;
-	struct store_options options = {.io = io, .map_size_max = (uint64_t)1 << 40};
+	struct store_options options = {.io = io};
 	size_t len = strlen(dir);
 	char *plain;
 	enum status st;
@@ -99,8 +119,7 @@ enum status env_writer_create(const struct io *io, const char *dir, struct env_w
 		goto out;
 	}
 	w->made = true;
-	options.path = path_text(&w->temp_file);
-	st = store_open(&options, &w->store, error);
+	st = open_store(w, &options, error);
 	if (st == ST_OK) {
 		st = store_txn_begin(w->store, &w->txn);
 	}

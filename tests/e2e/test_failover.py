@@ -70,7 +70,9 @@ class Failover(unittest.TestCase):
         """Keys that the replica has as well."""
         with server.client() as c:
             for i in range(count):
-                c.call("SET", "%skept:%d" % (self.tag, i), "value-%d" % i)
+                # A node that has just come back may wait for a majority's answers first.
+                cluster.until(lambda i=i: c.call("SET", "%skept:%d" % (self.tag, i),
+                                                 "value-%d" % i), "a write is accepted")
             self.assertGreaterEqual(c.call("WAIT", 1, 20000), 1)
 
     def assert_kept(self, server, count=200):
