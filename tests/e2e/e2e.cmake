@@ -30,13 +30,16 @@ endforeach()
 foreach(name dump migrate debug)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
-foreach(name cluster_cli failover mixed_cluster replication tools tools_replay tools_damage
+# Failovers are judged by time, and not steady yet on a busy machine: in the long form only.
+if(CAIRN_LONG)
+	cairn_test(e2e.failover e2e 600 SERIAL COMMAND ${python} ${e2e}/test_failover.py ${cairn}
+		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
+endif()
+foreach(name cluster_cli mixed_cluster replication tools tools_replay tools_damage
 		manpages)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
 endforeach()
-# It waits for failovers, whose timeout a busy machine makes others miss.
-set_tests_properties(e2e.failover PROPERTIES RUN_SERIAL ON)
 if(NOT CAIRN_SANITIZE)
 	# It stands before the C library, where the sanitizers want to be.
 	add_library(fault_shim SHARED ${e2e}/fault_shim.c)
