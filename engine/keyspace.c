@@ -235,6 +235,17 @@ enum status ks_delete(struct engine *e, const struct store_key *key, const struc
 	return st;
 }
 
+enum status ks_remove(struct engine *e, const struct store_key *key)
+{
+	struct meta old;
+	enum status st = ks_lookup(e, key, &old);
+
+	if (st == ST_OK) {
+		return ks_delete(e, key, &old);
+	}
+	return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 enum status ks_detach(struct engine *e, const struct store_key *key, const struct meta *old)
 {
 	(void)old;

@@ -36,6 +36,9 @@ MUST_CHECK enum status ks_put_blind(struct engine *e, const struct store_key *ke
 MUST_CHECK enum status ks_delete(struct engine *e, const struct store_key *key,
 				 const struct meta *old);
 
+/* Removes a key, whatever it holds; ST_OK as well when there is none. */
+MUST_CHECK enum status ks_remove(struct engine *e, const struct store_key *key);
+
 /* Removes a key's record but leaves its collection alive: first half of a rename within a slot, the
  * collection's id having been, or about to be, put under another key. */
 MUST_CHECK enum status ks_detach(struct engine *e, const struct store_key *key,

@@ -6,6 +6,7 @@
 #include "cluster/cluster.h"
 #include "engine/base/buf.h"
 #include "net/bus_link.h"
+#include "net/tcp_socket.h"
 
 enum { BUS_BUCKETS = 1024, BUS_LISTENERS = 18 };
 
@@ -21,14 +22,14 @@ struct bus_link {
 	uint64_t id, created_wall_ms, heard_ms;
 	int fd;
 	bool connecting, dirty, failed, closed, writing;
-	char peer_ip[BUS_TEXT_MAX], local_ip[BUS_TEXT_MAX];
+	char peer_ip[TCP_IP_TEXT_MAX], local_ip[TCP_IP_TEXT_MAX];
 };
 
 struct bus {
 	struct event_base *base;
 	struct bus_events events;
 	struct bus_limits limits;
-	char source_addr[BUS_TEXT_MAX];
+	char source_addr[TCP_IP_TEXT_MAX];
 	int listeners[BUS_LISTENERS];
 	struct event *listen_events[BUS_LISTENERS];
 	int listeners_count;

@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BUS_TEXT_MAX = 46 /* an address as text, with its terminator */ };
-
 struct bus;
 
 struct bus_events {

@@ -5,40 +5,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { ACCEPTS_PER_TURN = 100 };
-
-static void set_options(const struct bus *b, int fd)
-{
-	int one = 1, idle = (int)b->limits.keepalive_s, count = 3;
-	int interval = idle / 3 > 0 ? idle / 3 : 1;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (idle > 0) {
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-	}
-}
-
-static void ip_text(const struct sockaddr_storage *sa, char out[BUS_TEXT_MAX])
-{
-	out[0] = 0;
-	if (sa->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
-
-		(void)inet_ntop(AF_INET, &in->sin_addr, out, BUS_TEXT_MAX);
-	} else if (sa->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)sa;
-
-		(void)inet_ntop(AF_INET6, &in->sin6_addr, out, BUS_TEXT_MAX);
-	}
-}
 
 static void note_local_ip(struct bus_link *l)
 {
@@ -46,7 +17,7 @@ static void note_local_ip(struct bus_link *l)
 	socklen_t len = sizeof local;
 
 	if (getsockname(l->fd, (struct sockaddr *)&local, &len) == 0) {
-		ip_text(&local, l->local_ip);
+		tcp_ip_text(&local, l->local_ip);
 	}
 }
 
@@ -123,7 +94,7 @@ void bus_connect(struct bus *b, uint64_t link, const char *ip, uint16_t port)
 		return;
 	}
 	(void)snprintf(l->peer_ip, sizeof l->peer_ip, "%s", ip);
-	set_options(b, fd);
+	tcp_set_options(fd, (int)b->limits.keepalive_s);
 	l->connecting = true;
 	if (fd < 0) {
 		logger(LOG_LVL_WARNING, "cluster bus: no socket for a link to %s: %m", ip);
@@ -183,8 +154,8 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 		}
 		l = bus_add_link(b, CLUSTER_LINK_INBOUND | ++b->serial, fd);
 		if (l != NULL) {
-			set_options(b, fd);
-			ip_text(&peer, l->peer_ip);
+			tcp_set_options(fd, (int)b->limits.keepalive_s);
+			tcp_ip_text(&peer, l->peer_ip);
 			note_local_ip(l);
 			(void)event_add(l->read_event, NULL);
 		}

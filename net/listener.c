@@ -4,11 +4,10 @@
 #include "net/conn_impl.h"
 #include "net/listen_socket.h"
 #include "net/server.h"
+#include "net/tcp_socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,17 +30,16 @@ static const char denied[] =
 static void socket_text(const struct sockaddr_storage *sa, const char *unix_path,
 			char dst[ADDR_LEN])
 {
-	char ip[INET6_ADDRSTRLEN];
+	char ip[TCP_IP_TEXT_MAX];
 
+	tcp_ip_text(sa, ip);
 	if (sa->ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
 
-		(void)inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip);
 		(void)snprintf(dst, ADDR_LEN, "%s:%u", ip, ntohs(in->sin_port));
 	} else if (sa->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)sa;
 
-		(void)inet_ntop(AF_INET6, &in->sin6_addr, ip, sizeof ip);
 		(void)snprintf(dst, ADDR_LEN, "[%s]:%u", ip, ntohs(in->sin6_port));
 	} else {
 		(void)snprintf(dst, ADDR_LEN, "%.61s:0", unix_path);
@@ -62,20 +60,6 @@ static bool is_local(const struct sockaddr_storage *sa)
 		       (IN6_IS_ADDR_V4MAPPED(&in->sin6_addr) && in->sin6_addr.s6_addr[12] == 127);
 	}
 	return true;
-}
-
-static void set_options(const struct server *s, int fd)
-{
-	int one = 1, idle = (int)config_int(s->config, CONFIG_TCP_KEEPALIVE), count = 3;
-	int interval = idle / 3 > 0 ? idle / 3 : 1;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (idle > 0) {
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-	}
 }
 
 /* Says why and hangs up; best effort, as the socket may be full of nothing yet. */
@@ -109,7 +93,7 @@ static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
 	socket_text(peer, path, addr);
 	socket_text(&local, path, laddr);
 	if (peer->ss_family != AF_UNIX) {
-		set_options(s, fd);
+		tcp_set_options(fd, (int)config_int(s->config, CONFIG_TCP_KEEPALIVE));
 	}
 	(void)conn_create(s, fd, addr, laddr, is_local(peer), peer->ss_family == AF_UNIX);
 }

@@ -61,16 +61,10 @@ static enum status delete_named(struct engine *e, struct slice names)
 	while (st == ST_OK && names.len > 0) {
 		uint32_t len = bytes_get_u32le(names.data);
 		struct store_key key;
-		struct meta meta;
 
 		store_key_of_key(&key, slice_of(names.data + 4, len));
 		names = slice_skip(names, 4 + (size_t)len);
-		st = ks_lookup(e, &key, &meta);
-		if (st == ST_OK) {
-			st = ks_delete(e, &key, &meta);
-		} else if (st == ST_NOT_FOUND) {
-			st = ST_OK;
-		}
+		st = ks_remove(e, &key);
 	}
 	return st;
 }

@@ -328,18 +328,6 @@ static enum status bitop_fill(void *arg, uint64_t off, uint8_t *dst, size_t len)
 	return ST_OK;
 }
 
-/* Removes the destination: the result is empty. */
-static enum status delete_key(struct engine *e, const struct store_key *key)
-{
-	struct meta m;
-	enum status st = ks_lookup(e, key, &m);
-
-	if (st == ST_OK) {
-		return ks_delete(e, key, &m);
-	}
-	return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
 static bool bitop_parse(struct command_ctx *ctx, struct bitop *b)
 {
 	*b = (struct bitop){.ctx = ctx};
@@ -386,7 +374,7 @@ static void cmd_bitop(struct command_ctx *ctx)
 	}
 	store_key_of_key(&key, ctx->argv[2]);
 	if (len == 0) {
-		st = delete_key(ctx->engine, &key);
+		st = ks_remove(ctx->engine, &key);
 	} else {
 		st = string_build(ctx->engine, &key, len, bitop_fill, &b);
 	}

@@ -468,18 +468,12 @@ static enum status delete_moved(struct migration *m, struct engine *e)
 
 	for (size_t i = 0; st == ST_OK && !m->copy && i < m->keys.count; i++) {
 		struct store_key key;
-		struct meta meta;
 
 		if (m->keys.list[i].state != KEY_THERE || m->keys.list[i].touched) {
 			continue;
 		}
 		store_key_of_key(&key, m->keys.list[i].name);
-		st = ks_lookup(e, &key, &meta);
-		if (st == ST_OK) {
-			st = ks_delete(e, &key, &meta);
-		} else if (st == ST_NOT_FOUND) {
-			st = ST_OK;
-		}
+		st = ks_remove(e, &key);
 	}
 	return st;
 }

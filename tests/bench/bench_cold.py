@@ -15,51 +15,13 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                                 "e2e"))
 
 from bench_compare import ask, wait_idle  # noqa: E402
+from harness.memory_group import MemoryGroup  # noqa: E402
 from harness.servers import Server  # noqa: E402
-
-
-class Cgroup:
-    """A memory limit of its own; processes join by their id."""
-
-    def __init__(self, limit):
-        name = "cairn-bench-%d" % os.getpid()
-        for parent, setting in (("/sys/fs/cgroup", "memory.max"),
-                                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
-            self.path = os.path.join(parent, name)
-            try:
-                os.mkdir(self.path)
-                self.write(setting, limit)
-                return
-            except OSError as e:
-                why = e
-                if os.path.isdir(self.path):
-                    os.rmdir(self.path)
-        sys.exit("cannot make a memory cgroup: %s" % why)
-
-    def write(self, name, value):
-        # Never create one: beside version 1's controllers lies a plain file system.
-        fd = os.open(os.path.join(self.path, name), os.O_WRONLY)
-        try:
-            os.write(fd, str(value).encode())
-        finally:
-            os.close(fd)
-
-    def join(self, pid):
-        self.write("cgroup.procs", pid)
-
-    def remove(self):
-        for _ in range(100):
-            try:
-                os.rmdir(self.path)
-                return
-            except OSError:
-                time.sleep(0.1)
 
 
 def major_faults(server):
@@ -120,20 +82,20 @@ def main():
     try:
         size = os.path.getsize(os.path.join(server.dir, "keyspace.mdb"))
         os.sync()
-        group = Cgroup(size // 4)
+        group = MemoryGroup(size // 4)
+        if group.path is None:
+            sys.exit("cannot make a memory cgroup: %s" % group.error)
         # What is in the page cache belongs to nobody's limit until it is read anew.
         with open("/proc/sys/vm/drop_caches", "w") as f:
             f.write("1")
         server.options["memtable-max"] = "4mb"
-        server.launch(prefix=["sh", "-c", 'echo $$ > "%s/cgroup.procs"; exec "$@"' % group.path,
-                              "sh"])
-        server.wait_ready()
+        server.start(group.prefix())
         alone, both, cold, faults = measure(args, server)
         resident = server.status_kb("VmRSS") / 1024
     finally:
         server.close()
         if group is not None:
-            group.remove()
+            group.close()
     ratio = both["p99_us"] / alone["p99_us"]
     print("data file %.0f MB, limit %.0f MB, resident %.0f MB" % (
         size / 1e6, size / 4e6, resident))

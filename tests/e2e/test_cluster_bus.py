@@ -26,6 +26,15 @@ class ClusterCase(Case):
 
 
 class WithRedis(ClusterCase):
+    def pair(self):
+        """A redis-server, as a client of it, and a node that have met; the node's id."""
+        client, node = self.redis(timeout=1000).client(), self.node(timeout=1000)
+        self.meet(client, node)
+        node_id = cluster.my_id(node)
+        cluster.until(lambda: cluster.lines(client)[node_id].connected and
+                      len(cluster.saved(node)) == 2, "they have met")
+        return client, node, node_id
+
     def test_redis_and_cairn_nodes_meet_and_are_remembered(self):
         redis = self.redis()
         nodes = [self.node(), self.node()]
@@ -55,13 +64,7 @@ class WithRedis(ClusterCase):
             self.assertEqual(directions, {b"to", b"from"})
 
     def test_a_node_that_stops_and_comes_back_is_noticed(self):
-        redis = self.redis(timeout=1000)
-        node = self.node(timeout=1000)
-        client = redis.client()
-        self.meet(client, node)
-        node_id = cluster.my_id(node)
-        cluster.until(lambda: cluster.lines(client)[node_id].connected and
-                      len(cluster.saved(node)) == 2, "they have met")
+        client, node, node_id = self.pair()
         node.kill()
         cluster.until(lambda: "fail?" in cluster.lines(client)[node_id].flags, "it is missed")
         node.start()
@@ -70,13 +73,7 @@ class WithRedis(ClusterCase):
                       "it is welcome again")
 
     def test_a_node_that_moved_is_found(self):
-        redis = self.redis(timeout=1000)
-        node = self.node(timeout=1000)
-        client = redis.client()
-        self.meet(client, node)
-        node_id = cluster.my_id(node)
-        cluster.until(lambda: cluster.lines(client)[node_id].connected and
-                      len(cluster.saved(node)) == 2, "they have met")
+        client, node, node_id = self.pair()
         node.stop()
         node.port, node.options["cluster-port"] = free_port(), free_port()
         node.start()

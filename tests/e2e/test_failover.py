@@ -217,13 +217,7 @@ class Failover(unittest.TestCase):
         primary, _ = self.shard()
         self.store(primary)
         before = {s.port: (cluster.my_id(s), self.role(s)) for s in self.nodes.nodes}
-        for server in self.nodes.nodes:
-            server.kill()
-        for server in self.nodes.nodes:
-            server.launch()
-        for server in self.nodes.nodes:
-            server.wait_ready()
-        self.nodes.settle()
+        self.nodes.restart_all()
         self.assertEqual(before, {s.port: (cluster.my_id(s), self.role(s))
                                   for s in self.nodes.nodes})
         self.assert_kept(primary)

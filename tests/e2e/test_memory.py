@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import case  # noqa: E402
+from harness.memory_group import MemoryGroup  # noqa: E402
 from harness.servers import LONG  # noqa: E402
 
 MEMTABLE_MB = 8 if LONG else 6
@@ -18,7 +19,6 @@ VALUE = 1000
 KEYS = LIMIT_MB * 4 * 1024 * 1024 // VALUE
 # Three memtables for short times, buffers of a few clients, the program itself.
 OWN_KB = (3 * MEMTABLE_MB + 24) * 1024
-GROUPS = "/sys/fs/cgroup/memory"
 
 
 def value_of(key, version=0):
@@ -26,39 +26,9 @@ def value_of(key, version=0):
     return b"%d:%d:" % (key, version) + rng.randbytes(VALUE)
 
 
-class Group:
-    """A cgroup-v1 memory group with a limit, or nothing where there is none to be had."""
-
-    def __init__(self):
-        self.path = os.path.join(GROUPS, "cairn-test-%d" % os.getpid())
-        try:
-            os.mkdir(self.path)
-            self.write("memory.limit_in_bytes", LIMIT_MB << 20)
-        except OSError:
-            self.close()
-            self.path = None
-
-    def write(self, name, value):
-        with open(os.path.join(self.path, name), "w") as f:
-            f.write(str(value))
-
-    def prefix(self):
-        """What to start a server with, so that it is in the group from its first page on."""
-        if self.path is None:
-            return []
-        return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', self.path]
-
-    def close(self):
-        if self.path is not None and os.path.isdir(self.path):
-            try:
-                os.rmdir(self.path)
-            except OSError:
-                pass
-
-
 class LargerThanMemory(case.Case):
     def setUp(self):
-        self.group = Group()
+        self.group = MemoryGroup(LIMIT_MB << 20, versions=(1,))
         self.addCleanup(self.group.close)
         self.peak = 0
 

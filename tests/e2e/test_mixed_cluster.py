@@ -124,8 +124,9 @@ class Mixed(unittest.TestCase):
                     self.assertRegex(str(caught.exception),
                                      r"^MOVED \d+ 127.0.0.1:%d$" % owner.port)
 
-    def test_a_cut_off_cairn_primary_is_deposed_and_learns_it(self):
-        primary, replica, tag = self.shard(1)
+    def cut_off(self, number):
+        """A shard's primary stands still until it is replaced, and learns it when it wakes."""
+        primary, replica, tag = self.shard(number)
         primary.process.send_signal(signal.SIGSTOP)
         cluster.until(lambda: self.role(replica) == "master", "the replica takes over")
         primary.process.send_signal(signal.SIGCONT)
@@ -133,14 +134,11 @@ class Mixed(unittest.TestCase):
         self.assertEqual(self.role(primary), "slave")
         self.assertIs(self.nodes.primary(tag), replica)
 
+    def test_a_cut_off_cairn_primary_is_deposed_and_learns_it(self):
+        self.cut_off(1)
+
     def test_a_cut_off_redis_primary_is_deposed_and_learns_it(self):
-        primary, replica, tag = self.shard(0)
-        primary.process.send_signal(signal.SIGSTOP)
-        cluster.until(lambda: self.role(replica) == "master", "the replica takes over")
-        primary.process.send_signal(signal.SIGCONT)
-        self.nodes.settle()
-        self.assertEqual(self.role(primary), "slave")
-        self.assertIs(self.nodes.primary(tag), replica)
+        self.cut_off(0)
 
     def test_a_manual_failover_on_either_side(self):
         for number in (0, 1):
@@ -154,13 +152,7 @@ class Mixed(unittest.TestCase):
 
     def test_all_come_back_from_their_files(self):
         before = {s.port: self.role(s) for s in self.nodes.nodes}
-        for server in self.nodes.nodes:
-            server.kill()
-        for server in self.nodes.nodes:
-            server.launch()
-        for server in self.nodes.nodes:
-            server.wait_ready()
-        self.nodes.settle()
+        self.nodes.restart_all()
         self.assertEqual(before, {s.port: self.role(s) for s in self.nodes.nodes})
 
     def test_a_quiet_while_leaves_redis_nothing_to_complain_of(self):

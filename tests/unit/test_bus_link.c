@@ -3,6 +3,7 @@
 #include "cluster/cluster.h"
 #include "engine/base/clock.h"
 #include "net/bus_link.h"
+#include "net/tcp_socket.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -24,7 +25,7 @@ struct side {
 	unsigned ups, downs, messages;
 	uint64_t last_up, last_down, last_link;
 	size_t last_len, bytes;
-	char peer_ip[BUS_TEXT_MAX], local_ip[BUS_TEXT_MAX];
+	char peer_ip[TCP_IP_TEXT_MAX], local_ip[TCP_IP_TEXT_MAX];
 	bool all_known, close_at_message;
 };
 

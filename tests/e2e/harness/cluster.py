@@ -183,6 +183,16 @@ class Cluster:
     def by_port(self, port):
         return next(s for s in self.nodes if s.port == port)
 
+    def restart_all(self):
+        """Kills all at once and starts them again."""
+        for server in self.nodes:
+            server.kill()
+        for server in self.nodes:
+            server.launch()
+        for server in self.nodes:
+            server.wait_ready()
+        self.settle()
+
     def close(self):
         for server in self.nodes:
             server.close()
