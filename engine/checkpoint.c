@@ -130,17 +130,25 @@ enum checkpoint_phase checkpoint_phase(const struct checkpoint *c)
 	return (enum checkpoint_phase)atomic_load(&c->phase);
 }
 
-void checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **changes, uint32_t *count,
+bool checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **changes, uint32_t *count,
 		     uint64_t *release_lsn)
 {
+	bool done;
+
 	(void)pthread_mutex_lock(&c->lock);
-	INVARIANT(atomic_load(&c->phase) == CHECKPOINT_DONE);
-	*changes = c->changes;
-	*count = c->changes_count;
-	*release_lsn = c->release_lsn;
-	c->changes = NULL;
-	atomic_store(&c->phase, CHECKPOINT_IDLE);
+	done = atomic_load(&c->phase) == CHECKPOINT_DONE;
+	if (done) {
+		*changes = c->changes;
+		*count = c->changes_count;
+		*release_lsn = c->release_lsn;
+		c->changes = NULL;
+		atomic_store(&c->phase, CHECKPOINT_IDLE);
+	} else {
+		/* Dead collections are removed between DONE and now, too, and that may fail. */
+		INVARIANT(atomic_load(&c->phase) == CHECKPOINT_FAILED);
+	}
 	(void)pthread_mutex_unlock(&c->lock);
+	return done;
 }
 
 void checkpoint_stats(struct checkpoint *c, struct checkpoint_stats *out)

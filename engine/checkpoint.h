@@ -68,9 +68,10 @@ uint64_t checkpoint_commits(const struct checkpoint *c);
 enum checkpoint_phase checkpoint_phase(const struct checkpoint *c);
 
 /* After DONE: gives the counters that the drain changed (*changes is freed by mem_free) and the new
- * checkpoint's previous LSN, up to which the WAL may be released; the phase becomes IDLE. */
-void checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **changes, uint32_t *count,
-		     uint64_t *release_lsn);
+ * checkpoint's previous LSN, up to which the WAL may be released; the phase becomes IDLE. False:
+ * the thread has failed since it said DONE, and nothing is given; the phase is FAILED. */
+MUST_CHECK bool checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **changes,
+				uint32_t *count, uint64_t *release_lsn);
 
 /* A copy of the counters. Any thread. */
 void checkpoint_stats(struct checkpoint *c, struct checkpoint_stats *out);

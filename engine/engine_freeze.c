@@ -125,7 +125,9 @@ static void finish_drain(struct engine *e)
 	uint64_t release_lsn;
 	bool flushed = memtable_flushed(e->frozen);
 
-	checkpoint_take(e->checkpoint, &changes, &count, &release_lsn);
+	if (!checkpoint_take(e->checkpoint, &changes, &count, &release_lsn)) {
+		return; /* the next look finds that it failed */
+	}
 	if (flushed) {
 		memset(e->base, 0, SLOTS * sizeof *e->base);
 		e->base_keys = 0;

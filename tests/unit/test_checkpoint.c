@@ -216,7 +216,7 @@ static uint64_t take(struct fixture *f)
 	uint32_t count;
 	uint64_t release;
 
-	checkpoint_take(f->checkpoint, &changes, &count, &release);
+	assert_true(checkpoint_take(f->checkpoint, &changes, &count, &release));
 	mem_free(changes);
 	return release;
 }
@@ -340,7 +340,7 @@ static void changed_counters_are_handed_over(void **state)
 	put_string(f, "b", "2", 9, 0);
 	submit(f);
 	assert_int_equal(wait_phase(f, CHECKPOINT_DONE), CHECKPOINT_DONE);
-	checkpoint_take(f->checkpoint, &changes, &count, &release);
+	assert_true(checkpoint_take(f->checkpoint, &changes, &count, &release));
 	assert_int_equal(count, 2);
 	for (uint32_t i = 0; i < count; i++) {
 		bool b = changes[i].slot == keyslot(slice_str("b"));
