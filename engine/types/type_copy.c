@@ -1,11 +1,7 @@
 /* Element by element from one collection id to another, in the order of the iterator. */
 #include "engine/types/type_copy.h"
 
-/* Hashes and sets name their elements; the others order them by raw subkeys. */
-static bool has_named_elements(enum value_type type)
-{
-	return type == TYPE_HASH || type == TYPE_SET;
-}
+#include "engine/types/named_walk.h"
 
 static enum status copy_named(struct engine *e, uint16_t from_slot, uint64_t from_id, uint16_t slot,
 			      uint64_t id)
@@ -45,7 +41,7 @@ static enum status copy_ordered(struct engine *e, uint16_t from_slot, uint64_t f
 enum status type_copy_elements(struct engine *e, const struct store_key *from,
 			       const struct meta *from_meta, uint16_t slot, uint64_t id)
 {
-	if (has_named_elements(from_meta->type)) {
+	if (type_is_named(from_meta->type)) {
 		return copy_named(e, from->slot, from_meta->id, slot, id);
 	}
 	return copy_ordered(e, from->slot, from_meta->id, slot, id);

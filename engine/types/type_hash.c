@@ -2,6 +2,7 @@
 #include "engine/types/type_hash.h"
 
 #include "engine/base/invariant.h"
+#include "engine/types/named_walk.h"
 
 /* --- the small form --- */
 
@@ -131,18 +132,7 @@ static enum status put_blob(struct engine *e, const struct store_key *key, const
 
 enum status type_hash_count(const struct meta *m, uint64_t *out)
 {
-	uint32_t entries;
-	enum status st;
-
-	if (m->form == FORM_LARGE) {
-		*out = m->count;
-		return ST_OK;
-	}
-	st = small_blob_count(m->payload, &entries);
-	if (st == ST_OK) {
-		*out = entries / 2;
-	}
-	return st;
+	return named_count(m, out);
 }
 
 enum status type_hash_get(struct engine *e, const struct store_key *key, const struct meta *m,
@@ -320,41 +310,4 @@ enum status type_hash_del(struct engine *e, const struct store_key *key, const s
 const char *type_hash_encoding(const struct meta *m)
 {
 	return (m->flags & META_ENCODED) != 0 ? "hashtable" : "listpack";
-}
-
-/* --- walks --- */
-
-enum status type_hash_iter_open(struct engine *e, const struct store_key *key, const struct meta *m,
-				uint64_t from_order, struct type_hash_iter *it)
-{
-	it->is_large = m->form == FORM_LARGE;
-	it->large = (struct ks_iter){0};
-	if (it->is_large) {
-		return ks_fields_open(e, key->slot, m->id, from_order, &it->large);
-	}
-	return small_cursor_init(&it->small, m->payload);
-}
-
-enum status type_hash_iter_next(struct type_hash_iter *it, uint64_t *order, struct slice *field,
-				struct slice *value)
-{
-	enum status st;
-
-	if (it->is_large) {
-		return ks_fields_next(&it->large, order, field, value);
-	}
-	*order = 0;
-	st = small_cursor_next(&it->small, field);
-	if (st == ST_OK) {
-		st = small_cursor_next(&it->small, value);
-		if (st == ST_END) {
-			st = ST_CORRUPT; /* a field without a value */
-		}
-	}
-	return st;
-}
-
-void type_hash_iter_close(struct type_hash_iter *it)
-{
-	ks_iter_close(&it->large);
 }

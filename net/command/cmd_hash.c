@@ -306,13 +306,13 @@ enum { SHOW_FIELDS = 1, SHOW_VALUES = 2 };
 static void reply_all(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
 		      uint64_t count, unsigned show)
 {
-	struct type_hash_iter it;
+	struct named_iter it;
 	struct slice field, value;
 	uint64_t order, seen = 0;
-	enum status st = type_hash_iter_open(ctx->engine, key, m, 0, &it);
+	enum status st = named_iter_open(ctx->engine, key, m, 0, &it);
 
 	while (st == ST_OK) {
-		st = type_hash_iter_next(&it, &order, &field, &value);
+		st = named_iter_next(&it, &order, &field, &value);
 		if (st == ST_OK) {
 			seen++;
 			if ((show & SHOW_FIELDS) != 0) {
@@ -323,7 +323,7 @@ static void reply_all(struct command_ctx *ctx, const struct store_key *key, cons
 			}
 		}
 	}
-	type_hash_iter_close(&it);
+	named_iter_close(&it);
 	if (st != ST_END || seen != count) {
 		command_reply_status(ctx, st == ST_END ? ST_CORRUPT : st);
 	}

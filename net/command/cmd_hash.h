@@ -2,6 +2,7 @@
 #ifndef CAIRN_NET_COMMAND_CMD_HASH_H
 #define CAIRN_NET_COMMAND_CMD_HASH_H
 
+#include "engine/types/named_walk.h"
 #include "engine/types/type_hash.h"
 #include "net/command/command.h"
 

@@ -51,17 +51,17 @@ static bool parse_scan_options(struct command_ctx *ctx, struct scan_options *o)
 static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
 			struct scan_options *o)
 {
-	struct type_hash_iter it;
+	struct named_iter it;
 	struct slice field, value;
 	uint64_t order, last = 0;
 	int64_t walked = 0;
 	size_t shown = 0;
 	enum status st =
-	    type_hash_iter_open(ctx->engine, key, m, m->form == FORM_LARGE ? o->cursor : 0, &it);
+	    named_iter_open(ctx->engine, key, m, m->form == FORM_LARGE ? o->cursor : 0, &it);
 
 	o->cursor = 0;
 	while (st == ST_OK) {
-		st = type_hash_iter_next(&it, &order, &field, &value);
+		st = named_iter_next(&it, &order, &field, &value);
 		if (st != ST_OK) {
 			break;
 		}
@@ -77,7 +77,7 @@ static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, co
 			shown += 2;
 		}
 	}
-	type_hash_iter_close(&it);
+	named_iter_close(&it);
 	if (st != ST_OK && st != ST_END) {
 		command_reply_status(ctx, st);
 	}
@@ -169,14 +169,14 @@ static enum status reply_with_repeats(struct random_reply *r, const struct store
 	enum status st = ST_OK;
 
 	for (; st == ST_OK && count > 0 && !ctx->reply->failed; count--) {
-		struct type_hash_iter it;
+		struct named_iter it;
 		struct slice field, value;
 
-		st = type_hash_random(ctx->engine, key, m, rng, &it, &field, &value);
+		st = named_random(ctx->engine, key, m, rng, &it, &field, &value);
 		if (st == ST_OK) {
 			reply_field(r, field, value);
 		}
-		type_hash_iter_close(&it);
+		named_iter_close(&it);
 		if (ctx->reply->out->len - mark > RANDOM_REPLY_MAX) {
 			return ST_INVALID;
 		}
@@ -218,7 +218,7 @@ static void random_fields(struct command_ctx *ctx, int64_t count, bool with_valu
 		return;
 	}
 	st = count < 0 ? reply_with_repeats(&r, &key, &m, want, &rng)
-		       : type_hash_sample(ctx->engine, &key, &m, want, &rng, reply_field, &r);
+		       : named_sample(ctx->engine, &key, &m, want, &rng, reply_field, &r);
 	if (st == ST_INVALID) {
 		command_failed(ctx);
 		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
@@ -229,7 +229,7 @@ static void random_fields(struct command_ctx *ctx, int64_t count, bool with_valu
 
 static void random_field(struct command_ctx *ctx)
 {
-	struct type_hash_iter it;
+	struct named_iter it;
 	struct store_key key;
 	struct meta m;
 	struct slice field, value;
@@ -245,11 +245,11 @@ static void random_field(struct command_ctx *ctx)
 		return;
 	}
 	seed(ctx, &rng);
-	st = type_hash_random(ctx->engine, &key, &m, &rng, &it, &field, &value);
+	st = named_random(ctx->engine, &key, &m, &rng, &it, &field, &value);
 	if (st == ST_OK) {
 		resp_bulk(ctx->reply, field);
 	}
-	type_hash_iter_close(&it);
+	named_iter_close(&it);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 	}

@@ -2,7 +2,7 @@
 #include "net/command/value_digest.h"
 
 #include "engine/base/bytes.h"
-#include "engine/types/type_hash.h"
+#include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_string.h"
 
@@ -130,20 +130,25 @@ static enum status digest_list(struct engine *e, const struct store_key *key, co
 	return st == ST_END ? ST_OK : st;
 }
 
-static enum status digest_hash(struct engine *e, const struct store_key *key, const struct meta *m,
-			       uint8_t digest[VALUE_DIGEST_LEN])
+/* In an order of no meaning: fields with their values, or members. */
+static enum status digest_named(struct engine *e, const struct store_key *key, const struct meta *m,
+				uint8_t digest[VALUE_DIGEST_LEN])
 {
-	struct type_hash_iter it;
-	struct slice field, value;
+	struct named_iter it;
+	struct slice name, value;
 	uint64_t order;
-	enum status st = type_hash_iter_open(e, key, m, 0, &it);
+	enum status st = named_iter_open(e, key, m, 0, &it);
 
 	while (st == ST_OK) {
 		uint8_t pair[VALUE_DIGEST_LEN] = {0};
 
-		st = type_hash_iter_next(&it, &order, &field, &value);
+		st = named_iter_next(&it, &order, &name, &value);
+		if (st == ST_OK && !it.has_values) {
+			st = add(digest, name);
+			continue;
+		}
 		if (st == ST_OK) {
-			st = mix(pair, field);
+			st = mix(pair, name);
 		}
 		if (st == ST_OK) {
 			st = mix(pair, value);
@@ -152,7 +157,7 @@ static enum status digest_hash(struct engine *e, const struct store_key *key, co
 			st = add(digest, slice_of(pair, sizeof pair));
 		}
 	}
-	type_hash_iter_close(&it);
+	named_iter_close(&it);
 	return st == ST_END ? ST_OK : st;
 }
 
@@ -170,9 +175,13 @@ enum status value_digest(struct engine *e, const struct store_key *key, const st
 		st = mix_u32(digest, 1);
 		st = st == ST_OK ? digest_list(e, key, m, digest) : st;
 		break;
+	case TYPE_SET:
+		st = mix_u32(digest, 2);
+		st = st == ST_OK ? digest_named(e, key, m, digest) : st;
+		break;
 	case TYPE_HASH:
 		st = mix_u32(digest, 4);
-		st = st == ST_OK ? digest_hash(e, key, m, digest) : st;
+		st = st == ST_OK ? digest_named(e, key, m, digest) : st;
 		break;
 	default:
 		return ST_WRONG_TYPE;

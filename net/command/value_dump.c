@@ -1,7 +1,7 @@
 /* Walking a value and writing it as RDB. */
 #include "net/command/value_dump.h"
 
-#include "engine/types/type_hash.h"
+#include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_string.h"
 #include "net/proto/crc64.h"
@@ -19,7 +19,8 @@ enum status value_dump_open(struct value_dump *d, struct engine *e, const struct
 	case TYPE_LIST:
 		return type_list_count(m, &d->count);
 	case TYPE_HASH:
-		return type_hash_count(m, &d->count);
+	case TYPE_SET:
+		return named_count(m, &d->count);
 	default:
 		return ST_WRONG_TYPE;
 	}
@@ -55,6 +56,9 @@ static enum status put_head(struct value_dump *d, struct buf *out)
 	case TYPE_LIST:
 		head[0] = RDB_TYPE_LIST;
 		break;
+	case TYPE_SET:
+		head[0] = RDB_TYPE_SET;
+		break;
 	default:
 		head[0] = RDB_TYPE_HASH;
 		break;
@@ -65,7 +69,7 @@ static enum status put_head(struct value_dump *d, struct buf *out)
 	return put(d, out, head, len);
 }
 
-/* --- the three types; each stops behind the element that makes d->bytes reach until --- */
+/* --- the types; each stops behind the element that makes d->bytes reach until --- */
 
 static enum status put_chunks(struct value_dump *d, const struct meta *m, struct buf *out,
 			      uint64_t until)
@@ -130,32 +134,35 @@ static enum status put_elements(struct value_dump *d, const struct meta *m, stru
 	return st;
 }
 
-static enum status put_fields(struct value_dump *d, const struct meta *m, struct buf *out,
-			      uint64_t until)
+/* Fields with their values, or members. */
+static enum status put_named(struct value_dump *d, const struct meta *m, struct buf *out,
+			     uint64_t until)
 {
-	struct type_hash_iter it;
-	struct slice field, value;
+	struct named_iter it;
+	struct slice name, value;
 	uint64_t order, last = UINT64_MAX;
-	enum status st = type_hash_iter_open(d->engine, d->key, m, d->position, &it);
+	enum status st = named_iter_open(d->engine, d->key, m, d->position, &it);
 
 	while (st == ST_OK) {
-		st = type_hash_iter_next(&it, &order, &field, &value);
+		st = named_iter_next(&it, &order, &name, &value);
 		/* A walk can be resumed in front of an order, but not among equal ones; a small
-		 * hash, all of whose fields say 0, is given whole. */
+		 * collection, all of whose elements say 0, is given whole. */
 		if (st == ST_OK && d->bytes >= until && order != last && m->form == FORM_LARGE) {
 			d->position = order;
 			break;
 		}
 		if (st == ST_OK) {
-			st = put_string(d, out, field);
+			st = put_string(d, out, name);
+		}
+		if (st == ST_OK && it.has_values) {
+			st = put_string(d, out, value);
 		}
 		if (st == ST_OK) {
-			st = put_string(d, out, value);
 			d->given++;
 			last = order;
 		}
 	}
-	type_hash_iter_close(&it);
+	named_iter_close(&it);
 	return st == ST_END && d->given != d->count ? ST_CORRUPT : st;
 }
 
@@ -177,7 +184,7 @@ static enum status put_body(struct value_dump *d, struct buf *out, uint64_t unti
 	case TYPE_LIST:
 		return put_elements(d, &m, out, until);
 	default:
-		return put_fields(d, &m, out, until);
+		return put_named(d, &m, out, until);
 	}
 }
 

@@ -15,7 +15,7 @@ struct value_dump {
 	enum value_form form;
 	uint64_t count;	   /* bytes of a string, elements of a collection */
 	uint64_t id;	   /* of a large one */
-	uint64_t position; /* string: bytes given; list: elements given; hash: order of the next */
+	uint64_t position; /* string: bytes given; list: elements given; else: order of the next */
 	uint64_t given;	   /* elements given */
 	uint64_t bytes;	   /* of the payload so far */
 	uint64_t total;	   /* for the caller: bytes of the payload, once it was counted */

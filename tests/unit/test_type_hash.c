@@ -1,6 +1,7 @@
 /* Hashes against a plain model: random writes that grow and shrink across the border between the
  * two forms, with checkpoints, rollbacks and restarts in between; damaged blobs; failing memory. */
 #include "engine/base/alloc.h"
+#include "engine/types/named_walk.h"
 #include "engine/types/type_hash.h"
 #include "tests/support/engine_box.h"
 
@@ -107,12 +108,12 @@ static void check_walk(struct fixture *f, const struct store_key *key, const str
 	bool more = true;
 
 	while (more) {
-		struct type_hash_iter it;
+		struct named_iter it;
 		uint64_t order = 0, last = 0, taken = 0;
 
-		assert_int_equal(type_hash_iter_open(f->box.e, key, m, from, &it), ST_OK);
+		assert_int_equal(named_iter_open(f->box.e, key, m, from, &it), ST_OK);
 		for (;;) {
-			enum status st = type_hash_iter_next(&it, &order, &field, &value);
+			enum status st = named_iter_next(&it, &order, &field, &value);
 			uint32_t n;
 
 			if (st == ST_END) {
@@ -136,7 +137,7 @@ static void check_walk(struct fixture *f, const struct store_key *key, const str
 			taken++;
 			total++;
 		}
-		type_hash_iter_close(&it);
+		named_iter_close(&it);
 	}
 	assert_int_equal(total, model->count);
 }
@@ -394,16 +395,16 @@ static void a_paged_walk_meets_what_stays_exactly_once(void **state)
 		}
 		while (more) {
 			uint8_t name[NAME_MAX_LEN];
-			struct type_hash_iter it;
+			struct named_iter it;
 			struct slice field, value;
 			uint32_t taken = 0;
 
 			engine_box_begin(&f->box);
 			assert_non_null(look(f, &key, &m));
 			assert_int_equal(m.form, FORM_LARGE);
-			assert_int_equal(type_hash_iter_open(f->box.e, &key, &m, from, &it), ST_OK);
+			assert_int_equal(named_iter_open(f->box.e, &key, &m, from, &it), ST_OK);
 			for (; taken < 10; taken++) {
-				enum status st = type_hash_iter_next(&it, &order, &field, &value);
+				enum status st = named_iter_next(&it, &order, &field, &value);
 				uint32_t n;
 
 				if (st == ST_END) {
@@ -417,7 +418,7 @@ static void a_paged_walk_meets_what_stays_exactly_once(void **state)
 				seen[n]++;
 				from = order + 1;
 			}
-			type_hash_iter_close(&it);
+			named_iter_close(&it);
 			engine_box_commit(&f->box);
 			/* Odd fields come and go between the pages; even ones stay. */
 			for (uint32_t i = 0; i < 5; i++) {
@@ -479,7 +480,7 @@ static void damaged_blobs_are_refused_by_every_function(void **state)
 	struct slice pair[2] = {slice_str("zz"), slice_str("v")}, field, value;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct type_hash_iter it;
+		struct named_iter it;
 		struct meta m;
 		uint64_t n, order;
 		enum status st;
@@ -491,11 +492,11 @@ static void damaged_blobs_are_refused_by_every_function(void **state)
 		assert_int_equal(type_hash_set(f->box.e, &key, &m, pair, 1, &limits, &n),
 				 ST_CORRUPT);
 		assert_int_equal(type_hash_del(f->box.e, &key, &m, pair, 1, &n), ST_CORRUPT);
-		st = type_hash_iter_open(f->box.e, &key, &m, 0, &it);
+		st = named_iter_open(f->box.e, &key, &m, 0, &it);
 		while (st == ST_OK) {
-			st = type_hash_iter_next(&it, &order, &field, &value);
+			st = named_iter_next(&it, &order, &field, &value);
 		}
-		type_hash_iter_close(&it);
+		named_iter_close(&it);
 		assert_int_equal(st, ST_CORRUPT);
 		engine_box_rollback(&f->box);
 	}

@@ -1,5 +1,6 @@
 /* Random fields: none but the hash's own, no repeats in samples, each about equally often. */
 #include "engine/base/alloc.h"
+#include "engine/types/named_walk.h"
 #include "engine/types/type_hash.h"
 #include "tests/support/engine_box.h"
 
@@ -98,9 +99,9 @@ static void samples_never_repeat(void **state)
 				continue;
 			}
 			fill(f, sizes[i]);
-			assert_int_equal(type_hash_sample(f->box.e, &f->key, &f->m, counts[k],
-							  &f->box.rng, take, f),
-					 ST_OK);
+			assert_int_equal(
+			    named_sample(f->box.e, &f->key, &f->m, counts[k], &f->box.rng, take, f),
+			    ST_OK);
 			assert_int_equal(f->given, counts[k]);
 			for (uint32_t n = 0; n < f->fields; n++) {
 				assert_true(f->hits[n] <= 1);
@@ -138,14 +139,14 @@ static void single_fields_come_about_equally_often(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		fill(f, cases[i].size);
 		for (uint32_t round = 0; round < 400 * cases[i].size; round++) {
-			struct type_hash_iter it;
+			struct named_iter it;
 			struct slice field, value;
 
-			assert_int_equal(type_hash_random(f->box.e, &f->key, &f->m, &f->box.rng,
-							  &it, &field, &value),
+			assert_int_equal(named_random(f->box.e, &f->key, &f->m, &f->box.rng, &it,
+						      &field, &value),
 					 ST_OK);
 			take(f, field, value);
-			type_hash_iter_close(&it);
+			named_iter_close(&it);
 		}
 		check_spread(f, cases[i].low, cases[i].high);
 		engine_box_commit(&f->box);
@@ -162,7 +163,7 @@ static void a_sample_without_memory_is_refused(void **state)
 	for (int64_t nth = 0; st == ST_NO_MEMORY; nth++) {
 		mem_fail_nth(nth);
 		f->given = 0;
-		st = type_hash_sample(f->box.e, &f->key, &f->m, 50, &f->box.rng, take, f);
+		st = named_sample(f->box.e, &f->key, &f->m, 50, &f->box.rng, take, f);
 		mem_fail_nth(-1);
 		failures += st == ST_NO_MEMORY;
 	}
@@ -180,9 +181,9 @@ static void a_record_that_counts_too_many_fields_ends(void **state)
 	fill(f, 200);
 	wrong = f->m;
 	wrong.count = 100000;
-	assert_int_equal(type_hash_sample(f->box.e, &f->key, &wrong, 90000, &f->box.rng, take, f),
+	assert_int_equal(named_sample(f->box.e, &f->key, &wrong, 90000, &f->box.rng, take, f),
 			 ST_CORRUPT);
-	assert_int_equal(type_hash_sample(f->box.e, &f->key, &wrong, 300, &f->box.rng, take, f),
+	assert_int_equal(named_sample(f->box.e, &f->key, &wrong, 300, &f->box.rng, take, f),
 			 ST_CORRUPT);
 	engine_box_commit(&f->box);
 }

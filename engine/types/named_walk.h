@@ -1,0 +1,56 @@
+/* Walks over collections whose elements have names: the fields of a hash with their values, the
+ * members of a set, whose values are empty. In order, page by page, or at random.
+ *
+ * m is what ks_lookup said of key. What is given out is borrowed until the next step. Errors: as
+ * engine/keyspace.h, and ST_CORRUPT for a blob that does not decode. Executor thread, inside a
+ * batch. */
+#ifndef CAIRN_ENGINE_TYPES_NAMED_WALK_H
+#define CAIRN_ENGINE_TYPES_NAMED_WALK_H
+
+#include "engine/base/rng.h"
+#include "engine/keyspace.h"
+#include "engine/types/small_blob.h"
+
+/* Hashes and sets have elements with names; other collections order theirs by raw subkeys. */
+bool type_is_named(enum value_type type);
+
+/* Number of elements. */
+MUST_CHECK enum status named_count(const struct meta *m, uint64_t *out);
+
+/* A walk over all elements. Private. */
+struct named_iter {
+	struct ks_iter large;
+	struct small_cursor small;
+	bool is_large;
+	bool has_values; /* a hash */
+};
+
+/* Begins at order position from_order (below 2^48; 0: at the start). A small collection has no
+ * positions: it is always walked from its start, with order 0 everywhere. To be closed, also after
+ * a failure. */
+MUST_CHECK enum status named_iter_open(struct engine *e, const struct store_key *key,
+				       const struct meta *m, uint64_t from_order,
+				       struct named_iter *it);
+/* Next element. ST_END. A walk that stops after an element may resume at *order + 1 when all
+ * elements of equal *order were taken; it meets each element that was there all the time exactly
+ * once. */
+MUST_CHECK enum status named_iter_next(struct named_iter *it, uint64_t *order, struct slice *name,
+				       struct slice *value);
+void named_iter_close(struct named_iter *it); /* also twice */
+
+/* An element at random, borrowed until it is closed. Uniform in collections of up to 128 elements;
+ * in larger ones an element's chance depends on its distance to its neighbours in hash order,
+ * evened out. it has to be closed in any case. */
+MUST_CHECK enum status named_random(struct engine *e, const struct store_key *key,
+				    const struct meta *m, struct rng *rng, struct named_iter *it,
+				    struct slice *name, struct slice *value);
+
+/* Calls each for count different elements at random, count being at most their number. Few of a
+ * large collection cost a seek each and 16 bytes of memory, many cost a walk over all.
+ * ST_NO_MEMORY. */
+MUST_CHECK enum status named_sample(struct engine *e, const struct store_key *key,
+				    const struct meta *m, uint64_t count, struct rng *rng,
+				    void (*each)(void *arg, struct slice name, struct slice value),
+				    void *arg);
+
+#endif
