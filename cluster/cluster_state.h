@@ -54,6 +54,11 @@ struct cnode {
 	uint64_t met_ms;   /* when a handshake made it known; 0: by hearsay */
 	uint64_t epoch_ms; /* last time that it spoke as a primary of the config epoch I know */
 	uint64_t fail_ms;
+	/* Of a failed primary that I voted to replace: the last such vote. Nobody knows yet whether
+	 * its seat in the voting set is still its own. */
+	uint64_t contest_epoch; /* 0: none */
+	uint64_t contest_ms;
+	uint16_t contest_by; /* the candidate; NONE: more than one */
 	uint64_t orphaned_ms;
 	/* The link to it. */
 	enum link_state link_state;
@@ -106,11 +111,12 @@ struct forgotten {
 struct health {
 	bool ok;
 	bool evaluated;
-	uint64_t first_ms;    /* first evaluation */
-	uint64_t minority_ms; /* last time that a majority was not reachable */
-	uint64_t floor_ms;    /* answers to pings sent before it do not count */
-	uint64_t lease_ms;    /* writes are allowed before this time */
-	uint64_t doubted_ms;  /* last time that a voter called me failed; 0: never */
+	uint64_t first_ms;     /* first evaluation */
+	uint64_t minority_ms;  /* last time that a majority was not reachable */
+	uint64_t floor_ms;     /* answers to pings sent before it do not count */
+	uint64_t lease_ms;     /* writes are allowed before this time */
+	uint64_t doubted_ms;   /* last time that a voter called me failed; 0: never */
+	uint64_t contested_ms; /* last time that a voter said it voted to replace me; 0: never */
 	bool had_lease;
 };
 

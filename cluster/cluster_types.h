@@ -34,6 +34,9 @@ enum node_flags {
 	NODE_MEET = 128,       /* the next packet to it is a MEET */
 	NODE_MIGRATE_TO = 256, /* a primary that lost replicas may be given one */
 	NODE_NOFAILOVER = 512, /* a replica that never stands by itself */
+	/* Only on the wire, from one Cairn to the other in an entry about the receiver: I voted to
+	 * replace you and don't know whether it came to that. */
+	NODE_CONTESTED = 0x4000,
 };
 
 /* The name of a node or shard: 40 of [a-z0-9], or empty. Terminated, so it prints with %s. */

@@ -3,6 +3,7 @@
 
 #include "cluster/epoch.h"
 #include "cluster/failure.h"
+#include "cluster/health.h"
 #include "cluster/node_table.h"
 #include "cluster/outbox.h"
 #include "cluster/role.h"
@@ -334,6 +335,11 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 		refuse(c, candidate, p == NULL ? "whose replica is it?" : "its primary is up");
 		return;
 	}
+	if (!health_may_vote(c)) {
+		MARK(c, VOTE_REFUSED_CONTESTED);
+		refuse(c, candidate, "somebody may have been elected in my stead");
+		return;
+	}
 	owner = newer_owner(c, h);
 	if (owner != NULL && !PLANTED(130)) {
 		MARK(c, VOTE_REFUSED_SLOTS);
@@ -343,6 +349,9 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 		return;
 	}
 	MARK(c, VOTE_GRANTED);
+	if (has_flag(p, NODE_FAIL)) {
+		failure_contest(c, p, candidate);
+	}
 	c->last_vote_epoch = c->current_epoch;
 	need_persist(c, PLANTED(101) ? PERSIST_NONE : PERSIST_SYNC);
 	NOTE(c, "vote for %.*s in epoch %" PRIu64, SHORT(candidate), c->current_epoch);

@@ -7,7 +7,9 @@
 
 #include <inttypes.h>
 
-enum { REPORT_LIFE = 2, UNDO_AFTER = 2 }; /* times NODE_TIMEOUT */
+enum { REPORT_LIFE = 2, UNDO_AFTER = 2, CONTEST_LIFE = 10 }; /* times NODE_TIMEOUT */
+
+enum { CONTEST_SLACK_MS = 1000 };
 
 static uint64_t timeout_ms(const struct cluster *c)
 {
@@ -203,6 +205,33 @@ void failure_report(struct cluster *c, struct cnode *n, struct cnode *by, bool f
 	try_agree(c, n);
 }
 
+bool failure_contested(const struct cluster *c, const struct cnode *n)
+{
+	return n->contest_epoch > n->config_epoch && is_voter(n) && !PLANTED(141) &&
+	       c->now_ms - n->contest_ms <= timeout_ms(c) * CONTEST_LIFE;
+}
+
+void failure_contest(struct cluster *c, struct cnode *p, const struct cnode *candidate)
+{
+	uint16_t by = index_of(c, candidate);
+
+	/* Of two candidates none can speak for both. */
+	p->contest_by = !failure_contested(c, p) || p->contest_by == by ? by : NONE;
+	p->contest_epoch = c->current_epoch;
+	p->contest_ms = c->now_ms;
+}
+
+void failure_contest_lost(struct cluster *c, struct cnode *n)
+{
+	struct cnode *p = n->primary == NONE ? NULL : &c->nodes[n->primary];
+
+	/* It counts votes for NODE_TIMEOUT, a second at least. */
+	if (p != NULL && p->contest_epoch != 0 && p->contest_by == index_of(c, n) &&
+	    c->now_ms - p->contest_ms > timeout_ms(c) + CONTEST_SLACK_MS) {
+		p->contest_epoch = 0;
+	}
+}
+
 void failure_answered(struct cluster *c, struct cnode *n)
 {
 	if (has_flag(n, NODE_PFAIL)) {
@@ -212,7 +241,8 @@ void failure_answered(struct cluster *c, struct cnode *n)
 		c->up->routes_changed = true;
 	}
 	if (has_flag(n, NODE_FAIL) &&
-	    (!is_voter(n) || c->now_ms - n->fail_ms > timeout_ms(c) * UNDO_AFTER)) {
+	    (!is_voter(n) || c->now_ms - n->fail_ms > timeout_ms(c) * UNDO_AFTER) &&
+	    !failure_contested(c, n)) {
 		MARK(c, FAIL_CLEARED);
 		NOTE(c, "%.*s is no longer failed: it answers%s", SHORT(n),
 		     is_voter(n) ? " and nobody took its slots" : "");

@@ -21,6 +21,17 @@ void failure_report(struct cluster *c, struct cnode *n, struct cnode *by, bool f
 /* Live reports about n; expired ones are removed. */
 unsigned failure_reports(struct cluster *c, struct cnode *n);
 
+/* I voted for candidate to take over from p, which failed: until the outcome is known, or for some
+ * time, p stays failed here, answers or not. The winner may have died before it told anybody; if p
+ * and it sat in two voting sets, both sets could decide. */
+void failure_contest(struct cluster *c, struct cnode *p, const struct cnode *candidate);
+
+/* True while somebody may have been elected in n's stead without anybody knowing. */
+bool failure_contested(const struct cluster *c, const struct cnode *n);
+
+/* n says that it is a replica: a candidacy of its own that I voted for was lost, if it is over. */
+void failure_contest_lost(struct cluster *c, struct cnode *n);
+
 /* n answered a ping: no suspicion, and perhaps no failure, is left of it. */
 void failure_answered(struct cluster *c, struct cnode *n);
 

@@ -150,7 +150,7 @@ size_t gossip_message_max(const struct cluster *c)
 	       NODE_HOSTNAME_CAP + 8 + (size_t)FORGOTTEN_MAX * BUS_FORGOTTEN_LEN + BUS_SHARD_LEN;
 }
 
-static void tell(struct cluster *c, struct cnode *n, uint8_t *buf, unsigned *count)
+static void tell(struct cluster *c, struct cnode *n, unsigned more, uint8_t *buf, unsigned *count)
 {
 	struct bus_gossip g;
 
@@ -159,7 +159,7 @@ static void tell(struct cluster *c, struct cnode *n, uint8_t *buf, unsigned *cou
 	g.ping_sent_s = (uint32_t)(wall_of(c, n->ping_ms) / 1000);
 	g.pong_s = (uint32_t)(wall_of(c, n->pong_ms) / 1000);
 	g.addr = n->addr;
-	g.flags = (uint16_t)(n->flags & FLAGS_TOLD);
+	g.flags = (uint16_t)((n->flags & FLAGS_TOLD) | more);
 	bus_put_gossip(buf + BUS_HEADER_LEN + (size_t)*count * BUS_GOSSIP_LEN, &g);
 	(*count)++;
 }
@@ -205,7 +205,7 @@ size_t gossip_fill(struct cluster *c, struct cnode *to, uint8_t *buf)
 		if (has_flag(to, NODE_PFAIL | NODE_FAIL) && !has_flag(to, NODE_HANDSHAKE)) {
 			/* Who doubts a node says so to its face: it must not take the answer for
 			 * support. (A Redis passes over entries about itself.) */
-			tell(c, to, buf, &count);
+			tell(c, to, failure_contested(c, to) ? NODE_CONTESTED : 0, buf, &count);
 		}
 	}
 	for (unsigned tries = wanted * 3; tries > 0 && count < wanted; tries--) {
@@ -216,13 +216,13 @@ size_t gossip_fill(struct cluster *c, struct cnode *to, uint8_t *buf)
 		    (n->link_state == LINK_NONE && n->slots_count == 0)) {
 			continue;
 		}
-		tell(c, n, buf, &count);
+		tell(c, n, 0, buf, &count);
 	}
 	FOR_EACH_NODE(c, n)
 	{
 		if (has_flag(n, NODE_PFAIL) && !has_flag(n, NODE_HANDSHAKE | NODE_NOADDR) &&
 		    n->stamp != c->stamp) {
-			tell(c, n, buf, &count);
+			tell(c, n, 0, buf, &count);
 		}
 	}
 	len = BUS_HEADER_LEN + (size_t)count * BUS_GOSSIP_LEN;
@@ -333,7 +333,7 @@ unsigned gossip_merge(struct cluster *c, const struct bus_msg *m, struct cnode *
 		}
 		n = node_find(c, &g.id);
 		if (n == self(c)) {
-			of_me = g.flags & (NODE_PFAIL | NODE_FAIL);
+			of_me = g.flags & (NODE_PFAIL | NODE_FAIL | NODE_CONTESTED);
 		} else if (n != NULL) {
 			merge_known(c, n, &g, sender);
 		} else if (sender != NULL) {

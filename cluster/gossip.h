@@ -17,7 +17,8 @@ size_t gossip_message_max(const struct cluster *c);
 size_t gossip_fill(struct cluster *c, struct cnode *to, uint8_t *buf);
 
 /* Believes, or not, what a message says of other nodes. sender is NULL for a stranger's MEET, which
- * can only refresh what is known already. Returns what it says of me: NODE_PFAIL, NODE_FAIL or 0.
+ * can only refresh what is known already. Returns what it says of me: NODE_PFAIL, NODE_FAIL,
+ * NODE_CONTESTED.
  */
 unsigned gossip_merge(struct cluster *c, const struct bus_msg *m, struct cnode *sender);
 

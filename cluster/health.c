@@ -34,11 +34,21 @@ void health_doubted(struct cluster *c, struct cnode *n, unsigned of_me)
 	}
 	n->answered_ms = 0;
 	c->health.lease_ms = 0;
+	if ((of_me & NODE_CONTESTED) != 0) {
+		c->health.contested_ms = c->now_ms;
+	}
 	/* Called failed by a majority, my replicas may be elected at any moment. */
 	if ((of_me & NODE_FAIL) != 0 && is_primary(self(c)) &&
 	    node_good_replicas(c, self(c), false) > 0) {
 		c->health.doubted_ms = c->now_ms;
 	}
+}
+
+bool health_may_vote(const struct cluster *c)
+{
+	const struct health *h = &c->health;
+
+	return h->contested_ms == 0 || c->now_ms - h->contested_ms >= timeout_ms(c) || PLANTED(142);
 }
 
 void health_stalled(struct cluster *c, uint64_t gap_ms)
@@ -67,7 +77,8 @@ static unsigned answered_since(const struct cluster *c, uint64_t since)
 
 	FOR_EACH_NODE(c, n)
 	{
-		count += n != self(c) && is_voter(n) && n->answered_ms >= since;
+		count += n != self(c) && is_voter(n) && n->answered_ms >= since &&
+			 !failure_contested(c, n);
 	}
 	return count;
 }

@@ -11,11 +11,15 @@
 
 #include "cluster/cluster_state.h"
 
-/* n answered the ping sent at sent_ms; of_me is what it says of me (NODE_PFAIL, NODE_FAIL). */
+/* n answered the ping sent at sent_ms; of_me is what it says of me (NODE_PFAIL, NODE_FAIL, ...). */
 void health_answered(struct cluster *c, struct cnode *n, uint64_t sent_ms, unsigned of_me);
 
 /* A node calls me suspected or failed. */
 void health_doubted(struct cluster *c, struct cnode *n, unsigned of_me);
+
+/* False for NODE_TIMEOUT after a voter told me that somebody may have been elected in my stead: its
+ * vote and mine would be one. */
+bool health_may_vote(const struct cluster *c);
 
 /* The process did not run for a while. */
 void health_stalled(struct cluster *c, uint64_t gap_ms);

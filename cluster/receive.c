@@ -272,6 +272,7 @@ static void learn_state(struct cluster *c, struct incoming *in)
 		slot_map_claim(c, n, h->config_epoch, h->slots);
 	} else {
 		learn_replica(c, in);
+		failure_contest_lost(c, n);
 	}
 	role_follow_grand_primary(c);
 	if (!PLANTED(121)) {
