@@ -94,6 +94,8 @@ static int let_go(struct conn *c)
 
 	c->dead = true;
 	pubsub_leave(&c->session);
+	conn_block_end(c);
+	conn_set_wait(c, CONN_READY);
 	event_free(c->read_event);
 	event_free(c->write_event);
 	c->fd = -1;
@@ -171,18 +173,31 @@ void conn_reap(struct server *s)
 
 /* --- running requests --- */
 
+void conn_set_wait(struct conn *c, enum conn_wait wait)
+{
+	static const bool blocked[] = {
+	    [CONN_COLD] = true, [CONN_EVENT] = true, [CONN_BLOCKED] = true, [CONN_PAUSED] = false};
+	uint64_t *count = &c->server->host.stats.blocked_clients;
+
+	*count += (uint64_t)blocked[wait] - (uint64_t)blocked[c->wait];
+	c->wait = wait;
+}
+
 /* True when the client has to wait before its next request. */
 static bool must_wait(struct conn *c, const struct slice *argv, size_t argc)
 {
 	struct server *s = c->server;
 
+	if (c->session.wait.verdict != UNBLOCKED_NOT) {
+		return false; /* it is only told that its wait is over */
+	}
 	if (s->writes_held && dispatch_may_write(s->dispatch, &c->session, argv, argc)) {
-		c->wait = CONN_PAUSED;
+		conn_set_wait(c, CONN_PAUSED);
 		return true;
 	}
 	if (s->pause_until_ms > s->mono_ms &&
 	    (!s->pause_writes_only || dispatch_may_write(s->dispatch, &c->session, argv, argc))) {
-		c->wait = CONN_PAUSED;
+		conn_set_wait(c, CONN_PAUSED);
 		return true;
 	}
 	return false;
@@ -199,7 +214,7 @@ static void hold_back(struct conn *c, uint64_t last_lsn)
 	}
 	us = engine_backpressure_us(s->engine);
 	if (us > 0) {
-		c->wait = CONN_HELD;
+		conn_set_wait(c, CONN_HELD);
 		c->hold_until_us = clock_system()->mono_us(NULL) + us;
 		engine_count_throttled(s->engine);
 	}
@@ -215,7 +230,7 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 	if (must_wait(c, argv, argc)) {
 		return false;
 	}
-	c->session.warmed = c->no_wait;
+	c->session.warmed = c->no_wait || c->session.blocked != NULL;
 	r = dispatch_request(s->dispatch, &c->session, argv, argc, &c->out, s->now_ms, true);
 	if (r == DISPATCH_COLD) {
 		size_t count;
@@ -223,15 +238,18 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 
 		if (prefetch_submit(s->prefetch, c->session.id, keys, count) == ST_OK) {
 			s->host.stats.cold_parked++;
-			s->host.stats.blocked_clients++;
-			c->wait = CONN_COLD;
+			conn_set_wait(c, CONN_COLD);
 			return false;
 		}
 		r = dispatch_request(s->dispatch, &c->session, argv, argc, &c->out, s->now_ms,
 				     false);
 	}
 	if (r == DISPATCH_LATER) {
-		c->wait = c->session.wait.announced ? CONN_EVENT : CONN_LATER;
+		conn_set_wait(c, c->session.wait.announced ? CONN_EVENT : CONN_LATER);
+		return false;
+	}
+	if (r == DISPATCH_BLOCKED) {
+		conn_block(c);
 		return false;
 	}
 	c->no_wait = false;
@@ -254,12 +272,16 @@ static struct resp_limits limits_of(const struct conn *c)
 	return l;
 }
 
-/* Runs requests from bytes, of which the first looked have been looked at ahead; returns how many
- * bytes they took. */
-static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked)
+static int requests_per_turn(const struct conn *c)
+{
+	return c->session.authenticated ? REQUESTS_PER_TURN : UNAUTHENTICATED_PER_TURN;
+}
+
+/* Runs at most so many requests from bytes, of which the first looked have been looked at ahead;
+ * returns how many bytes they took. */
+static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked, int most)
 {
 	size_t at = 0;
-	int most = c->session.authenticated ? REQUESTS_PER_TURN : UNAUTHENTICATED_PER_TURN;
 
 	for (int n = 0; at < bytes.len && n < most; n++) {
 		struct resp_limits limits = limits_of(c);
@@ -304,7 +326,7 @@ static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked)
 		}
 	}
 	if (at < bytes.len && c->wait == CONN_READY) {
-		c->wait = CONN_LATER; /* enough for one turn */
+		conn_set_wait(c, CONN_LATER); /* enough for one turn */
 	}
 	return at;
 }
@@ -319,9 +341,9 @@ static void after_run(struct conn *c)
 	}
 	if (!c->dead) {
 		conn_mark_output(c);
-		conn_set_reading(
-		    c, (c->wait == CONN_READY || c->wait == CONN_FULL || c->wait == CONN_EVENT) &&
-			   !c->session.close_after_reply && !c->eof);
+		conn_set_reading(c, (c->wait == CONN_READY || c->wait == CONN_FULL ||
+				     c->wait == CONN_EVENT || c->wait == CONN_BLOCKED) &&
+					!c->session.close_after_reply && !c->eof);
 	}
 	(void)guest_check(c);
 	conn_touch(c);
@@ -329,10 +351,15 @@ static void after_run(struct conn *c)
 
 void conn_run(struct conn *c)
 {
+	conn_run_some(c, requests_per_turn(c));
+}
+
+void conn_run_some(struct conn *c, int most)
+{
 	if (c->dead || c->in.len == 0) {
 		return;
 	}
-	buf_consume(&c->in, run_bytes(c, buf_slice(&c->in), 0));
+	buf_consume(&c->in, run_bytes(c, buf_slice(&c->in), 0, most));
 	if (c->in.len == 0) {
 		buf_shrink(&c->in, CONN_KEEP_BUFFER);
 	}
@@ -351,7 +378,7 @@ void conn_run_arrived(struct conn *c)
 	}
 	/* Most clients send whole requests: they ran where they lie, and only an unfinished rest is
 	 * kept. */
-	used = run_bytes(c, bytes, c->looked);
+	used = run_bytes(c, bytes, c->looked, requests_per_turn(c));
 	if (!c->dead && used < bytes.len && !c->session.close_after_reply &&
 	    buf_append(&c->in, bytes.data + used, bytes.len - used) != ST_OK) {
 		conn_close(c);

@@ -23,8 +23,9 @@ enum conn_wait {
 	CONN_LATER, /* its next request is to be tried again next turn */
 	CONN_EVENT, /* likewise when a thread has something to tell, or at the session's deadline */
 	CONN_HELD,  /* back-pressure: until hold_until_us */
-	CONN_FULL,  /* until some of its replies have left */
-	CONN_PAUSED /* CLIENT PAUSE */
+	CONN_BLOCKED, /* likewise when a key that it waits for changes: conn_block.c */
+	CONN_FULL,    /* until some of its replies have left */
+	CONN_PAUSED   /* CLIENT PAUSE */
 };
 
 struct conn {
@@ -50,7 +51,8 @@ struct conn {
 	struct conn_mark *marks; /* ascending; grows with the turns that one reply waits for */
 	size_t marks_count, marks_cap, marks_first;
 	enum conn_wait wait;
-	bool no_wait; /* the next request has waited and runs now */
+	struct event *block_timer; /* ends CONN_BLOCKED; NULL: never needed yet */
+	bool no_wait;		   /* the next request has waited and runs now */
 	uint64_t hold_until_us;
 	uint64_t soft_limit_since_ms, active_ms, created_ms; /* monotonic */
 };
@@ -71,6 +73,15 @@ void conn_run(struct conn *c);
 
 /* Runs what was read in this turn, of all clients. */
 void conn_run_all_arrived(struct server *s);
+
+/* Sets what the client waits for, and counts who is blocked. */
+void conn_set_wait(struct conn *c, enum conn_wait wait);
+
+/* Runs the request that a blocked client waits with. False: it can't run now, and waits on. */
+bool conn_run_blocked(struct conn *c);
+
+/* The wait of a blocked client is over: its request is run again next turn. */
+void conn_unblock(struct conn *c);
 
 /* Goes on reading after a wait that left nothing pending. */
 void conn_resume(struct conn *c);

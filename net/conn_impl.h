@@ -1,4 +1,4 @@
-/* What conn.c, conn_read.c, conn_out.c and guests.c share. Executor thread. */
+/* What conn.c, conn_block.c, conn_read.c, conn_out.c and guests.c share. Executor thread. */
 #ifndef CAIRN_NET_CONN_IMPL_H
 #define CAIRN_NET_CONN_IMPL_H
 
@@ -10,8 +10,17 @@ enum { CONN_KEEP_BUFFER = 16 * 1024 /* spare capacity an idle client keeps */ };
 
 /* Runs what was read in this turn and what is pending. */
 void conn_run_arrived(struct conn *c);
+/* Runs pending requests, at most so many. */
+void conn_run_some(struct conn *c, int most);
 /* Whether the event loop looks for bytes to read. */
 void conn_set_reading(struct conn *c, bool on);
+
+/* --- conn_block.c --- */
+
+/* The client's next request waits for keys: until one changes, or its session's deadline. */
+void conn_block(struct conn *c);
+/* It does no more. */
+void conn_block_end(struct conn *c);
 
 /* --- conn_read.c --- */
 

@@ -167,7 +167,7 @@ bool conn_output_full(struct conn *c)
 	if (conn_output(c) < (hard > 0 ? hard : OUTPUT_PAUSE)) {
 		return false;
 	}
-	c->wait = CONN_FULL;
+	conn_set_wait(c, CONN_FULL);
 	return true;
 }
 

@@ -138,7 +138,8 @@ void conn_on_read(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	n = recv(fd, at, room, 0); /* cheaper than read: no file position */
-	if (n == 0 && c->wait == CONN_EVENT && c->session.wait.deadline_ms == 0) {
+	if (n == 0 && (c->wait == CONN_BLOCKED ||
+		       (c->wait == CONN_EVENT && c->session.wait.deadline_ms == 0))) {
 		conn_close(c); /* it might wait for ever for somebody who is gone */
 		return;
 	}

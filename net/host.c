@@ -26,7 +26,8 @@ static void fill_info(const struct conn *c, struct client_info *out)
 	size_t n = 0;
 
 	/* What the session does not know: b waiting, U Unix socket. */
-	if (c->wait == CONN_LATER || c->wait == CONN_EVENT || c->wait == CONN_COLD) {
+	if (c->wait == CONN_LATER || c->wait == CONN_EVENT || c->wait == CONN_BLOCKED ||
+	    c->wait == CONN_COLD) {
 		out->flags[n++] = 'b';
 	}
 	if (c->unix_socket) {
@@ -46,6 +47,29 @@ static void each_client(struct command_host *h,
 		}
 	}
 	replication_each_client(server_of_host(h)->replication, each, arg);
+}
+
+static struct session *find_client(struct command_host *h, uint64_t id)
+{
+	for (struct conn *c = server_of_host(h)->conns; c != NULL; c = c->next) {
+		if (!c->dead && c->session.id == id) {
+			return &c->session;
+		}
+	}
+	return NULL;
+}
+
+/* Sessions that run commands are connections: a replica's has been detached. */
+static bool run_blocked(struct command_host *h, struct session *session)
+{
+	(void)h;
+	return conn_run_blocked((struct conn *)(void *)session);
+}
+
+static void unblocked(struct command_host *h, struct session *session)
+{
+	(void)h;
+	conn_unblock((struct conn *)(void *)session);
 }
 
 static bool kill_client(struct command_host *h, uint64_t id, const struct session *caller)
@@ -187,6 +211,9 @@ static void process_facts(struct command_host *h, struct process_facts *out)
 const struct command_host_ops server_host_ops = {
     .each_client = each_client,
     .kill_client = kill_client,
+    .find_client = find_client,
+    .run_blocked = run_blocked,
+    .unblocked = unblocked,
     .pause = pause_clients,
     .push = push_message,
     .shutdown = begin_shutdown,

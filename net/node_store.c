@@ -113,8 +113,7 @@ static void let_clients_go(struct server *s)
 		}
 		c->session.gate_lsn = 0;
 		if (c->wait == CONN_COLD) {
-			c->wait = CONN_LATER;
-			s->host.stats.blocked_clients--;
+			conn_set_wait(c, CONN_LATER);
 			conn_touch(c);
 		}
 	}

@@ -36,6 +36,9 @@ void replication_update_rules(struct replication *r)
 
 	if (s->host.is_replica != r->replica) {
 		s->host.is_replica = r->replica;
+		if (r->replica && s->dispatch != NULL) {
+			dispatch_became_replica(s->dispatch);
+		}
 		server_wake(s); /* who waits for acks is told that none will come */
 	}
 	log_sink_set_role(r->replica ? 'S' : 'M');

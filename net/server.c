@@ -223,9 +223,8 @@ static void take_prefetched(struct server *s)
 	while (prefetch_take(s->prefetch, &id)) {
 		struct conn *c = find_conn(s, id);
 
-		s->host.stats.blocked_clients--;
 		if (c != NULL) {
-			c->wait = CONN_READY;
+			conn_set_wait(c, CONN_READY);
 			c->no_wait = true;
 			conn_run(c);
 		}
@@ -256,6 +255,7 @@ static uint64_t wait_us(const struct server *s, const struct conn *c, uint64_t n
 		return conn_output_taken(c) ? 0 : UINT64_MAX;
 	case CONN_READY:
 	case CONN_COLD:
+	case CONN_BLOCKED:
 		break;
 	}
 	return UINT64_MAX;
@@ -288,7 +288,7 @@ static uint64_t finish_clients(struct server *s, uint64_t now_us)
 				sleep_us = us < sleep_us ? us : sleep_us;
 			}
 			if (us == 0 || c->wait == CONN_LATER) {
-				c->wait = CONN_READY;
+				conn_set_wait(c, CONN_READY);
 			}
 		}
 		c = next;
@@ -305,7 +305,7 @@ static void run_due(struct server *s)
 		struct conn *next = c->dirty_next;
 
 		if (c->wait == CONN_EVENT && s->woken) {
-			c->wait = CONN_READY;
+			conn_set_wait(c, CONN_READY);
 		}
 		if (!c->dead && c->wait == CONN_READY && (c->in.len > 0 || !c->reading) &&
 		    !c->session.close_after_reply) {
@@ -341,7 +341,7 @@ static void release_gated(struct server *s)
  * Returns how long the next one may. */
 static uint64_t turn(struct server *s, uint64_t sleep_us)
 {
-	bool more;
+	bool more, blocked_left;
 
 	if (sleep_us != UINT64_MAX) {
 		struct timeval most = {.tv_sec = (time_t)(sleep_us / 1000000),
@@ -356,6 +356,7 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	run_due(s);
 	take_prefetched(s);
 	more = replication_apply(s->replication);
+	blocked_left = dispatch_serve_blocked(s->dispatch, s->now_ms);
 	(void)engine_turn_end(s->engine);
 	replication_publish(s->replication);
 	if (s->host.errand != NODE_NOTHING) {
@@ -365,6 +366,10 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	release_gated(s);
 	sleep_us = finish_clients(s, clock_system()->mono_us(NULL));
 	conn_reap(s);
+	if (blocked_left && sleep_us > PAUSE_LOOK_MS * 1000) {
+		sleep_us = PAUSE_LOOK_MS * 1000;
+	}
+	more |= blocked_left && s->pause_until_ms <= s->mono_ms;
 	return more && sleep_us > LATER_US ? LATER_US : sleep_us;
 }
 

@@ -471,23 +471,34 @@ static void cmd_client_no_touch(struct command_ctx *ctx)
 	set_switch(ctx, &ctx->session->no_touch);
 }
 
-/* No command blocks a client in a way that UNBLOCK ends, so there is never one to unblock. */
 static void cmd_client_unblock(struct command_ctx *ctx)
 {
+	const struct command_host_ops *ops = ctx->host->ops;
+	struct session *s = NULL;
+	bool error = false;
 	int64_t id;
 
 	if (ctx->argc > 4) {
 		command_reply_bad_subcommand(ctx);
 		return;
 	}
-	if (ctx->argc == 4 && !command_arg_is(ctx, 3, "timeout") &&
-	    !command_arg_is(ctx, 3, "error")) {
-		resp_error(ctx->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+	if (ctx->argc == 4) {
+		error = command_arg_is(ctx, 3, "error");
+		if (!error && !command_arg_is(ctx, 3, "timeout")) {
+			resp_error(ctx->reply,
+				   "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+			return;
+		}
+	}
+	if (!command_arg_int(ctx, 2, &id, NULL)) {
 		return;
 	}
-	if (command_arg_int(ctx, 2, &id, NULL)) {
-		resp_int(ctx->reply, 0);
+	if (ops->find_client != NULL && id > 0) {
+		s = ops->find_client(ctx->host, (uint64_t)id);
 	}
+	resp_int(ctx->reply,
+		 s != NULL && dispatch_unblock(ctx->dispatch, s,
+					       error ? UNBLOCKED_ERROR : UNBLOCKED_TIMEOUT));
 }
 
 /* Tracking is never on. */

@@ -431,11 +431,18 @@ enum {
 	 */
 	WRITE_END = CMD_WRITE | CMD_FAST,
 	GROW_END = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+	WAIT_END = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING,
+	WAIT_MOVE = WAIT_END | CMD_DENYOOM,
 	READ_PART = CMD_READONLY | CMD_TOUCH_RANGE,
 	WRITE_PART = CMD_WRITE | CMD_TOUCH_RANGE,
 };
 
 const struct command commands_list[] = {
+    {"blmove", 6, WAIT_MOVE, KEYS(1, 2, 1), cmd_blmove, NULL},
+    {"blmpop", -5, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, cmd_blmpop, NULL},
+    {"blpop", -3, WAIT_END, KEYS(1, -2, 1), cmd_blpop, NULL},
+    {"brpop", -3, WAIT_END, KEYS(1, -2, 1), cmd_brpop, NULL},
+    {"brpoplpush", 4, WAIT_MOVE, KEYS(1, 2, 1), cmd_brpoplpush, NULL},
     {"lindex", 3, CMD_READONLY, KEYS(1, 1, 1), cmd_lindex, NULL},
     {"linsert", 5, WRITE_PART | CMD_DENYOOM, KEYS(1, 1, 1), cmd_linsert, NULL},
     {"llen", 2, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_llen, NULL},

@@ -26,5 +26,10 @@ void cmd_rpop(struct command_ctx *ctx);
 void cmd_lmpop(struct command_ctx *ctx);
 void cmd_lmove(struct command_ctx *ctx);
 void cmd_rpoplpush(struct command_ctx *ctx);
+void cmd_blpop(struct command_ctx *ctx);
+void cmd_brpop(struct command_ctx *ctx);
+void cmd_blmpop(struct command_ctx *ctx);
+void cmd_blmove(struct command_ctx *ctx);
+void cmd_brpoplpush(struct command_ctx *ctx);
 
 #endif

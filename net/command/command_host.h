@@ -124,6 +124,13 @@ struct command_host_ops {
 	/* Closes a client: at once, or after its pending reply when it is the caller. false: no
 	 * such id. */
 	bool (*kill_client)(struct command_host *h, uint64_t id, const struct session *caller);
+	/* The client of that id, or NULL. */
+	struct session *(*find_client)(struct command_host *h, uint64_t id);
+	/* Runs the request that a blocked client has come with, at once; the client may block
+	 * again. False: it can't be run now, and the client waits on. NULL: no client may block. */
+	bool (*run_blocked)(struct command_host *h, struct session *session);
+	/* A client that was blocked, or is in WAIT, has its request run again soon. */
+	void (*unblocked)(struct command_host *h, struct session *session);
 	/* Stops handling commands (or only writes) of all clients until unix ms end; 0 ends the
 	 * pause. */
 	void (*pause)(struct command_host *h, uint64_t until_ms, bool writes_only);

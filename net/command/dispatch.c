@@ -341,7 +341,7 @@ static enum dispatch_result run(struct dispatch *d, struct session *s,
 	d->in_command = true;
 	entry->cmd->run(&ctx);
 	d->in_command = false;
-	if (ctx.later) {
+	if (ctx.later && s->blocked == NULL) {
 		engine_rollback(d->engine);
 		w->out->len = ctx.reply_at;
 		return DISPATCH_LATER;
@@ -349,13 +349,15 @@ static enum dispatch_result run(struct dispatch *d, struct session *s,
 	if (!end_batch(d, &ctx)) {
 		w->out->len = ctx.reply_at;
 		resp_error(w, "%s", misconf_failed);
+	} else if (ctx.later) {
+		w->out->len = ctx.reply_at;
+		return DISPATCH_BLOCKED;
 	}
 	if (w->failed) {
 		reply_out_of_memory(w, s, ctx.reply_at);
 	} else if (ctx.failed && w->out->len == ctx.reply_at) {
 		resp_error(w, "ERR the command failed");
 	}
-	s->wait.active = s->wait.announced = false;
 	count_run(d, &ctx, entry, began);
 	return DISPATCH_DONE;
 }
@@ -470,6 +472,22 @@ static void calibrate(struct dispatch *d, uint64_t now_ms)
 	d->calibrated_ms = now_ms;
 }
 
+/* A wait is over without its command being run again; it counts as one call. */
+static void answer_unblocked(struct dispatch *d, struct session *s,
+			     const struct command_entry *entry, struct resp_writer *w)
+{
+	size_t at = w->out->len;
+	bool error;
+
+	dispatch_reply_unblocked(s, w);
+	error = !w->failed && w->out->data[at] == '-';
+	command_stats_count(&d->stats, entry->index, 0, error);
+	d->host->stats.commands_processed++;
+	if (error) {
+		dispatch_count_error(d, w->out, at);
+	}
+}
+
 enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 				      const struct slice *argv, size_t argc, struct buf *out,
 				      uint64_t now_ms, bool may_wait)
@@ -503,6 +521,10 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		goto out;
 	}
 	s->last_cmd = entry->full_name; /* CLIENT LIST shows itself */
+	if (s->wait.verdict != UNBLOCKED_NOT) {
+		answer_unblocked(d, s, entry, &w);
+		goto out;
+	}
 	if (!allowed(d, s, entry, argc, &w) ||
 	    !runs_here(d, s, entry, argv, argc, now_ms, &w, &result)) {
 		goto out;
@@ -518,6 +540,8 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 out:
 	if (result == DISPATCH_DONE) {
 		migration_abandon(s->migration); /* something forbade it to go on */
+		s->wait.active = s->wait.announced = false;
+		blocked_forget(s);
 		s->last_ms = now_ms;
 		s->commands++;
 		if (s->asking && !s->in_multi && (entry == NULL || entry->cmd->run != cmd_asking)) {
@@ -530,6 +554,9 @@ out:
 		put_behind_reply(d, s, out);
 	}
 	d->running = NULL;
+	if (d->blocked.ready != NULL && !d->serving) {
+		(void)dispatch_serve_blocked(d, now_ms);
+	}
 	return result;
 }
 

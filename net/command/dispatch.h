@@ -3,6 +3,7 @@
 #ifndef CAIRN_NET_COMMAND_DISPATCH_H
 #define CAIRN_NET_COMMAND_DISPATCH_H
 
+#include "net/command/blocked.h"
 #include "net/command/command.h"
 #include "net/command/command_host.h"
 #include "net/command/session.h"
@@ -30,10 +31,12 @@ MUST_CHECK enum status dispatch_rename(struct dispatch *d, const char *from, con
 void dispatch_touched(void *dispatch, const struct store_key *key);
 
 enum dispatch_result {
-	DISPATCH_DONE,	/* replied (the reply may leave when session->gate_lsn is acknowledged) */
-	DISPATCH_COLD,	/* not run: keys have to be prefetched first; see dispatch_cold_keys */
-	DISPATCH_LATER, /* not run: memtables are full, counts are being resolved, or the command
-			   waits for time or durability: give the same request again next turn */
+	DISPATCH_DONE,	  /* replied (the reply may leave when session->gate_lsn is acknowledged) */
+	DISPATCH_COLD,	  /* not run: keys have to be prefetched first; see dispatch_cold_keys */
+	DISPATCH_LATER,	  /* not run: memtables are full, counts are being resolved, or the command
+			     waits for time or durability: give the same request again next turn */
+	DISPATCH_BLOCKED, /* not through: it waits for keys. Give the same request again, as its
+			     first, when the host is asked for that (run_blocked, unblocked) */
 };
 
 /* Runs one request. out is where the reply is appended. may_wait: DISPATCH_COLD and DISPATCH_LATER
@@ -61,11 +64,24 @@ const struct cold_key *dispatch_cold_keys(const struct dispatch *d, size_t *coun
  * does it; whoever changes configuration otherwise calls it too. */
 void dispatch_config_changed(struct dispatch *d);
 
+/* Runs the requests of clients that waited for keys which have changed since, as far as they can be
+ * run now. Dispatch does it itself after each request; to be called for what changes otherwise.
+ * True: some are left, try again next turn. */
+bool dispatch_serve_blocked(struct dispatch *d, uint64_t now_ms);
+
+/* Ends a client's wait for keys (or, when its command is WAIT or WAITAOF, for acks): the host is
+ * asked to run its request, which is answered accordingly; UNBLOCKED_NOT: which is then run from
+ * the start. False: it does not wait for such. */
+bool dispatch_unblock(struct dispatch *d, struct session *s, enum unblocked why);
+
+/* The node has become a replica: nobody goes on waiting for keys. */
+void dispatch_became_replica(struct dispatch *d);
+
 /* A message of another node for the subscribers here. */
 void dispatch_publish(struct dispatch *d, struct slice channel, struct slice payload, bool sharded);
 
-/* Who serves which slot has changed: subscribers of shard channels that are served elsewhere now
- * are told so and let go. */
+/* Who serves which slot has changed: subscribers of shard channels and clients that wait for keys
+ * that are served elsewhere now are told so and let go. */
 void dispatch_routes_changed(struct dispatch *d);
 
 /* The table joined from all cmd_*.c. Name lookup ignores case. */

@@ -46,6 +46,7 @@ void dispatch_destroy(struct dispatch *d)
 	}
 	slowlog_reset(&d->slowlog);
 	watch_table_deinit(&d->watches);
+	blocked_table_deinit(&d->blocked);
 	pubsub_deinit(&d->pubsub);
 	buf_deinit(&d->message);
 	buf_deinit(&d->behind_reply);
@@ -152,6 +153,13 @@ void dispatch_touched(void *dispatch, const struct store_key *key)
 
 	if (d->migrations != NULL) {
 		migration_touched(d, key);
+	}
+	if (d->blocked.keys_count > 0) {
+		if (key != NULL) {
+			blocked_touched(&d->blocked, key->name);
+		} else {
+			blocked_touched_all(&d->blocked);
+		}
 	}
 	if (d->watches.count == 0) {
 		return;

@@ -115,6 +115,7 @@ void dispatch_routes_changed(struct dispatch *d)
 	if (d->host->cluster == NULL) {
 		return;
 	}
+	dispatch_reroute_blocked(d);
 	for (struct topic *t = d->pubsub.of_kind[SUBSCRIBED_SHARD]; t != NULL; t = next) {
 		struct slice name = topic_name(t);
 		struct route_query q = {

@@ -3,6 +3,7 @@
 #ifndef CAIRN_NET_COMMAND_DISPATCH_STATE_H
 #define CAIRN_NET_COMMAND_DISPATCH_STATE_H
 
+#include "net/command/blocked.h"
 #include "net/command/command_stats.h"
 #include "net/command/command_table.h"
 #include "net/command/dispatch.h"
@@ -18,6 +19,7 @@ struct dispatch {
 	struct command_table table;
 	struct command_stats stats;
 	struct watch_table watches;
+	struct blocked_table blocked;
 	struct pubsub pubsub;
 	struct buf message;	      /* one that is being delivered */
 	struct buf behind_reply;      /* what the running client hears of itself, after its reply */
@@ -40,6 +42,7 @@ struct dispatch {
 	uint64_t calibrated_ms; /* when the tick rate was last looked at */
 	bool settings_known;	/* read from the host at the first request */
 	bool may_wait, in_exec, in_command;
+	bool serving; /* blocked clients */
 };
 
 /* Runs one queued command as part of EXEC, inside EXEC's batch, and counts it. False: the engine
@@ -72,6 +75,14 @@ void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at);
 bool dispatch_is_cold(struct dispatch *d, const struct session *s,
 		      const struct command_entry *entry, const struct slice *argv, size_t argc,
 		      bool exec);
+
+/* --- dispatch_blocked.c --- */
+
+/* The reply to a client that waits no more for what its request waited for. */
+void dispatch_reply_unblocked(struct session *s, struct resp_writer *w);
+
+/* Sends on who waits for keys that are served elsewhere now. Only with a cluster. */
+void dispatch_reroute_blocked(struct dispatch *d);
 
 /* --- dispatch_route.c --- */
 

@@ -2,6 +2,7 @@
  * errors, latencies. */
 #include "engine/base/alloc.h"
 #include "net/command/command_groups.h"
+#include "net/command/dispatch_state.h"
 #include "net/command/info_text.h"
 
 #include <stdarg.h>
@@ -78,6 +79,17 @@ void info_server(struct info *in)
 	    h->config_file != NULL ? h->config_file : "");
 }
 
+/* Clients whose wait for keys ends by itself. */
+static size_t timed_waits(const struct dispatch *d)
+{
+	size_t n = 0;
+
+	for (const struct blocked_client *c = d->blocked.clients; c != NULL; c = c->next) {
+		n += c->session->wait.deadline_ms != 0;
+	}
+	return n;
+}
+
 void info_clients(struct info *in)
 {
 	const struct node_stats *s = &in->ctx->host->stats;
@@ -86,9 +98,11 @@ void info_clients(struct info *in)
 	    in,
 	    "# Clients\r\nconnected_clients:%llu\r\ncluster_connections:%llu\r\nmaxclients:%llu\r\n"
 	    "client_recent_max_input_buffer:%llu\r\nclient_recent_max_output_buffer:%llu\r\n"
-	    "blocked_clients:%llu\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
+	    "blocked_clients:%llu\r\ntracking_clients:0\r\nclients_in_timeout_table:%llu\r\n"
+	    "total_blocking_keys:%llu\r\n",
 	    (llu)s->clients, (llu)in->ctx->host->cluster_links, (llu)s->maxclients,
-	    (llu)s->input_buffer_max, (llu)s->output_buffer_max, (llu)s->blocked_clients);
+	    (llu)s->input_buffer_max, (llu)s->output_buffer_max, (llu)s->blocked_clients,
+	    (llu)timed_waits(in->ctx->dispatch), (llu)in->ctx->dispatch->blocked.keys_count);
 }
 
 static void memory_allocator(struct info *in, uint64_t used)

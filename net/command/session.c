@@ -2,6 +2,7 @@
 #include "net/command/session.h"
 
 #include "engine/base/alloc.h"
+#include "net/command/blocked.h"
 #include "net/command/migrate_job.h"
 #include "net/command/pubsub.h"
 #include "net/command/txn_queue.h"
@@ -18,6 +19,7 @@ void session_init(struct session *s, uint64_t id, uint64_t now_ms)
 void session_deinit(struct session *s)
 {
 	migration_abandon(s->migration);
+	blocked_forget(s);
 	txn_reset(s);
 	pubsub_leave(s);
 	mem_free(s->name);

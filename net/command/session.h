@@ -11,6 +11,7 @@ struct watched_key;
 struct subscription;
 struct queued_command;
 struct migration;
+struct blocked_client;
 
 /* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
 enum session_reply_mode {
@@ -57,13 +58,16 @@ struct session {
 	struct subscription *subscriptions[SUBSCRIPTION_KINDS];
 	size_t subscribed[SUBSCRIPTION_KINDS];
 
-	/* A command that asked to be run again later (WAIT, WAITAOF, SAVE, DEBUG SLEEP): what it
-	 * waits for. Cleared by dispatch when the command is through. */
+	/* A command that asked to be run again later (WAIT, WAITAOF, SAVE, DEBUG SLEEP, those that
+	 * wait for keys): what it waits for. Cleared by dispatch when the command is through. */
 	struct {
 		bool active;
-		bool announced; /* what it waits for wakes the node, or is the deadline */
+		bool announced;	  /* what it waits for wakes the node, or is the deadline */
+		unsigned verdict; /* of enum unblocked: its time is up, or it is let go */
 		uint64_t lsn, deadline_ms;
 	} wait;
+	/* The keys that its present request waits for (blocked.h); NULL: none. */
+	struct blocked_client *blocked;
 	bool warmed; /* the keys of the present request have been prefetched: no need to look */
 	struct migration *migration; /* MIGRATE under way; NULL: none */
 };

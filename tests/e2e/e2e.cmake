@@ -23,7 +23,7 @@ cairn_test(crash.kill9 crash 300 SERIAL
 add_executable(hiredis_client ${e2e}/hiredis_client.c)
 target_link_libraries(hiredis_client PRIVATE node_flags PkgConfig::HIREDIS)
 
-foreach(name startup process config connections clients cluster_bus pubsub)
+foreach(name startup process config connections clients cluster_bus pubsub blocking)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()

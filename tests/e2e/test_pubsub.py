@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Publish and subscribe: the same steps by several clients on cairn-server and redis-server, byte
 by byte; listeners that do not read; messages across a cluster."""
-import select
 import socket
 import time
 
 from harness import cluster
 from harness.case import BINARIES, Case, main
-from harness.resp import encode, parse
+from harness.peer import Peer
+from harness.resp import encode
 from harness.servers import Server, info, redis_binary
 
 # Client, request, and how many replies and messages come: {client: count}, the client's own one
@@ -34,37 +34,6 @@ STEPS = [
     (5, "SUBSCRIBE c1"), (5, "QUIT"), (2, "PUBLISH c1 x"),
 ]
 VERSIONED = {"HELLO 3"}
-
-
-class Peer:
-    """A connection whose bytes are kept as they came."""
-
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.buf = bytearray()
-
-    def send(self, text):
-        self.sock.sendall(encode([b"" if w == "''" else w for w in text.split()]))
-
-    def take(self, count):
-        """The bytes of the next count replies or messages."""
-        taken = b""
-        while count > 0:
-            try:
-                _, end = parse(self.buf)
-            except Exception:  # cut: more is to come
-                more = self.sock.recv(1 << 20)
-                if not more:
-                    raise ConnectionError("closed")
-                self.buf += more
-                continue
-            taken += bytes(self.buf[:end])
-            del self.buf[:end]
-            count -= 1
-        return taken
-
-    def silent(self):
-        return not self.buf and not select.select([self.sock], [], [], 0.05)[0]
 
 
 def play(port):

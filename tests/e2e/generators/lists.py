@@ -62,6 +62,23 @@ def take(rng):
     ])()
 
 
+def wait(rng):
+    """What would wait for an element: mostly it is there, else the time is short."""
+    k = rng.choice([key(rng), "l1", "big"])
+    timeout = rng.choice(["0.001", "0.001", ".001", "1e-3", "0.0001"])
+    if rng.random() < 0.1:
+        timeout = rng.choice(["-1", "x", "", "0x", "-0.5e1"])
+    return rng.choice([
+        lambda: [rng.choice(["BLPOP", "BRPOP"]), k, timeout],
+        lambda: [rng.choice(["BLPOP", "BRPOP"]), k, key(rng), k, timeout],
+        lambda: ["BLMOVE", k, key(rng), side(rng), side(rng), timeout],
+        lambda: ["BRPOPLPUSH", k, key(rng), timeout],
+        lambda: ["BLMPOP", timeout, 1, k, side(rng)],
+        lambda: ["BLMPOP", timeout, rng.choice([2, 2, 2, 0, 1, 3]), k, key(rng), side(rng), "COUNT",
+                 rng.choice([1, 2, 5, 0])],
+    ])()
+
+
 def change(rng):
     k = key(rng)
     return rng.choice([
@@ -164,8 +181,10 @@ def steps(rng):
             yield push(rng)
         elif dice < 0.30:
             yield bulk(rng)
-        elif dice < 0.44:
+        elif dice < 0.42:
             yield take(rng)
+        elif dice < 0.44:
+            yield wait(rng)
         elif dice < 0.56:
             yield change(rng)
         elif dice < 0.86:
