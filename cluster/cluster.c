@@ -238,14 +238,14 @@ enum status cluster_init(void *memory, const struct cluster_config *cfg, struct 
 		node_id_random(c, &self(c)->shard);
 		need_persist(c, PERSIST_SYNC);
 	}
-	if (cfg->store_is_new && is_voter(self(c)) && self(c)->replicas_count > 0 &&
-	    !PLANTED(140)) {
+	/* What nodes.conf knows of replicas does not count: it may be older than they are. */
+	if (cfg->store_is_new && is_voter(self(c)) && !PLANTED(140)) {
 		c->silent = true;
 		c->silent_until_ms = c->now_ms + SILENT_TIMEOUTS * cfg->settings.node_timeout_ms;
 		MARK(c, SILENT_START);
 		WARN(c,
 		     "the store is new, but this node was primary of %u slots: silent until a "
-		     "replica has taken over",
+		     "replica has taken over, or none is known",
 		     self(c)->slots_count);
 	}
 	c->next_tick_ms = c->now_ms;
@@ -256,10 +256,23 @@ enum status cluster_init(void *memory, const struct cluster_config *cfg, struct 
 	return ST_OK;
 }
 
+/* Replicas have made themselves known by now: they ping the node that they follow, and answered the
+ * pings that began when the silence could end. */
+static void end_needless_silence(struct cluster *c)
+{
+	if (c->silent && self(c)->replicas_count == 0 &&
+	    c->now_ms >= c->silent_until_ms + c->settings.node_timeout_ms) {
+		WARN(c, "no replica is known that could have the data of %u slots: they are empty",
+		     self(c)->slots_count);
+		role_end_silence(c);
+	}
+}
+
 static void tick(struct cluster *c)
 {
 	uint64_t every;
 
+	end_needless_silence(c);
 	handshake_expire(c);
 	gossip_tick(c);
 	replica_migration_tick(c);

@@ -90,9 +90,10 @@ struct cluster_config {
 	struct cluster_trace trace;
 	struct cluster_keys keys;
 	struct slice conf; /* nodes.conf as read, empty at the first start */
-	/* The data directory was created by this start although nodes.conf existed: a primary with
-	 * replicas then stays silent until one of them has taken over, since claiming its slots
-	 * with nothing in them would empty the replicas too. */
+	/* The dataset was lost although nodes.conf existed: a primary then stays silent until a
+	 * replica has taken over, since claiming its slots with nothing in them would empty its
+	 * replicas too. When for several timeouts no replica made itself known it goes on, empty.
+	 */
 	bool store_is_new;
 };
 

@@ -182,7 +182,7 @@ static void mark_data(struct cluster_node *n, const struct replication_standing 
 	bool primary = (me->flags & NODE_PRIMARY) != 0 && me->slots_count > 0;
 	uint64_t now = n->server->mono_ms;
 
-	if (!standing->whole || (!standing->link_up && !primary) ||
+	if (!standing->whole || (!standing->link_up && !primary) || cluster_node_is_silent(n) ||
 	    data_mark_is(&n->mark, shard, dataset) || now < n->mark_again_ms) {
 		return;
 	}
@@ -344,11 +344,17 @@ enum status cluster_node_load(struct server *s, struct cluster_node **out, struc
 	if (st == ST_OK) {
 		st = data_mark_open(&n->mark, s->run_dir);
 	}
+	if (st == ST_OK && !n->start.created && !n->mark.lost && dataset_is_missing(s->run_dir)) {
+		st = data_mark_lost(&n->mark);
+		if (st != ST_OK) {
+			buf_note(error, "the data is missing, and that can't be remembered");
+		}
+	}
 	if (st != ST_OK) {
 		cluster_node_destroy(n);
 		return st;
 	}
-	n->store_is_new = !n->start.created && dataset_is_missing(s->run_dir);
+	n->store_is_new = n->mark.lost;
 	*out = n;
 	return ST_OK;
 }

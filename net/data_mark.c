@@ -1,4 +1,4 @@
-/* One line: the shard's id, and the dataset's in hexadecimal. */
+/* One line: the shard's id, and the dataset's in hexadecimal; or "lost", or "none". */
 #include "net/data_mark.h"
 
 #include "engine/base/alloc.h"
@@ -31,6 +31,7 @@ enum status data_mark_open(struct data_mark *m, const char *dir)
 	    line[LINE_LEN - 1] == '\n' && node_id_read(line, &m->shard)) {
 		m->dataset = strtoull(line + NODE_ID_LEN + 1, NULL, 16);
 	}
+	m->lost = strcmp(line, "lost\n") == 0;
 	(void)fclose(f);
 	return ST_OK;
 }
@@ -66,6 +67,18 @@ enum status data_mark_set(struct data_mark *m, const struct node_id *shard, uint
 	if (st == ST_OK) {
 		m->shard = *shard;
 		m->dataset = dataset;
+		m->lost = false;
+	}
+	return st;
+}
+
+enum status data_mark_lost(struct data_mark *m)
+{
+	enum status st = put(m, slice_str("lost\n"));
+
+	if (st == ST_OK) {
+		m->shard = (struct node_id){{0}};
+		m->lost = true;
 	}
 	return st;
 }

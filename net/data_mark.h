@@ -11,6 +11,7 @@ struct data_mark {
 	char *path; /* owned */
 	struct node_id shard;
 	uint64_t dataset; /* shard id of the engine's history */
+	bool lost;	  /* the dataset went missing, and no whole one came since */
 };
 
 /* Reads DIR/shard-data.conf; none, or one that is not understood, is a mark of nothing.
@@ -24,6 +25,10 @@ bool data_mark_is(const struct data_mark *m, const struct node_id *shard, uint64
  * and the mark stays as it was. */
 MUST_CHECK enum status data_mark_set(struct data_mark *m, const struct node_id *shard,
 				     uint64_t dataset);
+
+/* Says, durably, that the dataset went missing: the next start is to know it too, when an empty one
+ * has been made in its place. ST_IO, ST_NO_SPACE: the log says why. */
+MUST_CHECK enum status data_mark_lost(struct data_mark *m);
 
 /* Takes it away, durably: the data is about to be given up. */
 MUST_CHECK enum status data_mark_clear(struct data_mark *m);

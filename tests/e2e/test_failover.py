@@ -44,7 +44,7 @@ class Failover(unittest.TestCase):
         if any(test is self for test, _ in
                self._outcome.result.failures + self._outcome.result.errors):
             for server in self.nodes.nodes:
-                print("--- port %d\n%s" % (server.port, server.tail(60)))
+                print("--- port %d\n%s" % (server.port, server.tail(400)))
         for server in self.nodes.nodes:
             if server.process.poll() is None:
                 server.process.send_signal(signal.SIGCONT)
@@ -204,6 +204,16 @@ class Failover(unittest.TestCase):
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
+        # Its nodes.conf may be from before it had a replica.
+        replica_id = cluster.my_id(replica)
+        path = os.path.join(primary.dir, "nodes.conf")
+        with open(path) as f:
+            known = [line for line in f if not line.startswith(replica_id)]
+        with open(path, "w") as f:
+            f.writelines(known)
+        # A second start finds the empty store that the first one made.
+        primary.start()
+        primary.kill()
         primary.start()
         cluster.until(lambda: self.role(replica) == "master", "the replica takes over")
         self.assert_kept(replica)

@@ -52,6 +52,36 @@ static void it_is_remembered_until_it_is_cleared(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void a_loss_is_remembered_until_the_data_is_whole(void **state)
+{
+	char dir[] = "/tmp/cairn-mark-XXXXXX", path[64];
+	struct node_id a = id_of('a');
+	struct data_mark m;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/shard-data.conf", dir);
+	assert_int_equal(data_mark_open(&m, dir), ST_OK);
+	assert_false(m.lost);
+	assert_int_equal(data_mark_set(&m, &a, 3), ST_OK);
+	assert_int_equal(data_mark_lost(&m), ST_OK);
+	assert_false(data_mark_is(&m, &a, 3));
+	data_mark_close(&m);
+
+	assert_int_equal(data_mark_open(&m, dir), ST_OK);
+	assert_true(m.lost);
+	assert_int_equal(data_mark_set(&m, &a, 3), ST_OK);
+	assert_false(m.lost);
+	data_mark_close(&m);
+
+	assert_int_equal(data_mark_open(&m, dir), ST_OK);
+	assert_false(m.lost);
+	assert_true(data_mark_is(&m, &a, 3));
+	data_mark_close(&m);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void a_damaged_mark_is_none(void **state)
 {
 	static const char *const texts[] = {"", "x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -97,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_is_remembered_until_it_is_cleared),
+	    cmocka_unit_test(a_loss_is_remembered_until_the_data_is_whole),
 	    cmocka_unit_test(a_damaged_mark_is_none),
 	    cmocka_unit_test(a_mark_that_can_not_be_written_is_not_set),
 	};
