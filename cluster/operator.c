@@ -168,7 +168,8 @@ static void run_forget(struct cluster *c, const struct slice *argv, unsigned arg
 			node_forget(c, &n->id, FORGET_TTL_MS, true);
 		}
 		node_remove(c, n);
-		need_persist(c, PERSIST_SAVE);
+		/* Else a restart knows it again, and tells the others. */
+		need_persist(c, PERSIST_SYNC);
 		c->up->routes_changed = true;
 		operator_ok(c);
 	}

@@ -51,7 +51,7 @@ static void change(struct cluster *c, const struct slot_bits *set, bool adding)
 			slot_unbind(c, s);
 		}
 	}
-	need_persist(c, PERSIST_SAVE);
+	need_persist(c, PERSIST_SYNC);
 	operator_ok(c);
 }
 
@@ -126,7 +126,7 @@ void operator_flushslots(struct cluster *c, const struct slice *argv, unsigned a
 		return;
 	}
 	(void)slot_map_unbind_all(c, self(c));
-	need_persist(c, PERSIST_SAVE);
+	need_persist(c, PERSIST_SYNC);
 	operator_ok(c);
 }
 

@@ -62,6 +62,7 @@ void role_promote(struct cluster *c, uint64_t epoch, enum cluster_role_reason re
 	}
 	node_set_primary_role(c, me);
 	me->flags &= ~(unsigned)(NODE_PFAIL | NODE_FAIL);
+	c->health.doubted_ms = 0; /* of an earlier reign */
 	if (old != NULL) {
 		slot_map_move_all(c, old, me);
 	}

@@ -113,8 +113,8 @@ class Failover(unittest.TestCase):
 
     def test_a_primary_that_is_stopped_hands_over(self):
         primary, replica = self.shard()
-        writer = self.writer()
         before = self.standstills()
+        writer = self.writer()
         writer.gap = 0.0
         self.assertEqual(primary.stop(), 0)
         self.await_writes(writer)
