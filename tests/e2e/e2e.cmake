@@ -30,12 +30,7 @@ endforeach()
 foreach(name dump migrate debug)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
-# Failovers are judged by time, and not steady yet on a busy machine: in the long form only.
-if(CAIRN_LONG)
-	cairn_test(e2e.failover e2e 600 SERIAL COMMAND ${python} ${e2e}/test_failover.py ${cairn}
-		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
-endif()
-foreach(name cluster_cli mixed_cluster replication tools tools_replay tools_damage
+foreach(name failover cluster_cli mixed_cluster replication tools tools_replay tools_damage
 		manpages)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
