@@ -280,6 +280,7 @@ size_t cluster_save(const struct cluster *c, char *buf, size_t cap);
 	X(VOTE_REFUSED_EPOCH)                                                                      \
 	X(VOTE_REFUSED_SLOTS)                                                                      \
 	X(VOTE_REFUSED_CONTESTED)                                                                  \
+	X(VOTE_REFUSED_SUPPORTED)                                                                  \
 	X(VOTE_REFUSED_HEALTHY)                                                                    \
 	X(ACK_STALE)                                                                               \
 	X(ACK_REPEATED)                                                                            \

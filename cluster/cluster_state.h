@@ -74,6 +74,8 @@ struct cnode {
 	uint64_t pong_ms;     /* last sign of life I believe in, hearsay included */
 	uint64_t data_ms;     /* last packet from it */
 	uint64_t answered_ms; /* when the newest ping was sent that it has answered */
+	/* When I last gave it an answer that it may take for support: see health.h. */
+	uint64_t supported_ms;
 	uint64_t voted_epoch; /* last epoch in which its vote for me was counted */
 	uint32_t stamp;	      /* the message it was last told of in */
 	uint32_t reports;     /* first report about it, NO_REPORT at the end */

@@ -340,6 +340,12 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 		refuse(c, candidate, "somebody may have been elected in my stead");
 		return;
 	}
+	if (!forced && p->supported_ms != 0 && !PLANTED(143) &&
+	    c->now_ms - p->supported_ms < c->settings.node_timeout_ms) {
+		MARK(c, VOTE_REFUSED_SUPPORTED);
+		refuse(c, candidate, "its primary may still write by my answer");
+		return;
+	}
 	owner = newer_owner(c, h);
 	if (owner != NULL && !PLANTED(130)) {
 		MARK(c, VOTE_REFUSED_SLOTS);
@@ -349,6 +355,7 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 		return;
 	}
 	MARK(c, VOTE_GRANTED);
+	candidate->supported_ms = c->now_ms; /* it takes a vote for an answer */
 	if (has_flag(p, NODE_FAIL)) {
 		failure_contest(c, p, candidate);
 	}

@@ -2,9 +2,9 @@
  *
  * State (ok or fail) is Redis's: slots covered, a majority of primaries reachable. The right to
  * write is stricter: a majority of the voting set must have answered a ping that was sent less than
- * NODE_TIMEOUT ago. Since a voter that answers a ping suspects this node NODE_TIMEOUT later at the
- * earliest, and a replica is elected only after a majority did, the right ends before anybody else
- * can get it (clocks that run at one rate, FAIL flags that were earned after the last answer).
+ * NODE_TIMEOUT ago. Since a voter that answers a ping votes to replace this node NODE_TIMEOUT later
+ * at the earliest, whoever else suspects it, the right ends before anybody else can get it (clocks
+ * that run at one rate; a manual failover has its own ways).
  * After a pause of the process the answers from before it do not count. */
 #ifndef CAIRN_CLUSTER_HEALTH_H
 #define CAIRN_CLUSTER_HEALTH_H

@@ -302,6 +302,9 @@ static void receive_gossip(struct cluster *c, struct incoming *in)
 	}
 	if (in->sender != NULL && in->sender != self(c)) {
 		learn_state(c, in);
+		if (in->m.h.type != BUS_PONG && !has_flag(in->sender, NODE_PFAIL | NODE_FAIL)) {
+			in->sender->supported_ms = c->now_ms;
+		}
 	}
 }
 
