@@ -252,6 +252,19 @@ void failure_answered(struct cluster *c, struct cnode *n)
 	}
 }
 
+void failure_outlived(struct cluster *c, struct cnode *n)
+{
+	if (!has_flag(n, NODE_FAIL) || failure_contested(c, n)) {
+		return;
+	}
+	/* As a primary with slots it would stay failed for long, and lose them to its own replica.
+	 * When it can't be reached after all, its silence tells, and the voters agree anew. */
+	MARK(c, FAIL_CLEARED);
+	NOTE(c, "%.*s is no longer failed: it has taken over", SHORT(n));
+	n->flags &= ~(unsigned)NODE_FAIL;
+	drop_reports(c, n, NONE);
+}
+
 void failure_told(struct cluster *c, struct cnode *n, struct cnode *by)
 {
 	if (has_flag(n, NODE_FAIL)) {

@@ -35,6 +35,9 @@ void failure_contest_lost(struct cluster *c, struct cnode *n);
 /* n answered a ping: no suspicion, and perhaps no failure, is left of it. */
 void failure_answered(struct cluster *c, struct cnode *n);
 
+/* n, a replica so far, says that it has become a primary: that it failed is old news. */
+void failure_outlived(struct cluster *c, struct cnode *n);
+
 /* A FAIL message from a known node. */
 void failure_told(struct cluster *c, struct cnode *n, struct cnode *by);
 

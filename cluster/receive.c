@@ -148,6 +148,7 @@ static void learn_primary(struct cluster *c, struct incoming *in)
 		NOTE(c, "%.*s is a primary now (epoch %" PRIu64 ")", SHORT(n),
 		     in->m.h.config_epoch);
 		node_set_primary_role(c, n);
+		failure_outlived(c, n);
 		need_persist(c, PERSIST_SAVE);
 		c->up->routes_changed = true;
 	}
