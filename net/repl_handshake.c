@@ -174,6 +174,14 @@ static enum status read_answer(struct repl_receiver *r)
 			 r->end_lsn);
 		return ST_END;
 	}
+	if (strncmp(line, "-ERR unknown command", 20) == 0) {
+		r->end = REPL_END_ALIEN;
+		buf_note(&r->error,
+			 "the primary at %s:%d is no Cairn node but, it seems, a redis-server, "
+			 "which this node can't follow. Give it a Cairn node as its primary.",
+			 r->host, r->opts.port);
+		return ST_INVALID;
+	}
 	if (strncmp(line, "-NOTREPLICA", 11) == 0) {
 		r->end = REPL_END_TAKEN;
 	}

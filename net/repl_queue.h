@@ -21,6 +21,7 @@ enum repl_item_kind {
 
 enum repl_end {
 	REPL_END_RETRY,	 /* the connection failed: try again in a while */
+	REPL_END_ALIEN,	 /* the primary is no Cairn node: it may be replaced by one, some day */
 	REPL_END_REWIND, /* go back to lsn, then try again */
 	REPL_END_TAKEN,	 /* FAILOVER: the other node has the primary's role already */
 	REPL_END_COPIED, /* a complete new dataset lies beside the old one */

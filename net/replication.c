@@ -16,6 +16,7 @@
 enum {
 	APPLY_BYTES_MAX = 4 << 20, /* decoded records applied in one turn, so that reads go on */
 	RETRY_MS = 1000,
+	RETRY_ALIEN_MS = 30000,	   /* the primary is of another kind, and said so */
 	FORGET_REPLICA_MS = 30000, /* how long the horizon waits for a replica that went away */
 };
 
@@ -242,7 +243,8 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 	uint64_t lsn = item->lsn;
 	bool was_up = r->link_up;
 
-	logger(was_up || end != REPL_END_RETRY ? LOG_LVL_NOTICE : LOG_LVL_WARNING,
+	logger(was_up || (end != REPL_END_RETRY && end != REPL_END_ALIEN) ? LOG_LVL_NOTICE
+									  : LOG_LVL_WARNING,
 	       "MASTER <-> REPLICA link: %s", item->text);
 	drop_receiver(r);
 	r->retry_at_ms = was_up ? 0 : s->mono_ms + RETRY_MS;
@@ -250,7 +252,9 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 		replication_failover_retry(r, end == REPL_END_TAKEN);
 		return;
 	}
-	if (end == REPL_END_REWIND) {
+	if (end == REPL_END_ALIEN) {
+		r->retry_at_ms = s->mono_ms + RETRY_ALIEN_MS;
+	} else if (end == REPL_END_REWIND) {
 		r->need_full = !node_store_rewind(s, lsn);
 		r->retry_at_ms = 0;
 	} else if (end == REPL_END_COPIED) {

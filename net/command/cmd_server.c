@@ -163,6 +163,7 @@ const struct command commands_server[] = {
      cmd_debug, NULL},
     {"flushall", -1, CMD_WRITE, NO_KEYS, cmd_flush, NULL},
     {"flushdb", -1, CMD_WRITE, NO_KEYS, cmd_flush, NULL},
+    {"function", -2, 0, NO_KEYS, NULL, subcommands_function},
     {"info", -1, CMD_LOADING | CMD_STALE | CMD_COUNTS, NO_KEYS, cmd_info, NULL},
     {"lastsave", 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, cmd_lastsave, NULL},
     {"latency", -2, 0, NO_KEYS, NULL, subcommands_latency},

@@ -220,7 +220,8 @@ struct command_host {
 	uint64_t cluster_links, cluster_link_bytes; /* of the bus; looked at every 100 ms */
 	enum node_errand errand; /* wanted; done when nothing waits for the log */
 	uint64_t errands_done;
-	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
+	uint64_t foreign_replica_ms; /* last time that the log told of one; wall clock, 0: never */
+	bool no_active_expiry;	     /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 
 #endif
