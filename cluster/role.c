@@ -63,6 +63,7 @@ void role_promote(struct cluster *c, uint64_t epoch, enum cluster_role_reason re
 	node_set_primary_role(c, me);
 	me->flags &= ~(unsigned)(NODE_PFAIL | NODE_FAIL);
 	c->health.doubted_ms = 0; /* of an earlier reign */
+	c->health.contested_ms = 0;
 	if (old != NULL) {
 		slot_map_move_all(c, old, me);
 	}
