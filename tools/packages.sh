@@ -44,5 +44,5 @@ install_packages() {
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libzstd-dev libevent-dev
 	libxxhash-dev libhiredis-dev libssl-dev"
 test_packages="binutils clang-14 clang-format-14 gcovr libclang-rt-14-dev libcmocka-dev llvm-14
-	procps python3 redis-server redis-tools"
+	node-redis nodejs procps python3 python3-redis redis-server redis-tools"
 tour_packages="procps redis-tools"

@@ -23,11 +23,16 @@ cairn_test(crash.kill9 crash 300 SERIAL
 add_executable(hiredis_client ${e2e}/hiredis_client.c)
 target_link_libraries(hiredis_client PRIVATE node_flags PkgConfig::HIREDIS)
 
+add_executable(hiredis_cluster_client ${e2e}/hiredis_cluster_client.c)
+target_link_libraries(hiredis_cluster_client PRIVATE node_flags PkgConfig::HIREDIS)
+cairn_test(e2e.cluster_clients e2e 600 COMMAND ${python} ${e2e}/test_cluster_clients.py ${cairn}
+	--hiredis $<TARGET_FILE:hiredis_cluster_client>)
+
 foreach(name startup process config connections clients cluster_bus pubsub blocking)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
-foreach(name dump migrate debug)
+foreach(name dump migrate debug cluster_bytes mixed_forming)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
 foreach(name failover cluster_cli mixed_cluster replication tools tools_replay tools_damage

@@ -25,7 +25,7 @@ class Link:
     def _accept(self):
         while not self.closed:
             try:
-                near, _ = self.listener.accept()
+                near, peer = self.listener.accept()
             except OSError:
                 return
             if self.refusing:
@@ -39,17 +39,22 @@ class Link:
             far.settimeout(None)
             with self.lock:
                 self.pairs.append((near, far))
-            threading.Thread(target=self._pump, args=(near, far, False), daemon=True).start()
-            threading.Thread(target=self._pump, args=(far, near, True), daemon=True).start()
+            for args in ((near, far, peer[0], False), (far, near, peer[0], True)):
+                threading.Thread(target=self._pump, args=args, daemon=True).start()
 
-    def _pump(self, source, target, towards_client):
+    def is_held(self, client):
+        """Whether nothing gets through now, either way, for who connected from that address."""
+        del client
+        return self.held
+
+    def _pump(self, source, target, client, towards_client):
         offset = 0
         try:
             while True:
                 data = source.recv(65536)
                 if not data:
                     break
-                while self.held:
+                while self.is_held(client) and not self.closed:
                     time.sleep(0.01)
                 if towards_client:
                     if self.damage is not None:
