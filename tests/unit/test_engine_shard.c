@@ -333,7 +333,7 @@ static int teardown(void **state)
 
 		(void)engine_close(p->n[i].e);
 		(void)snprintf(cmd, sizeof cmd, "rm -rf %s", p->n[i].dir);
-		(void)system(cmd);
+		assert_int_equal(system(cmd), 0);
 	}
 	wal_frame_decoder_destroy(p->decoder);
 	buf_deinit(&p->header);
