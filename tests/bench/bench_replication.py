@@ -5,9 +5,10 @@
     tests/bench/bench_replication.py --cairn build/release/cairn-server \\
         --loadgen build/release/tests/loadgen [--parts wire,cpu,copy] [--keys 1000000]
 
-wire: bytes sent to one replica per SET of a JSON-like value. cpu: the primary's CPU per SET with
-three replicas over that with one, the median of rounds in turn. copy: a full copy of all keys under a light load: its time, the
-growth of the primary's own memory, and the clients' p99 during the copy over that before it."""
+wire: bytes sent to one replica per SET of a JSON-like value. cpu: the primary's CPU per SET
+with three replicas over that with one, the median of rounds in turn. copy: a full copy of all
+keys under a light load: its time, the growth of the primary's own memory, and the clients' p99
+during the copy over that before it."""
 import argparse
 import json
 import os

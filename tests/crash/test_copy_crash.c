@@ -8,6 +8,7 @@
 #include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,6 +7,7 @@
 #include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tests/support/stopping_io.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,14 +145,6 @@ static void every_state_a_power_loss_leaves_has_one_dataset(void **state)
 	disk_shim_free(ops, count);
 	buf_deinit(&error);
 	remove_tree(dir);
-}
-
-static void copy_tree(const char *from, const char *to)
-{
-	char cmd[512];
-
-	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s'", from, to);
-	assert_int_equal(system(cmd), 0);
 }
 
 /* The process ends after n changes of the swap, and again after m changes of the next start. */

@@ -23,6 +23,7 @@
 
 #include "tests/support/check.h"
 #include "tests/support/quick_dir.h"
+#include "tests/support/tree.h"
 
 enum { FRAMES = 4000, ENGINE_SAMPLES = 250, BLOCKS = 4000 };
 
@@ -439,14 +440,6 @@ static void so_is_one_of_groups_of_several_frames(void **state)
 
 /* --- through the engine --- */
 
-static void copy_dir(const char *from, const char *to)
-{
-	char cmd[512];
-
-	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s'", from, to);
-	assert_int_equal(system(cmd), 0);
-}
-
 static void store_file(const char *dir, const struct log_file *f)
 {
 	char path[512];
@@ -482,7 +475,7 @@ static struct subject *kill_node(struct small_node *s, const char *dead)
 		(void)usleep(100);
 	}
 	(void)usleep(150000); /* the witness of the last sync */
-	copy_dir(live, dead);
+	copy_tree(live, dead);
 	assert_int_equal(small_node_close(s), ST_OK);
 	remove_tree(live);
 	(void)snprintf(wal, sizeof wal, "%s/wal", dead);
@@ -567,7 +560,7 @@ static void the_engine_recovers_a_prefix_or_refuses(void **state)
 		/* The last segment is where a tail may be cut. */
 		size_t file = i % 2 == 0 ? s->image.count - 1 : rng_below(&rng, s->image.count);
 
-		copy_dir(dead, dir);
+		copy_tree(dead, dir);
 		damage(s, &rng, file);
 		store_file(dir, &s->image.files[file]);
 		refused += open_damaged(&recorded, s, file, dir);
@@ -598,7 +591,7 @@ static void the_engine_misses_each_segment_it_needs(void **state)
 	s = kill_node(&recorded, dead);
 	/* The newest is the one that no other file can vouch for. */
 	for (size_t i = 0; i + 1 < s->image.count; i++) {
-		copy_dir(dead, dir);
+		copy_tree(dead, dir);
 		(void)snprintf(path, sizeof path, "%s/wal/%s", dir, s->image.files[i].name);
 		assert_int_equal(unlink(path), 0);
 		small_node_init(&again, dir, 5);

@@ -20,6 +20,7 @@
 
 #include "tests/support/check.h"
 #include "tests/support/quick_dir.h"
+#include "tests/support/tree.h"
 
 enum { STEPS = 500, IMAGES = 10000 };
 

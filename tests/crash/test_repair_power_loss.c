@@ -5,6 +5,7 @@
 #include "tests/support/disk_shim.h"
 #include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
+#include "tests/support/tree.h"
 #include "tools/wal_verbs.h"
 
 #include <errno.h>

@@ -22,6 +22,7 @@
 
 #include "tests/support/check.h"
 #include "tests/support/quick_dir.h"
+#include "tests/support/tree.h"
 
 enum { BEFORE = 60, AFTER = 250, SHUFFLES = 6, ENDS_MAX = 1000, BEGUN = 1, ENDED = 2 };
 
@@ -187,14 +188,6 @@ static void every_state_a_power_loss_leaves_is_before_or_after(void **state)
 	small_node_deinit(&t->node);
 	free(t);
 	remove_tree(dir);
-}
-
-static void copy_tree(const char *from, const char *to)
-{
-	char cmd[512];
-
-	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s'", from, to);
-	assert_int_equal(system(cmd), 0);
 }
 
 /* The process ends after n changes, and again after m changes of the next start. */

@@ -26,6 +26,7 @@
 #include "tests/support/check.h"
 #include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
+#include "tests/support/tree.h"
 
 enum {
 	CASES = 600,
@@ -457,14 +458,13 @@ static void classify(const struct store_file *f)
 /* Runs the case on what is in data; damage says what was done, for messages. */
 static enum verdict run_case(const char *node, const uint8_t *data, size_t len, const char *damage)
 {
-	char dir[128], path[160], cmd[320];
+	char dir[128], path[160];
 	int status = 0;
 	pid_t pid;
 
 	(void)snprintf(dir, sizeof dir, "%s/case", base);
 	(void)snprintf(path, sizeof path, "%s/keyspace.mdb", dir);
-	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s'", node, dir);
-	assert_int_equal(system(cmd), 0);
+	copy_tree(node, dir);
 	save(path, data, len);
 	report[0] = 0;
 	pid = fork();

@@ -3,6 +3,7 @@
 
 #include "engine/keyspace.h"
 #include "tests/support/patience.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,14 +71,11 @@ void engine_box_open(struct engine_box *b, uint64_t seed)
 
 void engine_box_close(struct engine_box *b)
 {
-	char cmd[128];
-
 	if (b->open) { /* an assertion failed within a batch */
 		engine_box_rollback(b);
 	}
 	assert_int_equal(engine_close(b->e), ST_OK);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", b->dir);
-	assert_int_equal(system(cmd), 0);
+	remove_tree(b->dir);
 }
 
 void engine_box_restart(struct engine_box *b)

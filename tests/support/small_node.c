@@ -388,13 +388,3 @@ void small_node_adopt(struct small_node *s)
 	(void)engine_commit(s->e);
 	s->last_lsn = small_node_lsn(s);
 }
-
-void remove_tree(const char *path)
-{
-	char cmd[512];
-
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s'", path);
-	if (system(cmd) != 0) {
-		abort();
-	}
-}

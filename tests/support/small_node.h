@@ -51,7 +51,4 @@ uint64_t small_node_lsn(struct small_node *s);
  * replayed. */
 void small_node_adopt(struct small_node *s);
 
-/* Removes a folder and all in it. */
-void remove_tree(const char *path);
-
 #endif

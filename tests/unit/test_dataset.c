@@ -5,6 +5,7 @@
 #include "engine/store.h"
 #include "engine/wal/wal_segment.h"
 #include "tests/support/small_node.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

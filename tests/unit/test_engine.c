@@ -6,6 +6,7 @@
 #include "engine/base/rng.h"
 #include "engine/engine.h"
 #include "engine/keyspace.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,11 +78,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char cmd[128];
 
 	assert_int_equal(engine_close(f->e), ST_OK);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", f->dir);
-	assert_int_equal(system(cmd), 0);
+	remove_tree(f->dir);
 	free(f);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "engine/base/rng.h"
 #include "engine/keyspace.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -300,7 +301,6 @@ static int setup(void **state)
 {
 	struct pair *p = calloc(1, sizeof *p);
 	struct engine_position at;
-	char cmd[200];
 
 	rng_seed(&p->rng, 4711);
 	p->now_ms = 1000000;
@@ -314,8 +314,7 @@ static int setup(void **state)
 	write_some(p, &p->n[0]);
 	settle(&p->n[0], &at);
 	assert_int_equal(engine_close(p->n[0].e), ST_OK);
-	(void)snprintf(cmd, sizeof cmd, "cp -r %s/. %s/", p->n[0].dir, p->n[1].dir);
-	assert_int_equal(system(cmd), 0);
+	copy_tree(p->n[0].dir, p->n[1].dir);
 	p->n[1].replica = true;
 	open_node(&p->n[0]);
 	open_node(&p->n[1]);
@@ -329,11 +328,8 @@ static int teardown(void **state)
 
 	disconnect(p);
 	for (int i = 0; i < 2; i++) {
-		char cmd[128];
-
 		(void)engine_close(p->n[i].e);
-		(void)snprintf(cmd, sizeof cmd, "rm -rf %s", p->n[i].dir);
-		assert_int_equal(system(cmd), 0);
+		remove_tree(p->n[i].dir);
 	}
 	wal_frame_decoder_destroy(p->decoder);
 	buf_deinit(&p->header);

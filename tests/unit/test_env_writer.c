@@ -4,6 +4,7 @@
 #include "tests/support/made_record.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
+#include "tests/support/tree.h"
 #include "tools/env_writer.h"
 #include "tools/overlay.h"
 

@@ -3,6 +3,7 @@
 #include "engine/engine_shard.h"
 #include "engine/keyspace.h"
 #include "tests/support/engine_box.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +49,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	sh("rm -rf %s", f->copy.dir);
+	remove_tree(f->copy.dir);
 	engine_box_close(&f->live);
 	buf_deinit(&f->error);
 	free(f);
@@ -93,7 +94,7 @@ static void copy_dir(struct fixture *f)
 		engine_stats(f->live.e, &stats);
 		(void)usleep(500);
 	} while (stats.wal.written_lsn < stats.last_lsn);
-	sh("cp -r %s/. %s", f->live.dir, f->copy.dir);
+	copy_tree(f->live.dir, f->copy.dir);
 }
 
 static void expect_keys(struct engine_box *b, int count)

@@ -7,6 +7,7 @@
 #include "tests/support/log_digest.h"
 #include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,10 +91,8 @@ static int teardown_model(void **state)
 
 static void fresh_work(void)
 {
-	char cmd[512];
-
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && cp -r '%s' '%s'", work, model, work);
-	assert_int_equal(system(cmd), 0);
+	remove_tree(work);
+	copy_tree(model, work);
 }
 
 static bool same_log(const char *a, const char *b)

@@ -10,6 +10,7 @@
 #include "tests/support/quick_dir.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,14 +32,6 @@ struct copy {
 	struct buf block, error;
 	uint64_t blocks;
 };
-
-static void run(const char *format, const char *a, const char *b)
-{
-	char cmd[512];
-
-	(void)snprintf(cmd, sizeof cmd, "%s '%s' '%s'", format, a, b);
-	assert_int_equal(system(cmd), 0);
-}
 
 static void copy_open(struct copy *c)
 {
@@ -188,7 +181,7 @@ static uint64_t one_round(const char *base, uint64_t seed)
 	assert_true(tail.drain_lsn <= s.last_lsn);
 	(void)snprintf(from, sizeof from, "%s/wal", dir);
 	(void)snprintf(to, sizeof to, "%s/copy/wal", replica);
-	run("cp -r", from, to);
+	copy_tree(from, to);
 	assert_int_equal(dataset_commit_copy(io_posix(), replica, &c.error), ST_OK);
 	small_node_init(&r, replica, 1);
 	assert_int_equal(small_node_open(&r), ST_OK);

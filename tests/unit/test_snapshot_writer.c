@@ -7,6 +7,7 @@
 #include "engine/store.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,6 +4,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/rng.h"
 #include "engine/types/type_string.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,11 +75,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char cmd[128];
 
 	assert_int_equal(engine_close(f->e), ST_OK);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", f->dir);
-	assert_int_equal(system(cmd), 0);
+	remove_tree(f->dir);
 	for (int i = 0; i < KEYS; i++) {
 		free(f->keys[i].bytes);
 	}

@@ -6,6 +6,7 @@
 #include "engine/wal/wal_frame.h"
 #include "engine/wal/wal_reader.h"
 #include "engine/wal/wal_record.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,14 +67,11 @@ static void open_box(struct box *b, bool archive)
 
 static void close_box(struct box *b)
 {
-	char cmd[100];
-
 	(void)wal_writer_close(b->source);
 	(void)wal_writer_close(b->copy);
 	buf_deinit(&b->error);
 	buf_deinit(&b->header);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", b->dir);
-	assert_int_equal(system(cmd), 0);
+	remove_tree(b->dir);
 }
 
 /* Writes count records of one key each and waits until they are durable. */
