@@ -2,9 +2,7 @@
 #include "engine/base/logger.h"
 #include "net/bus_impl.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,46 +41,12 @@ void bus_connected(struct bus_link *l, short what)
 	l->bus->events.up(l->bus->events.ctx, l->id);
 }
 
-/* Reads a numeric address. Returns its length, 0: it is none. */
-static socklen_t parse_addr(const char *ip, uint16_t port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)(void *)out;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)out;
-
-	memset(out, 0, sizeof *out);
-	if (inet_pton(AF_INET, ip, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		return sizeof *in;
-	}
-	if (inet_pton(AF_INET6, ip, &in6->sin6_addr) == 1) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		return sizeof *in6;
-	}
-	return 0;
-}
-
-/* bind-source-addr, as far as it is of the same family. False: it can't be used. */
-static bool bind_source(const struct bus *b, int fd, sa_family_t family)
-{
-	struct sockaddr_storage from;
-	int one = 1;
-	socklen_t len = b->source_addr[0] == 0 ? 0 : parse_addr(b->source_addr, 0, &from);
-
-	if (len == 0 || from.ss_family != family) {
-		return true;
-	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	return bind(fd, (struct sockaddr *)&from, len) == 0;
-}
-
 void bus_connect(struct bus *b, uint64_t link, const char *ip, uint16_t port)
 {
 	struct sockaddr_storage to;
 	struct timeval most = {.tv_sec = b->limits.connect_timeout_ms / 1000,
 			       .tv_usec = b->limits.connect_timeout_ms % 1000 * 1000};
-	socklen_t len = parse_addr(ip, port, &to);
+	socklen_t len = tcp_parse_addr(ip, port, &to);
 	int family = len == 0 ? AF_INET : to.ss_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct bus_link *l;
@@ -99,7 +63,7 @@ void bus_connect(struct bus *b, uint64_t link, const char *ip, uint16_t port)
 	if (fd < 0) {
 		logger(LOG_LVL_WARNING, "cluster bus: no socket for a link to %s: %m", ip);
 		bus_fail(l, "no socket");
-	} else if (len == 0 || !bind_source(b, fd, to.ss_family)) {
+	} else if (len == 0 || !tcp_bind_source(fd, b->source_addr, to.ss_family)) {
 		bus_fail(l, len == 0 ? "not an address" : "bind-source-addr can't be bound");
 	} else if (connect(fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS) {
 		bus_fail(l, "connecting failed");

@@ -46,12 +46,18 @@ static void fail(struct migrate_wire *w, enum migrate_event what, bool timed_out
 static bool connect_there(struct migrate_wire *w)
 {
 	struct buf error = {0};
-	uint32_t ms = w->timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)w->timeout_ms;
+	struct repl_target to = {
+	    .host = w->host,
+	    .port = w->port,
+	    .source = "",
+	    .timeout_ms = w->timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)w->timeout_ms,
+	    .nodelay = true,
+	};
 	enum status st;
 	int why;
 
 	errno = 0;
-	st = repl_connect(w->host, w->port, ms, w->wake_fd, true, &w->fd, &error);
+	st = repl_connect(&to, w->wake_fd, &w->fd, &error);
 	why = errno;
 	buf_deinit(&error);
 	if (st != ST_OK) {

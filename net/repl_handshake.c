@@ -191,8 +191,14 @@ static enum status read_answer(struct repl_receiver *r)
 
 enum status repl_handshake(struct repl_receiver *r)
 {
-	enum status st = repl_connect(r->host, r->opts.port, CONNECT_TIMEOUT_MS, r->wake_fd,
-				      r->opts.nodelay, &r->fd, &r->error);
+	struct repl_target to = {
+	    .host = r->host,
+	    .port = r->opts.port,
+	    .source = r->source,
+	    .timeout_ms = CONNECT_TIMEOUT_MS,
+	    .nodelay = r->opts.nodelay,
+	};
+	enum status st = repl_connect(&to, r->wake_fd, &r->fd, &r->error);
 
 	if (st != ST_OK) {
 		return st;

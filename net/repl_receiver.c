@@ -465,6 +465,7 @@ static void release(struct repl_receiver *r)
 	mem_free(r->password);
 	mem_free(r->node_id);
 	mem_free(r->my_ip);
+	mem_free(r->source);
 	mem_free(r->dir);
 	mem_free(r);
 }
@@ -481,6 +482,7 @@ enum status repl_receiver_start(const struct repl_receiver_options *opts,
 	r->fd = -1;
 	repl_queue_init(&r->queue);
 	r->host = mem_strdup(opts->host);
+	r->source = mem_strdup(opts->source);
 	r->user = mem_strdup(opts->user);
 	r->password = mem_strdup(opts->password);
 	r->node_id = mem_strdup(opts->node_id);
@@ -492,8 +494,8 @@ enum status repl_receiver_start(const struct repl_receiver_options *opts,
 	atomic_store(&r->applied_lsn, opts->at.lsn);
 	atomic_store(&r->durable_lsn, opts->at.lsn);
 	atomic_store(&r->io_us, now_us());
-	if (r->host == NULL || r->user == NULL || r->password == NULL || r->node_id == NULL ||
-	    r->my_ip == NULL || r->dir == NULL || r->wake_fd < 0 ||
+	if (r->host == NULL || r->source == NULL || r->user == NULL || r->password == NULL ||
+	    r->node_id == NULL || r->my_ip == NULL || r->dir == NULL || r->wake_fd < 0 ||
 	    !thread_start(&r->thread, "repl-receiver", run, r)) {
 		release(r);
 		return ST_NO_MEMORY;

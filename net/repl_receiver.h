@@ -18,6 +18,7 @@ struct repl_receiver;
 struct repl_receiver_options {
 	const char *host; /* all texts are copied */
 	int port;
+	const char *source;	     /* bind-source-addr; "": none */
 	const char *user, *password; /* masteruser, masterauth; "": none */
 	const char *node_id;	     /* this node's run id */
 	int my_port;		     /* where this node serves clients */

@@ -11,7 +11,7 @@ struct repl_copy_in;
 
 struct repl_receiver {
 	struct repl_receiver_options opts;
-	char *host, *user, *password, *node_id, *my_ip, *dir;
+	char *host, *source, *user, *password, *node_id, *my_ip, *dir;
 	pthread_t thread;
 	int wake_fd;
 

@@ -1,6 +1,8 @@
 /* Connecting and waiting for the replication threads. */
 #include "net/repl_socket.h"
 
+#include "net/tcp_socket.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -49,7 +51,8 @@ static enum status finish_connect(int fd, uint32_t timeout_ms, int wake_fd)
 	return ST_OK;
 }
 
-static enum status try_address(const struct addrinfo *a, uint32_t timeout_ms, int wake_fd, int *out)
+static enum status try_address(const struct addrinfo *a, const struct repl_target *to, int wake_fd,
+			       int *out)
 {
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	enum status st = ST_OK;
@@ -57,8 +60,10 @@ static enum status try_address(const struct addrinfo *a, uint32_t timeout_ms, in
 	if (fd < 0) {
 		return ST_IO;
 	}
-	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-		st = errno == EINPROGRESS ? finish_connect(fd, timeout_ms, wake_fd) : ST_IO;
+	if (!tcp_bind_source(fd, to->source, (sa_family_t)a->ai_family)) {
+		st = ST_IO;
+	} else if (connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
+		st = errno == EINPROGRESS ? finish_connect(fd, to->timeout_ms, wake_fd) : ST_IO;
 	}
 	if (st != ST_OK) {
 		int kept = errno;
@@ -71,25 +76,24 @@ static enum status try_address(const struct addrinfo *a, uint32_t timeout_ms, in
 	return ST_OK;
 }
 
-enum status repl_connect(const char *host, int port, uint32_t timeout_ms, int wake_fd, bool nodelay,
-			 int *fd, struct buf *error)
+enum status repl_connect(const struct repl_target *to, int wake_fd, int *fd, struct buf *error)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
 	char service[16];
-	int rc, one = nodelay;
+	int rc, one = to->nodelay;
 	enum status st = ST_IO;
 
-	(void)snprintf(service, sizeof service, "%d", port);
-	rc = getaddrinfo(host, service, &hints, &list);
+	(void)snprintf(service, sizeof service, "%d", to->port);
+	rc = getaddrinfo(to->host, service, &hints, &list);
 	if (rc != 0) {
-		buf_note(error, "cannot resolve %s: %s", host, gai_strerror(rc));
+		buf_note(error, "cannot resolve %s: %s", to->host, gai_strerror(rc));
 		return ST_IO;
 	}
 	for (const struct addrinfo *a = list; a != NULL && st == ST_IO; a = a->ai_next) {
-		st = try_address(a, timeout_ms, wake_fd, fd);
+		st = try_address(a, to, wake_fd, fd);
 	}
 	if (st == ST_IO) {
-		buf_note(error, "cannot connect to %s:%d: %m", host, port);
+		buf_note(error, "cannot connect to %s:%d: %m", to->host, to->port);
 	}
 	freeaddrinfo(list);
 	if (st == ST_OK) {

@@ -8,10 +8,18 @@
 
 #include <stdbool.h>
 
-/* Connects to host and port, non-blocking afterwards. ST_IO: refused, unreachable or timed out;
- * ST_END: wake_fd became readable. error says which. */
-MUST_CHECK enum status repl_connect(const char *host, int port, uint32_t timeout_ms, int wake_fd,
-				    bool nodelay, int *fd, struct buf *error);
+struct repl_target {
+	const char *host;
+	int port;
+	const char *source; /* bind-source-addr; "": the kernel chooses */
+	uint32_t timeout_ms;
+	bool nodelay;
+};
+
+/* Connects, non-blocking afterwards. ST_IO: refused, unreachable or timed out; ST_END: wake_fd
+ * became readable. error says which. */
+MUST_CHECK enum status repl_connect(const struct repl_target *to, int wake_fd, int *fd,
+				    struct buf *error);
 
 /* Waits until fd is readable, or writable too when out is asked for, wake_fd is readable, or ms
  * have passed. Empties wake_fd. */

@@ -201,6 +201,7 @@ static void start_receiver(struct replication *r)
 	struct repl_receiver_options opts = {
 	    .host = r->host,
 	    .port = r->port,
+	    .source = config_text(s->config, CONFIG_BIND_SOURCE_ADDR),
 	    .user = config_text(s->config, CONFIG_MASTERUSER),
 	    .password = config_text(s->config, CONFIG_MASTERAUTH),
 	    .node_id = s->host.run_id,

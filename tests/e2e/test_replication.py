@@ -432,6 +432,11 @@ class Replication(case.ToolCase):
             c.call("CONFIG", "SET", "masterauth", "secret")
         wait_linked(wrong)
 
+    def test_the_source_address_is_bound(self):
+        primary = self.server()
+        wait_linked(self.replica(primary, **{"bind-source-addr": "127.0.0.7"}))
+        self.assertIn("ip=127.0.0.7,", replication(primary)["slave0"])
+
     def test_requests_that_are_refused(self):
         primary = self.server()
         with primary.client() as c:

@@ -63,11 +63,36 @@ static void addresses_are_texts(void **state)
 	assert_string_equal(text, "fe80::1:2");
 }
 
+static void a_source_address_is_bound(void **state)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof sa;
+	char text[TCP_IP_TEXT_MAX];
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(tcp_bind_source(fd, "", AF_INET));
+	assert_true(tcp_bind_source(fd, "::1", AF_INET)); /* of the other family */
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	tcp_ip_text(&sa, text);
+	assert_string_equal(text, "0.0.0.0");
+	assert_false(tcp_bind_source(fd, "192.0.2.1", AF_INET)); /* nobody's here */
+	assert_true(tcp_bind_source(fd, "127.0.0.9", AF_INET));
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	tcp_ip_text(&sa, text);
+	assert_string_equal(text, "127.0.0.9");
+	(void)close(fd);
+	assert_int_equal(tcp_parse_addr("localhost", 1, &sa), 0);
+	assert_int_equal(tcp_parse_addr("::1", 1, &sa), sizeof(struct sockaddr_in6));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(options_are_set),
 	    cmocka_unit_test(addresses_are_texts),
+	    cmocka_unit_test(a_source_address_is_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
