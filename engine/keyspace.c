@@ -416,8 +416,11 @@ enum status ks_fields_next(struct ks_iter *it, uint64_t *order, struct slice *na
 			   struct slice *value)
 {
 	struct slice key, stored;
-	enum status st = merge_next(it->impl, &key, &stored);
+	enum status st;
 
+	do {
+		st = merge_next(it->impl, &key, &stored);
+	} while (st == ST_OK && key.len < ELEM_PREFIX_LEN + KEY_ORDER_LEN);
 	if (st == ST_OK) {
 		st = stored_split(key, stored, name, value);
 	}

@@ -94,7 +94,8 @@ MUST_CHECK enum status ks_keys_open(struct engine *e, uint16_t slot, uint64_t fr
 MUST_CHECK enum status ks_keys_next(struct ks_iter *it, uint64_t *order, struct slice *name,
 				    struct meta *meta);
 
-/* Named elements of a collection from order position from_order on. */
+/* Named elements of a collection from order position from_order on. Ordered ones beside them, whose
+ * subkeys are shorter than the 6 bytes of an order (a sorted set's tree), are passed over. */
 MUST_CHECK enum status ks_fields_open(struct engine *e, uint16_t slot, uint64_t id,
 				      uint64_t from_order, struct ks_iter *it);
 MUST_CHECK enum status ks_fields_next(struct ks_iter *it, uint64_t *order, struct slice *name,

@@ -18,6 +18,7 @@ enum {
 	    160,	   /* a 16-byte key with a 100-byte value, to size the table at first */
 	GROUP_SPACE = 'C', /* the space of pseudo keys under which groups are found */
 	TAG_SHIFT = 48,
+	GROWTH_MAX = 1 << 16, /* bytes of a value up to which one that grows gets more room */
 	FILTER_SHIFT = 20,
 	FILTER_BITS_PER_CELL = 4,
 };
@@ -342,12 +343,16 @@ enum status memtable_store(struct memtable *mt, struct mt_entry *e, const struct
 		in_place = !borrows(e, parts[i]);
 	}
 	if (!in_place) {
-		at = arena_alloc(&mt->arena, len == 0 ? 1 : len);
+		/* What has grown once will grow again: a quarter more for it, so that the next
+		 * times are in place. */
+		size_t cap = e->value_len > 0 && len <= GROWTH_MAX ? len + len / 4 : len;
+
+		at = arena_alloc(&mt->arena, cap == 0 ? 1 : cap);
 		if (at == NULL) {
 			return ST_NO_MEMORY;
 		}
 		e->value = at;
-		e->value_cap = (uint32_t)len;
+		e->value_cap = (uint32_t)cap;
 	}
 	at = e->value;
 	for (size_t i = 0; i < parts_count; i++) {

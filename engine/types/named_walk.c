@@ -15,7 +15,7 @@ enum {
 
 bool type_is_named(enum value_type type)
 {
-	return type == TYPE_HASH || type == TYPE_SET;
+	return type == TYPE_HASH || type == TYPE_SET || type == TYPE_ZSET;
 }
 
 enum status named_count(const struct meta *m, uint64_t *out)
@@ -29,7 +29,7 @@ enum status named_count(const struct meta *m, uint64_t *out)
 	}
 	st = small_blob_count(m->payload, &entries);
 	if (st == ST_OK) {
-		*out = m->type == TYPE_HASH ? entries / 2 : entries;
+		*out = m->type == TYPE_SET ? entries : entries / 2;
 	}
 	return st;
 }
@@ -40,7 +40,7 @@ enum status named_iter_open(struct engine *e, const struct store_key *key, const
 			    uint64_t from_order, struct named_iter *it)
 {
 	it->is_large = m->form == FORM_LARGE;
-	it->has_values = m->type == TYPE_HASH;
+	it->has_values = m->type != TYPE_SET;
 	it->large = (struct ks_iter){0};
 	if (it->is_large) {
 		return ks_fields_open(e, key->slot, m->id, from_order, &it->large);

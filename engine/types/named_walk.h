@@ -1,5 +1,6 @@
 /* Walks over collections whose elements have names: the fields of a hash with their values, the
- * members of a set, whose values are empty. In order, page by page, or at random.
+ * members of a set, whose values are empty, those of a sorted set with their scores
+ * (zset_score_get). In order of the names' hashes, page by page, or at random.
  *
  * m is what ks_lookup said of key. What is given out is borrowed until the next step. Errors: as
  * engine/keyspace.h, and ST_CORRUPT for a blob that does not decode. Executor thread, inside a
@@ -11,7 +12,8 @@
 #include "engine/keyspace.h"
 #include "engine/types/small_blob.h"
 
-/* Hashes and sets have elements with names; other collections order theirs by raw subkeys. */
+/* Hashes, sets and sorted sets have elements with names; lists and streams order theirs by raw
+ * subkeys. */
 bool type_is_named(enum value_type type);
 
 /* Number of elements. */
@@ -22,7 +24,7 @@ struct named_iter {
 	struct ks_iter large;
 	struct small_cursor small;
 	bool is_large;
-	bool has_values; /* a hash */
+	bool has_values; /* not a set */
 };
 
 /* Begins at order position from_order (below 2^48; 0: at the start). A small collection has no

@@ -21,8 +21,9 @@ static enum status copy_named(struct engine *e, uint16_t from_slot, uint64_t fro
 	return st == ST_END ? ST_OK : st;
 }
 
+/* beside_names: only those that no name can have. */
 static enum status copy_ordered(struct engine *e, uint16_t from_slot, uint64_t from_id,
-				uint16_t slot, uint64_t id)
+				uint16_t slot, uint64_t id, bool beside_names)
 {
 	struct ks_iter it = {0};
 	struct slice subkey, value;
@@ -30,7 +31,7 @@ static enum status copy_ordered(struct engine *e, uint16_t from_slot, uint64_t f
 
 	while (st == ST_OK) {
 		st = ks_elems_next(&it, &subkey, &value);
-		if (st == ST_OK) {
+		if (st == ST_OK && !(beside_names && subkey.len >= KEY_ORDER_LEN)) {
 			st = ks_elem_put(e, slot, id, subkey, &value, 1);
 		}
 	}
@@ -41,8 +42,14 @@ static enum status copy_ordered(struct engine *e, uint16_t from_slot, uint64_t f
 enum status type_copy_elements(struct engine *e, const struct store_key *from,
 			       const struct meta *from_meta, uint16_t slot, uint64_t id)
 {
-	if (type_is_named(from_meta->type)) {
-		return copy_named(e, from->slot, from_meta->id, slot, id);
+	bool named = type_is_named(from_meta->type);
+	enum status st = ST_OK;
+
+	if (named) {
+		st = copy_named(e, from->slot, from_meta->id, slot, id);
 	}
-	return copy_ordered(e, from->slot, from_meta->id, slot, id);
+	if (st == ST_OK && (!named || from_meta->type == TYPE_ZSET)) {
+		st = copy_ordered(e, from->slot, from_meta->id, slot, id, named);
+	}
+	return st;
 }
