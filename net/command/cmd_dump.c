@@ -1,6 +1,8 @@
 /* DUMP and RESTORE: values in Redis's serialized form. */
 #include "engine/types/type_build.h"
 #include "engine/types/type_string.h"
+#include "engine/types/type_zset.h"
+#include "engine/types/zset_gather.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
@@ -56,6 +58,7 @@ struct restore {
 	enum rdb_kind kind;
 	enum status engine_st; /* what the engine said, as opposed to the payload */
 	struct type_build build;
+	struct zset_gather gather; /* of a sorted set */
 };
 
 /* Options behind the payload; false: the error reply was sent. */
@@ -123,10 +126,10 @@ static uint64_t string_max(const struct command_ctx *ctx)
 
 static bool has_type(enum rdb_kind kind)
 {
-	return kind == RDB_KIND_STRING || kind == RDB_KIND_LIST || kind == RDB_KIND_HASH;
+	return kind != RDB_KIND_SET && kind != RDB_KIND_STREAM && kind != RDB_KIND_MODULE;
 }
 
-/* Writes an element. ST_EXISTS: a field comes twice. */
+/* Writes an element. ST_EXISTS: a field or member comes twice. */
 static enum status restore_item(void *arg, enum rdb_kind kind, const struct rdb_item *item)
 {
 	struct restore *r = arg;
@@ -137,6 +140,11 @@ static enum status restore_item(void *arg, enum rdb_kind kind, const struct rdb_
 		break;
 	case RDB_KIND_LIST:
 		r->engine_st = type_build_element(&r->build, item->bytes);
+		break;
+	case RDB_KIND_ZSET:
+		r->engine_st = zset_gather_find(&r->gather, item->bytes) != NULL
+				   ? ST_EXISTS
+				   : zset_gather_add(&r->gather, item->bytes, item->score);
 		break;
 	default:
 		r->engine_st = type_build_field(&r->build, item->bytes, item->value);
@@ -199,6 +207,19 @@ static bool check_value(struct restore *r, struct slice value)
 	return true;
 }
 
+/* What was gathered is the sorted set. */
+static enum status write_zset(struct restore *r)
+{
+	const struct zset_limits limits = {r->ctx->host->zset_max_listpack_entries,
+					   r->ctx->host->zset_max_listpack_value};
+	const struct zset_element *elements;
+	enum status st = zset_gather_sort(&r->gather, &elements);
+
+	return st == ST_OK ? type_zset_store(r->ctx->engine, &r->key, elements, r->gather.count,
+					     &limits, r->expire_at_ms)
+			   : st;
+}
+
 /* False: the error reply was sent. */
 static bool write_value(struct restore *r, struct slice value)
 {
@@ -212,9 +233,12 @@ static bool write_value(struct restore *r, struct slice value)
 		type_build_hash(&r->build, r->ctx->engine, &r->key, &limits);
 	}
 	st = rdb_value_decode(value, string_max(r->ctx), restore_item, r);
-	if (st == ST_OK && r->kind != RDB_KIND_STRING) {
+	if (st == ST_OK && r->kind == RDB_KIND_ZSET) {
+		r->engine_st = st = write_zset(r);
+	} else if (st == ST_OK && r->kind != RDB_KIND_STRING) {
 		r->engine_st = st = type_build_end(&r->build, r->expire_at_ms);
 	}
+	zset_gather_deinit(&r->gather);
 	return st == ST_OK || reply_bad_payload(r, st);
 }
 

@@ -1,5 +1,6 @@
 /* MEMORY: what the node's own memory is used for, and what a key takes. */
 #include "engine/base/alloc.h"
+#include "engine/types/named_walk.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
@@ -10,7 +11,7 @@ enum { SAMPLES_DEFAULT = 5, ELEMENT_OVERHEAD = 16 };
 static enum status sample_elements(struct command_ctx *ctx, const struct store_key *key,
 				   const struct meta *m, int64_t samples, uint64_t *average)
 {
-	bool named = m->type == TYPE_HASH || m->type == TYPE_SET;
+	bool named = type_is_named(m->type);
 	struct ks_iter it = {0};
 	struct slice name, value;
 	uint64_t order, bytes = 0, n = 0;

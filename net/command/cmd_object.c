@@ -2,6 +2,7 @@
 #include "engine/types/type_hash.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_string.h"
+#include "engine/types/type_zset.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 
@@ -23,6 +24,9 @@ enum status object_encoding(struct command_ctx *ctx, const struct store_key *key
 		return ST_OK;
 	case TYPE_HASH:
 		*out = type_hash_encoding(m);
+		return ST_OK;
+	case TYPE_ZSET:
+		*out = type_zset_encoding(m);
 		return ST_OK;
 	case TYPE_LIST:
 		return type_list_encoding(ctx->engine, key, m, ctx->host->list_max_listpack_size,

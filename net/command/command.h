@@ -94,8 +94,9 @@ struct command {
 
 /* Each cmd_*.c ends with its rows, ended by a row of NULL name. */
 extern const struct command commands_string[], commands_bitmap[], commands_key[], commands_hash[],
-    commands_list[], commands_txn[], commands_cluster[], commands_pubsub[], commands_connection[],
-    commands_replication[], commands_server[], commands_dump[], commands_migrate[];
+    commands_list[], commands_zset[], commands_txn[], commands_cluster[], commands_pubsub[],
+    commands_connection[], commands_replication[], commands_server[], commands_dump[],
+    commands_migrate[];
 
 /* --- answers that many commands share --- */
 

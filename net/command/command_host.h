@@ -208,6 +208,7 @@ struct command_host {
 	const char *supervisor;	 /* "systemd", "upstart"; NULL: none */
 	/* Copies of settings that commands read often, kept by dispatch_config_changed. */
 	uint64_t hash_max_listpack_entries, hash_max_listpack_value;
+	uint64_t zset_max_listpack_entries, zset_max_listpack_value;
 	int64_t list_max_listpack_size;
 	/* What replication says of commands, kept by it. */
 	bool is_replica;     /* writes are refused */

@@ -9,6 +9,8 @@ enum {
 	QUEUE_BYTES_DEFAULT = 1 << 30,
 	HASH_ENTRIES_DEFAULT = 512,
 	HASH_VALUE_DEFAULT = 64,
+	ZSET_ENTRIES_DEFAULT = 128,
+	ZSET_VALUE_DEFAULT = 64,
 	LIST_SIZE_DEFAULT = -2,
 	SLOW_USEC_DEFAULT = 10000,
 	SLOWLOG_LEN_DEFAULT = 128,
@@ -95,6 +97,10 @@ void dispatch_config_changed(struct dispatch *d)
 	    (uint64_t)setting_int(d, "hash-max-listpack-entries", HASH_ENTRIES_DEFAULT);
 	d->host->hash_max_listpack_value =
 	    (uint64_t)setting_int(d, "hash-max-listpack-value", HASH_VALUE_DEFAULT);
+	d->host->zset_max_listpack_entries =
+	    (uint64_t)setting_int(d, "zset-max-listpack-entries", ZSET_ENTRIES_DEFAULT);
+	d->host->zset_max_listpack_value =
+	    (uint64_t)setting_int(d, "zset-max-listpack-value", ZSET_VALUE_DEFAULT);
 	d->host->list_max_listpack_size =
 	    setting_int(d, "list-max-listpack-size", LIST_SIZE_DEFAULT);
 	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);

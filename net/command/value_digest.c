@@ -5,8 +5,12 @@
 #include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_string.h"
+#include "engine/types/zset_node.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
+
+enum { SCORE_TEXT_MAX = 32 };
 
 static void combine(uint8_t digest[VALUE_DIGEST_LEN], const uint8_t with[VALUE_DIGEST_LEN])
 {
@@ -130,12 +134,26 @@ static enum status digest_list(struct engine *e, const struct store_key *key, co
 	return st == ST_END ? ST_OK : st;
 }
 
-/* In an order of no meaning: fields with their values, or members. */
+/* A score as text. */
+static enum status score_text(struct slice value, char text[SCORE_TEXT_MAX], struct slice *out)
+{
+	double score;
+	enum status st = zset_score_get(value, &score);
+
+	if (st == ST_OK) {
+		(void)snprintf(text, SCORE_TEXT_MAX, "%.17g", score);
+		*out = slice_str(text);
+	}
+	return st;
+}
+
+/* In an order of no meaning: fields with their values, or members, also with their scores. */
 static enum status digest_named(struct engine *e, const struct store_key *key, const struct meta *m,
 				uint8_t digest[VALUE_DIGEST_LEN])
 {
 	struct named_iter it;
 	struct slice name, value;
+	char text[SCORE_TEXT_MAX];
 	uint64_t order;
 	enum status st = named_iter_open(e, key, m, 0, &it);
 
@@ -146,6 +164,9 @@ static enum status digest_named(struct engine *e, const struct store_key *key, c
 		if (st == ST_OK && !it.has_values) {
 			st = add(digest, name);
 			continue;
+		}
+		if (st == ST_OK && m->type == TYPE_ZSET) {
+			st = score_text(value, text, &value);
 		}
 		if (st == ST_OK) {
 			st = mix(pair, name);
@@ -177,6 +198,10 @@ enum status value_digest(struct engine *e, const struct store_key *key, const st
 		break;
 	case TYPE_SET:
 		st = mix_u32(digest, 2);
+		st = st == ST_OK ? digest_named(e, key, m, digest) : st;
+		break;
+	case TYPE_ZSET:
+		st = mix_u32(digest, 3);
 		st = st == ST_OK ? digest_named(e, key, m, digest) : st;
 		break;
 	case TYPE_HASH:

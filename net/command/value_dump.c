@@ -20,6 +20,7 @@ enum status value_dump_open(struct value_dump *d, struct engine *e, const struct
 		return type_list_count(m, &d->count);
 	case TYPE_HASH:
 	case TYPE_SET:
+	case TYPE_ZSET:
 		return named_count(m, &d->count);
 	default:
 		return ST_WRONG_TYPE;
@@ -58,6 +59,9 @@ static enum status put_head(struct value_dump *d, struct buf *out)
 		break;
 	case TYPE_SET:
 		head[0] = RDB_TYPE_SET;
+		break;
+	case TYPE_ZSET:
+		head[0] = RDB_TYPE_ZSET_2;
 		break;
 	default:
 		head[0] = RDB_TYPE_HASH;
@@ -134,7 +138,7 @@ static enum status put_elements(struct value_dump *d, const struct meta *m, stru
 	return st;
 }
 
-/* Fields with their values, or members. */
+/* Fields with their values, or members, of a sorted set with their scores: 8 bytes as they are. */
 static enum status put_named(struct value_dump *d, const struct meta *m, struct buf *out,
 			     uint64_t until)
 {
@@ -155,7 +159,8 @@ static enum status put_named(struct value_dump *d, const struct meta *m, struct 
 			st = put_string(d, out, name);
 		}
 		if (st == ST_OK && it.has_values) {
-			st = put_string(d, out, value);
+			st = d->type == TYPE_ZSET ? put(d, out, value.data, value.len)
+						  : put_string(d, out, value);
 		}
 		if (st == ST_OK) {
 			d->given++;
