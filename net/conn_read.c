@@ -77,29 +77,38 @@ size_t conn_look_ahead(struct conn *c, struct slice bytes)
 	return at;
 }
 
-void conn_run_all_arrived(struct server *s)
+/* Takes the first client off the list, which a long command of another one may have run meanwhile.
+ */
+static struct conn *next_arrived(struct server *s)
 {
 	struct conn *c = s->arrived;
 
-	while (c != NULL) {
-		struct conn *end = c;
+	if (c != NULL) {
+		s->arrived = c->arrived_next;
+		c->in_arrived = false;
+	}
+	if (s->arrived == NULL) {
+		s->arrived_last = NULL;
+	}
+	return c;
+}
+
+void conn_run_all_arrived(struct server *s)
+{
+	while (s->arrived != NULL) {
+		struct conn *c = s->arrived;
+		size_t group = 0;
 
 		s->looked = 0;
-		while (end != NULL && s->looked + LOOK_AHEAD <= AHEAD_MAX) {
-			end->looked = end->dead ? 0 : conn_look_ahead(end, end->arrived);
-			end = end->arrived_next;
+		for (; c != NULL && s->looked + LOOK_AHEAD <= AHEAD_MAX; group++) {
+			c->looked = c->dead ? 0 : conn_look_ahead(c, c->arrived);
+			c = c->arrived_next;
 		}
 		(void)ahead_fetch(s->engine);
-		while (c != end) {
-			struct conn *next = c->arrived_next;
-
-			c->in_arrived = false;
+		for (; group > 0 && (c = next_arrived(s)) != NULL; group--) {
 			conn_run_arrived(c);
-			c = next;
 		}
 	}
-	s->arrived = NULL;
-	s->arrived_last = NULL;
 	s->read_used = 0;
 }
 

@@ -232,6 +232,7 @@ const struct command_host_ops server_host_ops = {
     .walstream = replication_walstream,
     .failover = replication_failover,
     .migrate = &migrate_pool_ops,
+    .serve_busy = busy_serve,
     .cluster_command = cluster_host_command,
     .cluster_publish = cluster_host_publish,
     .each_cluster_link = cluster_host_each_link,

@@ -131,6 +131,13 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	}
 }
 
+void listener_poll(struct server *s)
+{
+	for (int i = 0; i < s->listeners_count; i++) {
+		on_accept(s->listeners[i], EV_READ, s);
+	}
+}
+
 static void on_accept_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;

@@ -110,6 +110,14 @@ void listener_close_all(struct server *s);
 /* Listens where bind and port say now; on failure where it did before. ST_IO: the log says why. */
 MUST_CHECK enum status listener_rebind(struct server *s, const char *bind_before, int port_before);
 
+/* Waits for no event: takes the connections that have come. */
+void listener_poll(struct server *s);
+
+/* --- busy.c --- */
+
+/* command_host_ops.serve_busy. */
+void busy_serve(struct command_host *h, const struct session *but);
+
 /* --- host.c --- */
 extern const struct command_host_ops server_host_ops;
 /* Carries settings that are kept in effect elsewhere (engine, log, clients) over from the

@@ -44,6 +44,8 @@ enum command_flags {
 	    1 << 27, /* runs at once inside MULTI: EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */
 	CMD_BLIND =
 	    1 << 28, /* without options, does not look at what it replaces: nothing to prefetch */
+	CMD_SCRIPT = 1 << 29,	 /* runs a script, whose own flags decide (dispatch_flags) */
+	CMD_MAY_WRITE = 1 << 30, /* of a request: no write, but may turn out to be one */
 };
 
 struct command_ctx {
@@ -96,7 +98,7 @@ struct command {
 extern const struct command commands_string[], commands_bitmap[], commands_key[], commands_hash[],
     commands_list[], commands_zset[], commands_txn[], commands_cluster[], commands_pubsub[],
     commands_connection[], commands_replication[], commands_server[], commands_dump[],
-    commands_migrate[];
+    commands_migrate[], commands_script[];
 
 /* --- answers that many commands share --- */
 

@@ -185,6 +185,9 @@ struct command_host_ops {
 	 * limits say. */
 	void (*push)(struct command_host *h, struct session *session, struct slice message,
 		     uint64_t lsn);
+	/* Answers other clients than one in the midst of its command, which takes long: dispatch
+	 * lets little of what they ask run. NULL: nobody is answered before it ends. */
+	void (*serve_busy)(struct command_host *h, const struct session *but);
 	/* Spreads a published message to the other nodes; sharded: to those of this shard. Only
 	 * with a cluster. */
 	void (*cluster_publish)(struct command_host *h, struct slice channel, struct slice payload,

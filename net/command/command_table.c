@@ -4,7 +4,7 @@
 #include "engine/base/alloc.h"
 
 static const struct command *const groups[] = {
-    commands_connection,  commands_txn,
+    commands_connection,  commands_txn,	   commands_script,
 #if __has_include("net/command/cmd_key.c")
     commands_key,	  commands_dump,   commands_migrate,
 #endif

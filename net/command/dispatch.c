@@ -18,13 +18,6 @@ enum {
 	CALIBRATE_MS = 1000,
 };
 
-static const char misconf_failed[] =
-    "MISCONF writes are stopped because the log or the store failed; reads go on. See the server "
-    "log for the cause, then restart the node";
-static const char misconf_full[] =
-    "MISCONF disk full: writes are stopped until there is room again. Free space on the file "
-    "system of the data directory (or raise map-size-max); reads go on";
-
 /* --- rejections --- */
 
 void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at)
@@ -77,6 +70,15 @@ static void reject_unknown(struct dispatch *d, struct session *s, const struct s
 	char args[ARGS_SHOWN_MAX + 8];
 	size_t len = 0;
 
+	if (word_is(argv[0], "post") || word_is(argv[0], "host:")) {
+		/* A browser was made to talk to us: nothing after its headers may run. */
+		logger(LOG_LVL_WARNING,
+		       "an HTTP request came in place of a command, probably by a web page in a "
+		       "browser near here; the connection from %s is closed",
+		       s->addr);
+		s->close_after_reply = true;
+		return;
+	}
 	if (container != NULL) {
 		char name[64];
 		size_t n = 0;
@@ -152,21 +154,22 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 /* Whether this node runs the command: its keys' place in the cluster first, then its role. True:
  * yes. False: *result says what became of the request. */
 static bool runs_here(struct dispatch *d, struct session *s, const struct command_entry *entry,
-		      const struct slice *argv, size_t argc, uint64_t now_ms, struct resp_writer *w,
-		      enum dispatch_result *result)
+		      uint32_t flags, const struct slice *argv, size_t argc, uint64_t now_ms,
+		      struct resp_writer *w, enum dispatch_result *result)
 {
 	const char *forbidden;
 
 	*result = DISPATCH_DONE;
 	if (d->host->cluster != NULL) {
-		enum dispatch_routed routed = dispatch_route(d, s, entry, argv, argc, now_ms, w);
+		enum dispatch_routed routed =
+		    dispatch_route(d, s, entry, flags, argv, argc, now_ms, w);
 
 		if (routed != ROUTED_HERE) {
 			*result = routed == ROUTED_COLD ? DISPATCH_COLD : DISPATCH_DONE;
 			return false;
 		}
 	}
-	forbidden = dispatch_forbidden_by_role(d, s, entry);
+	forbidden = dispatch_forbidden_by_role(d, s, entry, flags);
 	if (forbidden != NULL) {
 		reject(d, s, entry, w, "%s", forbidden);
 		return false;
@@ -181,36 +184,7 @@ static bool runs_here(struct dispatch *d, struct session *s, const struct comman
 	return true;
 }
 
-/* Deleting goes on while the store is full, as long as the log takes records and there is some room
- * left in memory: it is the way out. */
-static bool shrinking_ok(struct dispatch *d, const struct session *s,
-			 const struct command_entry *entry)
-{
-	struct engine_stats stats;
-
-	if ((entry->cmd->flags & (CMD_WRITE | CMD_DENYOOM)) != CMD_WRITE) {
-		for (size_t i = 0; i < s->queue_len; i++) {
-			uint32_t flags = s->queue[i].entry->cmd->flags;
-
-			if ((flags & CMD_WRITE) != 0 && (flags & CMD_DENYOOM) != 0) {
-				return false;
-			}
-		}
-		if ((entry->cmd->flags & CMD_DENYOOM) != 0) {
-			return false;
-		}
-	}
-	engine_stats(d->engine, &stats);
-	return stats.wal.state == WAL_RUNNING &&
-	       stats.memtable_bytes < stats.memtable_max + stats.memtable_max / 4;
-}
-
 /* --- running --- */
-
-static const char *writes_stopped_text(enum status st)
-{
-	return st == ST_NO_SPACE || st == ST_MAP_FULL ? misconf_full : misconf_failed;
-}
 
 /* Ends the batch. True: the reply stands. */
 static bool end_batch(struct dispatch *d, struct command_ctx *ctx)
@@ -348,7 +322,7 @@ static enum dispatch_result run(struct dispatch *d, struct session *s,
 	}
 	if (!end_batch(d, &ctx)) {
 		w->out->len = ctx.reply_at;
-		resp_error(w, "%s", misconf_failed);
+		resp_error(w, "%s", dispatch_writes_failed);
 	} else if (ctx.later) {
 		w->out->len = ctx.reply_at;
 		return DISPATCH_BLOCKED;
@@ -426,8 +400,9 @@ static void enqueue(struct dispatch *d, struct session *s, const struct command_
 /* Everything between the checks and the run of a command that is not queued. DISPATCH_DONE with
  * *ready false: the reply has been sent. */
 static enum dispatch_result prepare(struct dispatch *d, struct session *s,
-				    const struct command_entry *entry, const struct slice *argv,
-				    size_t argc, struct resp_writer *w, bool *ready)
+				    const struct command_entry *entry, uint32_t flags,
+				    const struct slice *argv, size_t argc, struct resp_writer *w,
+				    bool *ready)
 {
 	bool exec = s->in_multi && s->queue_len > 0 && strcmp(entry->full_name, "exec") == 0;
 
@@ -435,15 +410,18 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 	if (d->migrations != NULL && migration_blocks(d, s, entry, argv, argc)) {
 		return DISPATCH_LATER;
 	}
-	if ((entry->cmd->flags & CMD_WRITE) != 0 || (exec && s->queue_writes)) {
+	if ((flags & (CMD_WRITE | CMD_MAY_WRITE)) != 0 || (exec && s->queue_writes)) {
 		enum status st = engine_writable(d->engine);
+		const char *stopped = NULL;
 
-		if (st == ST_AGAIN) {
-			if (d->may_wait) {
-				return DISPATCH_LATER;
-			}
-		} else if (st != ST_OK && !(st != ST_READ_ONLY && shrinking_ok(d, s, entry))) {
-			reject(d, s, entry, w, "%s", writes_stopped_text(st));
+		if (st == ST_AGAIN && d->may_wait) {
+			return DISPATCH_LATER;
+		}
+		if ((flags & CMD_MAY_WRITE) == 0 || (flags & CMD_WRITE) != 0) {
+			stopped = dispatch_writes_stopped(d, s, entry, st);
+		}
+		if (stopped != NULL) {
+			reject(d, s, entry, w, "%s", stopped);
 			return DISPATCH_DONE;
 		}
 	}
@@ -454,12 +432,29 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 			return DISPATCH_LATER;
 		}
 	}
-	if ((exec || entry->cmd->keys.first > 0) &&
+	if ((exec || entry->cmd->keys.first > 0 || (flags & CMD_SCRIPT) != 0) &&
 	    dispatch_is_cold(d, s, entry, argv, argc, exec)) {
 		return DISPATCH_COLD;
 	}
 	*ready = true;
 	return DISPATCH_DONE;
+}
+
+/* A request in the midst of another client's script. */
+static void run_busy(struct dispatch *d, struct session *s, const struct command_entry *entry,
+		     const struct slice *argv, size_t argc, struct resp_writer *w, uint64_t now_ms)
+{
+	const char *busy;
+
+	if (s->in_multi && (entry->cmd->flags & CMD_ALLOW_BUSY) != 0 &&
+	    (entry->cmd->flags & CMD_RUN_IN_MULTI) == 0) {
+		enqueue(d, s, entry, argv, argc, w);
+		return;
+	}
+	busy = dispatch_run_busy(d, s, entry, argv, argc, w, now_ms);
+	if (busy != NULL) {
+		reject(d, s, entry, w, "%s", busy);
+	}
 }
 
 static void calibrate(struct dispatch *d, uint64_t now_ms)
@@ -497,6 +492,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 	const struct command_entry *entry;
 	enum dispatch_result result = DISPATCH_DONE;
 	bool ready = true;
+	uint32_t flags;
 
 	INVARIANT(argc > 0);
 	if (now_ms - d->calibrated_ms > CALIBRATE_MS) {
@@ -507,15 +503,6 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 	d->probes = false;
 	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
-	if (entry == NULL && (word_is(argv[0], "post") || word_is(argv[0], "host:"))) {
-		/* A browser was made to talk to us: nothing after its headers may run. */
-		logger(LOG_LVL_WARNING,
-		       "an HTTP request came in place of a command, probably by a web page in a "
-		       "browser near here; the connection from %s is closed",
-		       s->addr);
-		s->close_after_reply = true;
-		goto out;
-	}
 	if (entry == NULL) {
 		reject_unknown(d, s, argv, argc, &w);
 		goto out;
@@ -525,15 +512,22 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		answer_unblocked(d, s, entry, &w);
 		goto out;
 	}
-	if (!allowed(d, s, entry, argc, &w) ||
-	    !runs_here(d, s, entry, argv, argc, now_ms, &w, &result)) {
+	flags = dispatch_flags(d, entry, argv, argc);
+	if (!allowed(d, s, entry, argc, &w)) {
+		goto out;
+	}
+	if (dispatch_is_busy(d)) {
+		run_busy(d, s, entry, argv, argc, &w, now_ms);
+		goto out;
+	}
+	if (!runs_here(d, s, entry, flags, argv, argc, now_ms, &w, &result)) {
 		goto out;
 	}
 	if (s->in_multi && (entry->cmd->flags & CMD_RUN_IN_MULTI) == 0) {
 		enqueue(d, s, entry, argv, argc, &w);
 		goto out;
 	}
-	result = prepare(d, s, entry, argv, argc, &w, &ready);
+	result = prepare(d, s, entry, flags, argv, argc, &w, &ready);
 	if (ready) {
 		result = run(d, s, entry, argv, argc, &w, now_ms);
 	}
@@ -551,10 +545,12 @@ out:
 			reply_out_of_memory(&w, s, at);
 		}
 		end_reply_mode(s, out);
-		put_behind_reply(d, s, out);
+		if (!dispatch_is_busy(d)) {
+			put_behind_reply(d, s, out);
+		}
 	}
 	d->running = NULL;
-	if (d->blocked.ready != NULL && !d->serving) {
+	if (d->blocked.ready != NULL && !d->serving && !dispatch_is_busy(d)) {
 		(void)dispatch_serve_blocked(d, now_ms);
 	}
 	return result;
@@ -568,7 +564,7 @@ bool dispatch_may_write(const struct dispatch *d, const struct session *s, const
 	if (entry == NULL) {
 		return false;
 	}
-	return (entry->cmd->flags & CMD_WRITE) != 0 ||
+	return (dispatch_flags(d, entry, argv, argc) & (CMD_WRITE | CMD_MAY_WRITE)) != 0 ||
 	       (s->queue_writes && strcmp(entry->full_name, "exec") == 0);
 }
 

@@ -4,6 +4,7 @@
 #include "engine/base/alloc.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/migrate_job.h"
+#include "net/command/script_run.h"
 
 enum {
 	QUEUE_BYTES_DEFAULT = 1 << 30,
@@ -14,6 +15,7 @@ enum {
 	LIST_SIZE_DEFAULT = -2,
 	SLOW_USEC_DEFAULT = 10000,
 	SLOWLOG_LEN_DEFAULT = 128,
+	BUSY_MS_DEFAULT = 5000,
 };
 
 enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out)
@@ -29,7 +31,8 @@ enum status dispatch_create(const struct dispatch_options *opts, struct dispatch
 	d->clock = opts->clock != NULL ? opts->clock : clock_system();
 	d->queue_bytes_max = QUEUE_BYTES_DEFAULT;
 	rng_seed(&d->rng, d->clock->wall_ms(d->clock->ctx) ^ clock_ticks());
-	st = command_table_init(&d->table);
+	d->scripts = scripts_create();
+	st = d->scripts != NULL ? command_table_init(&d->table) : ST_NO_MEMORY;
 	if (st == ST_OK) {
 		st = command_stats_init(&d->stats, d->table.count, d->clock);
 	}
@@ -50,6 +53,7 @@ void dispatch_destroy(struct dispatch *d)
 	watch_table_deinit(&d->watches);
 	blocked_table_deinit(&d->blocked);
 	pubsub_deinit(&d->pubsub);
+	scripts_destroy(d->scripts);
 	buf_deinit(&d->message);
 	buf_deinit(&d->behind_reply);
 	command_stats_deinit(&d->stats);
@@ -106,6 +110,7 @@ void dispatch_config_changed(struct dispatch *d)
 	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);
 	slowlog_set_max(&d->slowlog,
 			(size_t)setting_int(d, "slowlog-max-len", SLOWLOG_LEN_DEFAULT));
+	d->busy_ms = (uint64_t)setting_int(d, "busy-reply-threshold", BUSY_MS_DEFAULT);
 	d->latency.threshold_ms = (uint64_t)setting_int(d, "latency-monitor-threshold", 0);
 	d->settings_known = true;
 	dispatch_calibrate(d);

@@ -17,7 +17,7 @@ static bool queue_lacks(const struct session *s, uint32_t flag)
 }
 
 const char *dispatch_forbidden_by_role(const struct dispatch *d, const struct session *s,
-				       const struct command_entry *entry)
+				       const struct command_entry *entry, uint32_t flags)
 {
 	const struct command_host *h = d->host;
 	bool exec, writes;
@@ -26,15 +26,14 @@ const char *dispatch_forbidden_by_role(const struct dispatch *d, const struct se
 		return NULL;
 	}
 	exec = s->in_multi && strcmp(entry->full_name, "exec") == 0;
-	writes = (entry->cmd->flags & CMD_WRITE) != 0 || (exec && s->queue_writes);
+	writes = (flags & CMD_WRITE) != 0 || (exec && s->queue_writes);
 	if (writes && h->replicas_short) {
 		return "NOREPLICAS Not enough good replicas to write.";
 	}
 	if (writes && h->is_replica) {
 		return "READONLY You can't write against a read only replica.";
 	}
-	if (h->primary_down &&
-	    ((entry->cmd->flags & CMD_STALE) == 0 || (exec && queue_lacks(s, CMD_STALE)))) {
+	if (h->primary_down && ((flags & CMD_STALE) == 0 || (exec && queue_lacks(s, CMD_STALE)))) {
 		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to "
 		       "'no'.";
 	}

@@ -98,12 +98,13 @@ static bool is_shard_pubsub(const struct command *cmd)
 	return (cmd->flags & CMD_PUBSUB) != 0 && cmd->keys.first > 0;
 }
 
-static unsigned flags_of(const struct session *s, const struct command_entry *entry, bool exec)
+static unsigned flags_of(const struct session *s, const struct command_entry *entry,
+			 uint32_t cmd_flags, bool exec)
 {
 	unsigned flags = 0;
 	bool pubsub = is_shard_pubsub(entry->cmd);
 
-	if ((entry->cmd->flags & CMD_WRITE) != 0 || (exec && s->queue_writes)) {
+	if ((cmd_flags & CMD_WRITE) != 0 || (exec && s->queue_writes)) {
 		flags |= ROUTE_WRITE;
 	}
 	if (s->readonly) {
@@ -180,8 +181,9 @@ static void redirect(struct dispatch *d, struct session *s, const struct command
 }
 
 enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
-				    const struct command_entry *entry, const struct slice *argv,
-				    size_t argc, uint64_t now_ms, struct resp_writer *w)
+				    const struct command_entry *entry, uint32_t flags,
+				    const struct slice *argv, size_t argc, uint64_t now_ms,
+				    struct resp_writer *w)
 {
 	const struct cluster *c = d->host->cluster;
 	bool exec = s->in_multi && strcmp(entry->full_name, "exec") == 0;
@@ -199,7 +201,7 @@ enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
 		redirect(d, s, entry, exec, "OOM out of memory: too many keys", w);
 		return ROUTED_AWAY;
 	}
-	q.flags = flags_of(s, entry, exec);
+	q.flags = flags_of(s, entry, flags, exec);
 	q.now_ms = d->clock->mono_us(d->clock->ctx) / 1000;
 	if (slot_is_open(c, &q)) {
 		d->probes = true;
@@ -222,4 +224,47 @@ enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
 	(void)route_error(c, &route, false, text, sizeof text);
 	redirect(d, s, entry, exec, text, w);
 	return ROUTED_AWAY;
+}
+
+const char *dispatch_misplaced(struct dispatch *d, struct session *s,
+			       const struct command_entry *entry, const struct slice *argv,
+			       size_t argc, bool cross_slots, uint16_t *slot)
+{
+	struct route_query q = {0};
+	struct route route;
+
+	if (!command_has_keys(entry)) {
+		return NULL;
+	}
+	if (find_keys(d, s, entry, argv, argc, false, &q) != ST_OK) {
+		return "OOM out of memory: too many keys";
+	}
+	if (q.keys_count == 0) {
+		return NULL;
+	}
+	q.flags = flags_of(s, entry, entry->cmd->flags, false);
+	q.now_ms = d->clock->mono_us(d->clock->ctx) / 1000;
+	q.exists = key_is_here;
+	q.ctx = d;
+	route_command(d->host->cluster, &q, &route);
+	switch (route.kind) {
+	case ROUTE_SERVE:
+		break;
+	case ROUTE_DOWN_WRITES:
+		return "ERR Script attempted to execute a write command while the cluster is down "
+		       "and readonly";
+	case ROUTE_DOWN:
+		return "ERR Script attempted to execute a command while the cluster is down";
+	case ROUTE_CROSSSLOT:
+	case ROUTE_UNBOUND:
+	case ROUTE_MOVED:
+	case ROUTE_ASK:
+	case ROUTE_TRYAGAIN:
+		return "ERR Script attempted to access a non local key in a cluster node";
+	}
+	if (*slot != SLOTS && *slot != route.slot && !cross_slots) {
+		return "ERR Script attempted to access keys that do not hash to the same slot";
+	}
+	*slot = route.slot;
+	return NULL;
 }

@@ -12,6 +12,8 @@
 #include "net/command/slowlog.h"
 #include "net/command/watch.h"
 
+struct scripts;
+
 struct dispatch {
 	struct engine *engine;
 	struct command_host *host;
@@ -21,6 +23,7 @@ struct dispatch {
 	struct watch_table watches;
 	struct blocked_table blocked;
 	struct pubsub pubsub;
+	struct scripts *scripts;      /* net/command/script_run.h */
 	struct buf message;	      /* one that is being delivered */
 	struct buf behind_reply;      /* what the running client hears of itself, after its reply */
 	struct session *running;      /* whose request is being run */
@@ -38,6 +41,7 @@ struct dispatch {
 	size_t route_cap;
 	uint16_t route_slot; /* of the present request's keys; SLOTS: it has none, or no cluster */
 	bool probes;	     /* the slot is on the move: even a blind write's keys are looked at */
+	uint64_t busy_ms;    /* busy-reply-threshold; 0: for ever */
 	size_t queue_bytes_max; /* of one session's MULTI */
 	uint64_t calibrated_ms; /* when the tick rate was last looked at */
 	bool settings_known;	/* read from the host at the first request */
@@ -68,6 +72,40 @@ void dispatch_check_watched_expiry(struct dispatch *d, struct session *s);
 /* Counts the error reply that begins at an offset of out. */
 void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at);
 
+/* The flags of a command as they are for this request: what its script says of itself instead of
+ * what the table says of EVAL. */
+uint32_t dispatch_flags(const struct dispatch *d, const struct command_entry *entry,
+			const struct slice *argv, size_t argc);
+
+/* True while a script runs, which other clients' requests come in the midst of. */
+bool dispatch_is_busy(const struct dispatch *d);
+
+/* Runs the little that is possible then. Returns the error that anything else gets, or NULL. */
+const char *dispatch_run_busy(struct dispatch *d, struct session *s,
+			      const struct command_entry *entry, const struct slice *argv,
+			      size_t argc, struct resp_writer *w, uint64_t now_ms);
+
+/* What INFO tells of scripts, bytes and counts. */
+struct script_stats {
+	uint64_t eval_state, functions_state; /* what the Lua states hold */
+	uint64_t scripts, scripts_bytes;      /* cached by EVAL and SCRIPT LOAD; texts */
+	uint64_t libraries, functions, libraries_bytes;
+};
+void dispatch_script_stats(const struct dispatch *d, struct script_stats *out);
+
+/* --- dispatch_writable.c --- */
+
+/* The error of a write whose log failed. */
+extern const char dispatch_writes_failed[];
+
+/* The error that a command gets for what engine_writable said, unless it only makes room; NULL: it
+ * may write. */
+const char *dispatch_writes_stopped(struct dispatch *d, const struct session *s,
+				    const struct command_entry *entry, enum status st);
+/* The same for what engine_writable says now. */
+const char *dispatch_write_refused(struct dispatch *d, const struct session *s,
+				   const struct command_entry *entry);
+
 /* --- dispatch_cold.c --- */
 
 /* True when keys of the request (exec: of all queued ones) should be prefetched before it runs;
@@ -92,10 +130,19 @@ enum dispatch_routed {
 	ROUTED_COLD, /* not decided: keys have to be prefetched first */
 };
 
-/* Asks the cluster where the request's keys are served. Only with a cluster. */
+/* Asks the cluster where the request's keys are served. flags: dispatch_flags. Only with a cluster.
+ */
 enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
-				    const struct command_entry *entry, const struct slice *argv,
-				    size_t argc, uint64_t now_ms, struct resp_writer *w);
+				    const struct command_entry *entry, uint32_t flags,
+				    const struct slice *argv, size_t argc, uint64_t now_ms,
+				    struct resp_writer *w);
+
+/* The error that a command within a script gets because its keys are not served here, or, unless
+ * cross_slots, not in *slot, which is that of the keys seen before (SLOTS: none) and is set. NULL:
+ * it may run. Only with a cluster, within the script's batch. */
+const char *dispatch_misplaced(struct dispatch *d, struct session *s,
+			       const struct command_entry *entry, const struct slice *argv,
+			       size_t argc, bool cross_slots, uint16_t *slot);
 
 /* --- dispatch_publish.c --- */
 
@@ -114,6 +161,6 @@ bool pubsub_command_allowed(const struct command *cmd);
 
 /* The error that a command gets because of the node's part in its shard; NULL: it may run. */
 const char *dispatch_forbidden_by_role(const struct dispatch *d, const struct session *s,
-				       const struct command_entry *entry);
+				       const struct command_entry *entry, uint32_t flags);
 
 #endif

@@ -125,6 +125,27 @@ static void memory_allocator(struct info *in, uint64_t used)
 	    (llu)in->engine.wal.pending_bytes);
 }
 
+static void memory_scripts(struct info *in)
+{
+	struct script_stats s;
+	uint64_t states, texts;
+
+	dispatch_script_stats(in->ctx->dispatch, &s);
+	states = s.eval_state + s.functions_state;
+	texts = s.scripts_bytes + s.libraries_bytes;
+	info_add(in,
+		 "used_memory_lua:%llu\r\nused_memory_vm_eval:%llu\r\nused_memory_lua_human:%s\r\n"
+		 "used_memory_scripts_eval:%llu\r\nnumber_of_cached_scripts:%llu\r\n"
+		 "number_of_functions:%llu\r\nnumber_of_libraries:%llu\r\n"
+		 "used_memory_vm_functions:%llu\r\nused_memory_vm_total:%llu\r\n"
+		 "used_memory_vm_total_human:%s\r\nused_memory_functions:%llu\r\n"
+		 "used_memory_scripts:%llu\r\nused_memory_scripts_human:%s\r\n",
+		 (llu)s.eval_state, (llu)s.eval_state, info_human(s.eval_state).text,
+		 (llu)s.scripts_bytes, (llu)s.scripts, (llu)s.functions, (llu)s.libraries,
+		 (llu)s.functions_state, (llu)states, info_human(states).text,
+		 (llu)s.libraries_bytes, (llu)texts, info_human(texts).text);
+}
+
 void info_memory(struct info *in)
 {
 	const char *policy = in->ctx->host->ops->config_value(in->ctx->host, "maxmemory-policy");
@@ -146,15 +167,12 @@ void info_memory(struct info *in)
 	    (llu)(used - tables), (llu)tables, (double)tables * 100 / (double)used);
 	info_add(in,
 		 "allocator_allocated:%llu\r\nallocator_active:%llu\r\nallocator_resident:%llu\r\n"
-		 "total_system_memory:%llu\r\ntotal_system_memory_human:%s\r\n"
-		 "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
-		 "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"
-		 "number_of_functions:0\r\nnumber_of_libraries:0\r\nused_memory_vm_functions:0\r\n"
-		 "used_memory_vm_total:0\r\nused_memory_vm_total_human:0B\r\n"
-		 "used_memory_functions:0\r\nused_memory_scripts:0\r\n"
-		 "used_memory_scripts_human:0B\r\nmaxmemory:0\r\nmaxmemory_human:0B\r\n"
+		 "total_system_memory:%llu\r\ntotal_system_memory_human:%s\r\n",
+		 (llu)used, (llu)used, (llu)rss, (llu)total, info_human(total).text);
+	memory_scripts(in);
+	info_add(in,
+		 "maxmemory:0\r\nmaxmemory_human:0B\r\n"
 		 "maxmemory_policy:%s\r\n",
-		 (llu)used, (llu)used, (llu)rss, (llu)total, info_human(total).text,
 		 policy != NULL ? policy : "noeviction");
 	memory_allocator(in, used);
 }
