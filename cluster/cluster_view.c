@@ -170,13 +170,13 @@ void cluster_view_info(const struct cluster *c, uint64_t now_ms, struct cluster_
 			out->slots_assigned += n->slots_count;
 		}
 	}
-	out->ok = c->health.ok;
+	out->may_write = is_voter(self(c)) && health_may_write(c, now_ms);
+	out->ok = c->health.ok && (out->may_write || !is_voter(self(c)));
 	out->known_nodes = c->nodes_count;
 	out->size = c->voters;
 	out->current_epoch = c->current_epoch;
 	out->my_epoch = claimant(c)->config_epoch;
 	out->last_vote_epoch = c->last_vote_epoch;
-	out->may_write = is_voter(self(c)) && health_may_write(c, now_ms);
 	out->paused = c->paused;
 	out->silent = c->silent;
 	out->not_standing = is_replica(self(c)) ? election_obstacle(c, false) : NULL;

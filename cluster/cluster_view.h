@@ -68,7 +68,7 @@ size_t cluster_view_nodes_text(const struct cluster *c, uint16_t replicas_of, ch
 			       size_t cap);
 
 struct cluster_view_info {
-	bool ok;
+	bool ok; /* cluster_state: Redis's rules, and a node with slots may write */
 	unsigned slots_assigned;
 	unsigned slots_ok;
 	unsigned slots_pfail;

@@ -206,6 +206,9 @@ static void update_state(struct cluster *c)
 		ok = false;
 		h->minority_ms = c->now_ms;
 	}
+	if (ok && !h->ok && is_voter(self(c)) && !h->had_lease) {
+		return; /* whoever is told "ok" writes at once */
+	}
 	if (ok == h->ok ||
 	    (ok && primary && h->minority_ms != 0 && c->now_ms - h->minority_ms < rejoin_ms(c))) {
 		return;
