@@ -180,7 +180,10 @@ static void reply_docs(struct resp_writer *w, const struct command_entry *e)
 		resp_map(w, 0);
 		return;
 	}
-	resp_map(w, 4 + (size_t)(f->doc_flags != NULL) + (size_t)(f->deprecated_since != NULL) +
+	/* Whatever a command has no word on is left out. */
+	resp_map(w, (size_t)(f->summary != NULL) + (size_t)(f->since != NULL) +
+			(size_t)(f->group != NULL) + (size_t)(f->complexity != NULL) +
+			(size_t)(f->doc_flags != NULL) + (size_t)(f->deprecated_since != NULL) +
 			(size_t)(f->replaced_by != NULL) + (size_t)(f->args != NULL) +
 			(size_t)(e->subs_count > 0));
 	reply_pair(w, "summary", f->summary);

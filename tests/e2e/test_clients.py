@@ -34,6 +34,17 @@ class Clients(case.Case):
         self.assertEqual(self.cli(server, "-x", "SET", "c", text="from stdin"), "OK")
         self.assertEqual(self.cli(server, "GET", "c"), "from stdin")
 
+    def test_every_command_is_documented_in_one_whole_reply(self):
+        server = self.server()
+        with server.client() as c:
+            names = c.call("COMMAND", "LIST")
+            for protocol in (2, 3):
+                c.call("HELLO", protocol)
+                for name in names:
+                    self.assertEqual(c.pipeline([("COMMAND", "DOCS", name), ("ECHO", name)])[1],
+                                     name)
+                self.assertEqual(c.pipeline([("COMMAND", "DOCS"), ("ECHO", "x")])[1], b"x")
+
     def test_redis_cli_scans_and_finds_big_keys(self):
         server = self.server()
         self.cli(server, text="".join("SET key:%d %s\n" % (i, "v" * (i % 50 + 1))
