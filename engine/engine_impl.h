@@ -166,7 +166,7 @@ MUST_CHECK enum status apply_op(struct engine *e, const struct wal_op *op,
 /* --- reads through the three layers (keyspace.c) --- */
 
 /* The stored value of a store key. ST_NOT_FOUND. Notes the LSN that was seen. */
-MUST_CHECK enum status view_get(struct engine *e, struct slice key, struct slice *stored);
+MUST_CHECK enum status view_lookup(struct engine *e, struct slice key, struct slice *stored);
 
 /* The entry that decides in the memtables (maybe a tombstone), NULL when the store decides;
  * *hidden: a FLUSH hides the store. */

@@ -37,7 +37,7 @@ static enum status remove_if_due(struct engine *e, struct slice name, uint32_t *
 	enum status st;
 
 	store_key_of_key(&key, name);
-	st = view_get(e, store_key_slice(&key), &stored);
+	st = view_lookup(e, store_key_slice(&key), &stored);
 	if (st == ST_OK) {
 		st = stored_split(store_key_slice(&key), stored, &whole, &value);
 	}
@@ -175,7 +175,7 @@ static void index_entry(void *arg, uint64_t expire_at_ms, struct slice key)
 	memcpy(w->e->index_key, key.data, key.len);
 	w->e->index_key_len = key.len;
 	/* A long key's whole name is in its record. */
-	if (view_get(w->e, key, &stored) != ST_OK ||
+	if (view_lookup(w->e, key, &stored) != ST_OK ||
 	    stored_split(key, stored, &name, &value) != ST_OK) {
 		return;
 	}

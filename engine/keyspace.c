@@ -25,7 +25,7 @@ struct mt_entry *view_find(const struct engine *e, struct slice key, uint64_t ha
 	return entry != NULL && (entry->flags & MT_ABSENT) == 0 ? entry : NULL;
 }
 
-enum status view_get(struct engine *e, struct slice key, struct slice *stored)
+enum status view_lookup(struct engine *e, struct slice key, struct slice *stored)
 {
 	uint64_t hash = memtable_hash(key, e->hash_seed);
 	bool hidden;
@@ -58,7 +58,7 @@ enum status view_get(struct engine *e, struct slice key, struct slice *stored)
 static enum status get_named(struct engine *e, const struct store_key *key, struct slice *value)
 {
 	struct slice stored, name;
-	enum status st = view_get(e, store_key_slice(key), &stored);
+	enum status st = view_lookup(e, store_key_slice(key), &stored);
 
 	if (st != ST_OK) {
 		return st;
@@ -83,7 +83,7 @@ static enum status check_collision(struct engine *e, const struct store_key *key
 	if (!store_key_is_long(store_key_slice(key))) {
 		return ST_OK;
 	}
-	st = view_get(e, store_key_slice(key), &stored);
+	st = view_lookup(e, store_key_slice(key), &stored);
 	if (st != ST_OK) {
 		return st == ST_NOT_FOUND ? ST_OK : st;
 	}
@@ -318,7 +318,7 @@ enum status ks_elem_get(struct engine *e, uint16_t slot, uint64_t id, struct sli
 	struct store_key key;
 
 	store_key_of_elem(&key, slot, id, subkey);
-	return view_get(e, store_key_slice(&key), value);
+	return view_lookup(e, store_key_slice(&key), value);
 }
 
 enum status ks_elem_put(struct engine *e, uint16_t slot, uint64_t id, struct slice subkey,

@@ -144,27 +144,46 @@ static enum status emit_string(struct resp_sink *sink, const struct view *v,
 	return end_command(sink);
 }
 
-/* Lists and hashes: elements in commands of bounded size. */
+/* One element's arguments; returns how many. scores: what a sorted set's texts are kept in until
+ * the command is put together. */
+static size_t put_element(enum value_type type, struct slice *argv, struct slice name,
+			  struct slice value, char score[VALUE_SCORE_MAX])
+{
+	if (type == TYPE_ZSET) {
+		memcpy(score, value.data, value.len);
+		argv[0] = slice_of(score, value.len);
+		argv[1] = name;
+		return 2;
+	}
+	if (value_has_names(type)) {
+		argv[0] = name;
+		argv[1] = value;
+		return 2;
+	}
+	argv[0] = value;
+	return 1;
+}
+
+/* Collections: elements in commands of bounded size. */
 static enum status emit_elements(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record)
 {
-	bool hash = record->meta.type == TYPE_HASH;
+	enum value_type type = record->meta.type;
 	struct slice argv[2 + 2 * BATCH_ITEMS];
+	char scores[BATCH_ITEMS][VALUE_SCORE_MAX];
 	size_t argc = 2, bytes = 0;
 	struct value_walk w;
 	enum status st = value_open(v, record, &w);
 
-	argv[0] = slice_str(hash ? "HSET" : "RPUSH");
+	argv[0] = slice_str(type == TYPE_ZSET ? "ZADD" : type == TYPE_HASH ? "HSET" : "RPUSH");
 	argv[1] = record->name;
 	while (st == ST_OK) {
 		struct slice name, value;
 
 		st = value_next(&w, &name, &value);
 		if (st == ST_OK) {
-			if (hash) {
-				argv[argc++] = name;
-			}
-			argv[argc++] = value;
+			argc += put_element(type, argv + argc, name, value,
+					    scores[(argc - 2) / 2 % BATCH_ITEMS]);
 			bytes += name.len + value.len;
 		}
 		if (argc > 2 &&
@@ -189,7 +208,7 @@ enum status emit_resp(struct resp_sink *sink, const struct view *v, const struct
 	if (record->meta.type == TYPE_STRING) {
 		return emit_string(sink, v, record);
 	}
-	if (record->meta.type > TYPE_HASH) {
+	if (!value_has_decoder(record->meta.type)) {
 		return ST_WRONG_TYPE;
 	}
 	st = emit_resp_del(sink, record->name);
@@ -230,7 +249,7 @@ enum status emit_json_value(struct out *o, const struct view *v, const struct ke
 	json_array(o, "value");
 	while (st == ST_OK) {
 		st = value_next(&w, &name, &value);
-		if (st == ST_OK && record->meta.type == TYPE_HASH) {
+		if (st == ST_OK && value_has_names(record->meta.type)) {
 			json_array(o, NULL);
 			json_bytes(o, NULL, name);
 			json_bytes(o, NULL, value);

@@ -162,6 +162,8 @@ enum status op_facts_of(const struct id_map *map, const struct wal_op *op, struc
 	if (op->kind == WAL_OP_PUT_FIELD || op->kind == WAL_OP_PUT_ELEM) {
 		out->has_value = true;
 		out->value = op->value;
+		out->is_score =
+		    op->kind == WAL_OP_PUT_FIELD && out->has_type && out->type == TYPE_ZSET;
 	}
 	return ST_OK;
 }

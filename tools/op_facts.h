@@ -40,6 +40,7 @@ struct op_facts {
 	struct slice sub;
 	bool has_value; /* string or blob of PUT_KEY, value of an element */
 	struct slice value;
+	bool is_score; /* value is the score of a sorted set's member */
 };
 
 /* ST_CORRUPT: a key record that does not decode. */

@@ -3,6 +3,7 @@
 
 #include "engine/base/alloc.h"
 #include "tools/tool_progress.h"
+#include "tools/zset_check.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -119,6 +120,21 @@ static const struct owner *find_owner(struct check *c, uint64_t id)
 		   : bsearch(&wanted_owner, c->owners, c->owners_count, sizeof *c->owners, by_id);
 }
 
+/* The order of a large sorted set, which has so many records in the store. */
+static void check_order(struct check *c, const struct key_record *r, uint64_t stored)
+{
+	uint64_t records = 0;
+	const char *what = NULL;
+
+	if (zset_check(&c->env->view, r, &records, &what) != ST_OK) {
+		tell(c, true, r->store_key, "the order of a sorted set is damaged: %s", what);
+	} else if (records != stored) {
+		tell(c, false, r->store_key,
+		     "the order of a sorted set has %" PRIu64 " records, its tree %" PRIu64, stored,
+		     records);
+	}
+}
+
 /* Decodes a whole value. */
 static void check_value(struct check *c, const struct key_record *r)
 {
@@ -134,6 +150,8 @@ static void check_value(struct check *c, const struct key_record *r)
 		tell(c, true, r->store_key,
 		     "value of type %s does not decode, or its length differs",
 		     value_type_text(r->meta.type));
+	} else if (r->meta.type == TYPE_ZSET && r->meta.form == FORM_LARGE) {
+		check_order(c, r, w.nodes);
 	}
 }
 

@@ -101,9 +101,9 @@ int slot_dump(struct tool *t, int argc, char **argv)
 {
 	static const struct verb_usage usage = {
 	    "ENV",
-	    "Writes whole keys. resp: commands that make them (SET, or DEL with RPUSH or HSET, "
-	    "and\n"
-	    "PEXPIREAT), for redis-cli --pipe; json: one object per line.",
+	    "Writes whole keys. resp: commands that make them (SET, or DEL with RPUSH, HSET or "
+	    "ZADD,\n"
+	    "and PEXPIREAT), for redis-cli --pipe; json: one object per line.",
 	    1, 1};
 	struct slot_env_options options = SLOT_ENV_INIT;
 	struct wal_filter filter = WAL_FILTER_INIT;

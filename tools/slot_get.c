@@ -67,7 +67,7 @@ static enum status print_lines(struct out *o, const struct view *v, const struct
 			break;
 		}
 		if (raw) {
-			if (r->meta.type == TYPE_HASH) {
+			if (value_has_names(r->meta.type)) {
 				out_bytes(o, name);
 				out_text(o, "\n");
 			}
@@ -77,7 +77,7 @@ static enum status print_lines(struct out *o, const struct view *v, const struct
 		}
 		if (r->meta.type == TYPE_LIST) {
 			out_printf(o, "%" PRIu64 " ", n++);
-		} else if (r->meta.type == TYPE_HASH) {
+		} else if (value_has_names(r->meta.type)) {
 			out_quoted(o, name, 0);
 			out_text(o, " ");
 		}
@@ -145,7 +145,7 @@ int slot_get(struct tool *t, int argc, char **argv)
 {
 	static const struct verb_usage usage = {
 	    "ENV KEY",
-	    "Prints the value of KEY: a string as a quoted word, lists and hashes one element per\n"
+	    "Prints the value of KEY: a string as a quoted word, collections one element per\n"
 	    "line; resp prints the commands that make the key. Exit 1 when there is no such key.",
 	    2, 2};
 	struct slot_env_options options = SLOT_ENV_INIT;

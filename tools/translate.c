@@ -135,7 +135,7 @@ static enum status write_key(struct translator *t, const struct key_record *reco
 	if (!wanted(t, record->name)) {
 		return ST_OK;
 	}
-	if (record->meta.type > TYPE_HASH) {
+	if (!value_has_decoder(record->meta.type)) {
 		t->left_out++;
 		return ST_OK;
 	}
@@ -201,14 +201,38 @@ static const struct id_entry *owner_of(const struct translator *t, uint64_t id, 
 		   : NULL;
 }
 
-/* Fields of hashes, in the order they were written: their whole names are in the operations. */
+/* One field's command: HSET, HDEL, or for a sorted set ZADD, ZREM. */
+static enum status write_field(struct translator *t, const struct id_entry *e,
+			       const struct wal_op *op)
+{
+	struct slice argv[4] = {slice_str("HSET"), slice_of(e->key, e->key_len), op->name,
+				op->value};
+	char score[VALUE_SCORE_MAX];
+	bool zset = e->type == TYPE_ZSET, del = op->kind == WAL_OP_DEL_FIELD;
+
+	if (del) {
+		argv[0] = slice_str(zset ? "ZREM" : "HDEL");
+		return resp_command(&t->inner, argv, 3);
+	}
+	if (zset) {
+		if (value_score_text(op->value, score) != ST_OK) {
+			return ST_CORRUPT;
+		}
+		argv[0] = slice_str("ZADD");
+		argv[2] = slice_str(score);
+		argv[3] = op->name;
+	}
+	return resp_command(&t->inner, argv, 4);
+}
+
+/* Fields of hashes and members of sorted sets, in the order they were written: their whole names
+ * are in the operations. */
 static enum status write_fields(struct translator *t, struct slice ops)
 {
 	struct wal_op op;
 	enum status st = ST_OK;
 
 	while (st == ST_OK && (st = wal_op_next(&ops, &op)) == ST_OK) {
-		struct slice argv[4] = {slice_str("HSET")};
 		const struct id_entry *e;
 		bool changed;
 
@@ -221,17 +245,9 @@ static enum status write_fields(struct translator *t, struct slice ops)
 			    id_map_find(&t->map, op.id) == NULL && !has_id(&t->dropped, op.id);
 			continue;
 		}
-		argv[1] = slice_of(e->key, e->key_len);
-		argv[2] = op.name;
-		argv[3] = op.value;
-		if (has_id(&t->whole, op.id) || !wanted(t, argv[1])) {
-			continue;
-		}
-		if (op.kind == WAL_OP_PUT_FIELD) {
-			st = resp_command(&t->inner, argv, 4);
-		} else if (op.kind == WAL_OP_DEL_FIELD) {
-			argv[0] = slice_str("HDEL");
-			st = resp_command(&t->inner, argv, 3);
+		if ((op.kind == WAL_OP_PUT_FIELD || op.kind == WAL_OP_DEL_FIELD) &&
+		    !has_id(&t->whole, op.id) && wanted(t, slice_of(e->key, e->key_len))) {
+			st = write_field(t, e, &op);
 		}
 	}
 	return st == ST_END ? ST_OK : st;

@@ -3,8 +3,8 @@
  * A record holds final values, and a collection's elements name only its id; so the translator
  * remembers the large collections that the log made: their keys, and where a list begins and ends.
  * What a record did to a collection is then a difference of two states: LTRIM, LPUSH, RPUSH and
- * LSET, HSET and HDEL, SETRANGE, RENAME. Several commands for one record are put into MULTI and
- * EXEC. */
+ * LSET, HSET and HDEL, ZADD and ZREM, SETRANGE, RENAME. Several commands for one record are put
+ * into MULTI and EXEC. */
 #ifndef CAIRN_TOOLS_TRANSLATE_H
 #define CAIRN_TOOLS_TRANSLATE_H
 

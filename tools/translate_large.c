@@ -4,6 +4,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/types/type_string.h"
+#include "engine/types/zset_node.h"
 
 #include <inttypes.h>
 
@@ -23,7 +24,8 @@ struct range translate_elements(const struct overlay *state, uint16_t slot, uint
 		if (!slice_has_prefix(key, store_key_slice(&prefix))) {
 			break;
 		}
-		r.live += is == OVERLAY_VALUE;
+		/* Records of a sorted set's tree follow from its members. */
+		r.live += is == OVERLAY_VALUE && key.len != ELEM_PREFIX_LEN + ZSET_KEY_LEN;
 	}
 	return r;
 }
@@ -226,7 +228,7 @@ enum status translate_large(struct translator *t, const struct key_record *recor
 	if (r.live == all || (old == NULL && t->complete)) {
 		return write_whole(t, record);
 	}
-	if (old == NULL && m->type != TYPE_HASH) {
+	if (old == NULL && !value_has_names(m->type)) {
 		t->left_out++;
 		return translate_note_id(&t->whole, m->id);
 	}

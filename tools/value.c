@@ -3,6 +3,9 @@
 
 #include "engine/base/bytes.h"
 #include "engine/types/type_string.h"
+#include "engine/types/zset_node.h"
+
+#include <stdio.h>
 
 enum { CHUNK_SUBKEY_LEN = 4 };
 
@@ -126,7 +129,30 @@ enum status value_count(const struct key_record *record, uint64_t *out)
 	}
 	st = small_blob_count(record->meta.payload, &entries);
 	if (st == ST_OK) {
-		*out = record->meta.type == TYPE_HASH ? entries / 2 : entries;
+		*out = value_has_names(record->meta.type) ? entries / 2 : entries;
+	}
+	return st;
+}
+
+enum status value_score_text(struct slice stored, char text[VALUE_SCORE_MAX])
+{
+	double score;
+	enum status st = zset_score_get(stored, &score);
+
+	if (st == ST_OK) {
+		(void)snprintf(text, VALUE_SCORE_MAX, "%.17g", score);
+	}
+	return st;
+}
+
+/* Puts a sorted set's score in the place of its bytes. */
+static enum status take_score(struct value_walk *w, struct slice *value)
+{
+	enum status st = ST_OK;
+
+	if (w->record.meta.type == TYPE_ZSET) {
+		st = value_score_text(*value, w->score);
+		*value = slice_str(w->score);
 	}
 	return st;
 }
@@ -137,7 +163,7 @@ enum status value_open(const struct view *v, const struct key_record *record, st
 	enum status st;
 
 	*w = (struct value_walk){.view = v, .record = *record};
-	if (record->meta.type > TYPE_HASH) {
+	if (!value_has_decoder(record->meta.type)) {
 		return ST_WRONG_TYPE;
 	}
 	w->large = record->meta.form == FORM_LARGE;
@@ -257,12 +283,13 @@ static enum status next_small(struct value_walk *w, struct slice *name, struct s
 {
 	enum status st;
 
-	if (w->record.meta.type == TYPE_HASH) {
+	if (value_has_names(w->record.meta.type)) {
 		st = small_cursor_next(&w->small, name);
 		if (st != ST_OK) {
 			return st;
 		}
 		st = small_cursor_next(&w->small, value);
+		st = st == ST_OK ? take_score(w, value) : st;
 		return st == ST_END ? ST_CORRUPT : st; /* a field without a value */
 	}
 	return small_cursor_next(&w->small, value);
@@ -273,6 +300,11 @@ static enum status next_large(struct value_walk *w, struct slice *name, struct s
 	struct slice key, stored;
 	enum status st = next_element(w, &key, &stored);
 
+	while (st == ST_OK && w->record.meta.type == TYPE_ZSET &&
+	       key.len == ELEM_PREFIX_LEN + ZSET_KEY_LEN) {
+		w->nodes++;
+		st = next_element(w, &key, &stored);
+	}
 	if (st == ST_END) {
 		return w->taken == w->record.meta.count ? ST_END : ST_CORRUPT;
 	}
@@ -288,8 +320,9 @@ static enum status next_large(struct value_walk *w, struct slice *name, struct s
 	     bytes_get_u64be(key.data + ELEM_PREFIX_LEN) != w->record.meta.aux[0] + w->taken - 1)) {
 		return ST_CORRUPT;
 	}
-	if (w->record.meta.type == TYPE_HASH) {
-		return stored_split(key, stored, name, value);
+	if (value_has_names(w->record.meta.type)) {
+		st = stored_split(key, stored, name, value);
+		return st == ST_OK ? take_score(w, value) : st;
 	}
 	*value = stored;
 	return ST_OK;

@@ -36,10 +36,29 @@ MUST_CHECK enum status key_walk_open(const struct view *v, uint16_t first, uint1
 MUST_CHECK enum status key_walk_next(struct key_walk *w, struct key_record *out);
 void key_walk_close(struct key_walk *w);
 
+enum { VALUE_SCORE_MAX = 32 };
+
+/* Types whose elements have a name and a value. */
+static inline bool value_has_names(enum value_type type)
+{
+	return type == TYPE_HASH || type == TYPE_ZSET;
+}
+
+/* Types that can be walked. */
+static inline bool value_has_decoder(enum value_type type)
+{
+	return type <= TYPE_HASH || type == TYPE_ZSET;
+}
+
+/* A stored score as text. ST_CORRUPT. */
+MUST_CHECK enum status value_score_text(struct slice stored, char text[VALUE_SCORE_MAX]);
+
 /* Walks one value:
  *   string  pieces in order: value (name is empty)
  *   list    elements from head to tail: value
- *   hash    fields: name and value */
+ *   hash    fields: name and value
+ *   zset    members: name, and the score as text, which is overwritten by the next one; a large
+ *           one's in the order of the store, the records of its tree being passed over */
 struct value_walk {
 	const struct view *view;
 	struct key_record record;
@@ -51,6 +70,8 @@ struct value_walk {
 	uint64_t bytes;	    /* store keys and stored values of the elements passed */
 	struct slice chunk; /* stored chunk of a large string not yet given */
 	uint64_t chunk_at;
+	uint64_t nodes; /* records of a sorted set's tree passed */
+	char score[VALUE_SCORE_MAX];
 };
 
 MUST_CHECK enum status value_open(const struct view *v, const struct key_record *record,

@@ -26,7 +26,7 @@ struct dump {
 static bool is_collection(const struct op_facts *f)
 {
 	return f->has_meta && f->meta.form == FORM_INLINE &&
-	       (f->meta.type == TYPE_LIST || f->meta.type == TYPE_HASH);
+	       (f->meta.type == TYPE_LIST || value_has_names(f->meta.type));
 }
 
 /* Bytes of a value, elements of a collection. */
@@ -50,7 +50,7 @@ static bool walk_elements(struct dump *d, const struct op_facts *f,
 	struct key_record record = {.name = f->key, .slot = f->slot, .meta = f->meta};
 	struct value_walk w;
 	struct slice name, value;
-	bool hash = f->meta.type == TYPE_HASH, first = true;
+	bool named = value_has_names(f->meta.type), first = true;
 	uint64_t bytes = 0;
 	enum status st = value_open(&nothing, &record, &w);
 
@@ -59,7 +59,7 @@ static bool walk_elements(struct dump *d, const struct op_facts *f,
 		if (d->value_max != 0 && bytes > d->value_max) {
 			break;
 		}
-		each(&d->t->out, first, hash ? &name : NULL, value);
+		each(&d->t->out, first, named ? &name : NULL, value);
 		first = false;
 	}
 	value_close(&w);
@@ -92,8 +92,13 @@ static void json_element_of(struct out *o, bool first, const struct slice *name,
 static void print_value(struct dump *d, const struct op_facts *f)
 {
 	struct out *o = &d->t->out;
+	char score[VALUE_SCORE_MAX];
 
 	out_text(o, " value=");
+	if (f->is_score && value_score_text(f->value, score) == ST_OK) {
+		out_text(o, score);
+		return;
+	}
 	if (!is_collection(f)) {
 		out_quoted(o, f->value, d->value_max);
 		return;
@@ -105,8 +110,13 @@ static void print_value(struct dump *d, const struct op_facts *f)
 static void print_value_json(struct dump *d, const struct op_facts *f)
 {
 	struct out *o = &d->t->out;
+	char score[VALUE_SCORE_MAX];
 	bool whole;
 
+	if (f->is_score && value_score_text(f->value, score) == ST_OK) {
+		json_text(o, "value", score);
+		return;
+	}
 	if (is_collection(f)) {
 		json_array(o, "value");
 		whole = walk_elements(d, f, json_element_of);

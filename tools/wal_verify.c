@@ -2,6 +2,7 @@
 #include "engine/types/small_blob.h"
 #include "tools/effect.h"
 #include "tools/tool_progress.h"
+#include "tools/value.h"
 #include "tools/wal_verbs.h"
 
 #include <inttypes.h>
@@ -29,7 +30,7 @@ static enum status check_blob(const struct meta *m)
 	uint32_t count, seen = 0;
 	enum status st;
 
-	if (m->form != FORM_INLINE || (m->type != TYPE_LIST && m->type != TYPE_HASH)) {
+	if (m->form != FORM_INLINE || (m->type != TYPE_LIST && !value_has_names(m->type))) {
 		return ST_OK;
 	}
 	st = small_blob_count(m->payload, &count);

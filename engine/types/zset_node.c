@@ -72,6 +72,14 @@ enum status zset_score_get(struct slice bytes, double *out)
 	return ST_OK;
 }
 
+int zset_element_cmp(const struct zset_element *a, const struct zset_element *b)
+{
+	if (a->score != b->score) {
+		return a->score < b->score ? -1 : 1;
+	}
+	return slice_cmp(a->member, b->member);
+}
+
 /* --- reading --- */
 
 static size_t end_of(const struct zset_view *v, uint32_t i)

@@ -54,6 +54,15 @@ enum { ZSET_SCORE_LEN = 8 };
 void zset_score_put(uint8_t dst[ZSET_SCORE_LEN], double score);
 MUST_CHECK enum status zset_score_get(struct slice bytes, double *out);
 
+/* An element as it is given. */
+struct zset_element {
+	double score;
+	struct slice member;
+};
+
+/* Order of elements: by score, then by the members' bytes. */
+int zset_element_cmp(const struct zset_element *a, const struct zset_element *b);
+
 /* A name as an item holds it. */
 struct zset_name {
 	struct slice text; /* whole, or the prefix of a long one */

@@ -134,14 +134,6 @@ static uint64_t root_of(const struct zset_tree *t)
 
 /* --- order --- */
 
-int zset_element_cmp(const struct zset_element *a, const struct zset_element *b)
-{
-	if (a->score != b->score) {
-		return a->score < b->score ? -1 : 1;
-	}
-	return slice_cmp(a->member, b->member);
-}
-
 /* Compares a name with a whole text. */
 static enum status name_cmp(const struct zset_tree *t, const struct zset_name *name,
 			    struct slice text, int *out)

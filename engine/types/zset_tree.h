@@ -33,15 +33,6 @@ struct zset_bound {
 	struct slice member;
 };
 
-/* An element as it is given. */
-struct zset_element {
-	double score;
-	struct slice member;
-};
-
-/* Order of elements: by score, then by the members' bytes. */
-int zset_element_cmp(const struct zset_element *a, const struct zset_element *b);
-
 /* True when an element lies before the bound. */
 bool zset_bound_passes(const struct zset_bound *bound, const struct zset_element *element);
 

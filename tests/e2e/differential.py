@@ -164,9 +164,11 @@ class Side:
                 kind = c.call("TYPE", key)
                 value = {b"string": lambda k: c.call("GET", k),
                          b"list": lambda k: c.call("LRANGE", k, 0, -1),
-                         b"hash": lambda k: self.fields(c.call("HGETALL", k))}[kind](key)
+                         b"hash": lambda k: self.fields(c.call("HGETALL", k)),
+                         b"zset": lambda k: c.call("ZRANGE", k, 0, -1, "WITHSCORES")}[kind](key)
                 # Of lists and longer strings it differs, see differences.txt.
-                encoding = c.call("OBJECT", "ENCODING", key) if kind == b"hash" else b""
+                encoding = (c.call("OBJECT", "ENCODING", key) if kind in (b"hash", b"zset")
+                            else b"")
                 found.append(("*", [("$", key), ("$", kind), ("$", repr(value).encode()),
                                     ("$", encoding), (":", c.call("PEXPIRETIME", key))]))
         return ("*", found), repr(found).encode()

@@ -27,6 +27,8 @@ def read(client, key):
     if kind == b"hash":
         flat = client.call("HGETALL", key)
         return dict(zip(flat[::2], flat[1::2]))
+    if kind == b"zset":
+        return client.call("ZRANGE", key, 0, -1, "WITHSCORES")
     return kind
 
 
@@ -50,13 +52,16 @@ class Dump(case.Case):
         rng = self.rng
         count = rng.choice([1, 2, 5, 20, 130, 600])
         client.call("DEL", key)
-        kind = rng.randrange(3)
+        kind = rng.randrange(4)
         if kind == 0:
             client.call("SET", key, pick.value(rng))
             if rng.random() < 0.2:
                 client.call("SETRANGE", key, rng.randrange(40000), "end")
         elif kind == 1:
             client.call("RPUSH", key, *[pick.value(rng) for _ in range(count)])
+        elif kind == 2:
+            client.call("ZADD", key, *[x for _ in range(count) for x in (
+                rng.choice(["-inf", "inf", "0.1", "1e17", rng.randrange(50)]), pick.value(rng))])
         else:
             client.call("HSET", key, *[pick.value(rng) for _ in range(2 * count)])
 
@@ -66,6 +71,8 @@ class Dump(case.Case):
             if self.rng.random() < 0.3:
                 for side in self.sides:
                     side.call("CONFIG", "SET", "hash-max-listpack-entries",
+                              self.rng.choice(ENTRIES))
+                    side.call("CONFIG", "SET", "zset-max-listpack-entries",
                               self.rng.choice(ENTRIES))
                     side.call("CONFIG", "SET", "list-max-listpack-size",
                               self.rng.choice([-2, -1, 1, 4, 128]))

@@ -108,6 +108,9 @@ class Reading(ToolCase):
                 self.assertEqual(raw, b"".join(v + b"\n" for v in value))
                 self.assertEqual(text, "".join("%d %s\n" % (i, tools.quoted(v))
                                                for i, v in enumerate(value)))
+            elif kind == "zset":
+                self.assertEqual(sorted(text.splitlines()), sorted(
+                    '%s "%.17g"' % (tools.quoted(m), score) for m, score in value.items()))
             else:
                 self.assertEqual(sorted(text.splitlines()), sorted(
                     "%s %s" % (tools.quoted(f), tools.quoted(v)) for f, v in value.items()))

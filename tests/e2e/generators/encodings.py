@@ -1,13 +1,15 @@
 """What OBJECT says of values while the thresholds between Redis's encodings change."""
 from harness.steps import pick
 
-KEYS = ["h1", "h2", "l1", "s1"]
+KEYS = ["h1", "h2", "l1", "s1", "z1"]
 
 
 def threshold(rng):
     return ["CONFIG", "SET"] + rng.choice([
         ["hash-max-listpack-entries", rng.choice([0, 1, 4, 8, 128, 512])],
         ["hash-max-ziplist-value", rng.choice([0, 1, 4, 16, 64])],
+        ["zset-max-listpack-entries", rng.choice([0, 1, 4, 8, 128])],
+        ["zset-max-ziplist-value", rng.choice([0, 1, 4, 64])],
         ["list-max-listpack-size", rng.choice([-5, -2, -1, 1, 4, 128])],
         ["hash-max-listpack-value", "64", "hash-max-listpack-entries", "512"]])
 
@@ -21,6 +23,9 @@ def change(rng):
         lambda: ["HINCRBY", "h2", field, rng.choice([1, 1 << 40])],
         lambda: ["HINCRBYFLOAT", "h1", field, rng.choice(["0.5", "1e40"])],
         lambda: ["HDEL", "h1"] + ["f%d" % i for i in range(rng.randrange(1, 9))],
+        lambda: ["ZADD", "z1", rng.choice(["1", "-0", "inf"]), value, "2", field],
+        lambda: ["ZREMRANGEBYRANK", "z1", 0, rng.randrange(9)],
+        lambda: ["ZUNIONSTORE", "copy", "1", "z1"],
         lambda: ["SET", "s1", rng.choice(["1", "-5", "007", "9223372036854775808", "x" * 44,
                                           "x" * 45, "", "1.5", pick.value(rng)])],
         lambda: ["APPEND", "s1", rng.choice(["1", "", "x"])],

@@ -13,6 +13,8 @@ def make(rng, key):
         lambda: ["HSET", key] + [x for i in range(rng.choice([3, 200]))
                                  for x in ("field%d" % i, "v" * rng.choice([1, 30, 70]))],
         lambda: ["RPUSH", key] + ["element-%d" % i for i in range(rng.choice([3, 300]))],
+        lambda: ["ZADD", key] + [x for i in range(rng.choice([3, 200]))
+                                 for x in (i % 7, "member%d" % i)],
         lambda: ["MSET"] + [x for i in range(rng.choice([5, 150]))
                             for x in ("{same}%d" % i, "v")] if rng.random() < 0.2 else ["PING"],
     ])()

@@ -23,6 +23,12 @@ def bulk(rng):
         lambda: [rng.choice(["LPOP", "RPOP"]), key, rng.randrange(count)],
         lambda: ["LREM", key, rng.choice([0, 1, -1]), rng.choice(names)],
         lambda: ["LINSERT", key, "BEFORE", rng.choice(names), "between"],
+        lambda: ["ZADD", key] + [x for i, n in enumerate(names)
+                                 for x in (rng.choice([i, rng.randrange(50)]), n)],
+        lambda: ["ZREM", key] + names[rng.randrange(count):],
+        lambda: ["ZREMRANGEBYRANK", key, rng.randrange(count), -1 - rng.randrange(60)],
+        lambda: [rng.choice(["ZPOPMIN", "ZPOPMAX"]), key, rng.randrange(count)],
+        lambda: ["ZUNIONSTORE", rng.choice(LARGE), "2", key, "k0", "WEIGHTS", "1", "-1"],
         lambda: ["DEL", key],
         lambda: ["RENAME", key, rng.choice(LARGE)],
         lambda: ["COPY", key, rng.choice(LARGE), "REPLACE"],
@@ -32,7 +38,7 @@ def bulk(rng):
 
 
 def steps(rng):
-    commands = mixed(rng, ["strings", "hashes", "lists", "keys", "bitmaps", "expiry",
+    commands = mixed(rng, ["strings", "hashes", "lists", "zsets", "keys", "bitmaps", "expiry",
                            "transactions"])
     while True:
         dice = rng.random()

@@ -301,8 +301,6 @@ def life(rng):
         lambda: ["COPY", k, rng.choice(KEYS), "REPLACE"],
         lambda: ["COPY", "big", rng.choice(KEYS), "REPLACE"],
         lambda: ["SET", rng.choice(KEYS + [OTHER]), "text"],
-        lambda: ["CONFIG", "SET", "zset-max-listpack-entries", rng.choice([0, 1, 4, 8, 128])],
-        lambda: ["CONFIG", "SET", "zset-max-listpack-value", rng.choice([0, 1, 4, 64])],
     ])()
 
 

@@ -65,6 +65,8 @@ def keys_of_json(objects):
         value = unjson(o["value"])
         if o["type"] == "hash":
             value = {f: v for f, v in value}
+        elif o["type"] == "zset":
+            value = {m: float(s) for m, s in value}
         found[unjson(o["key"])] = (o["type"], value, o.get("expires", 0))
     return found
 
@@ -81,6 +83,9 @@ def read_node(client):
         elif kind == "hash":
             flat = client.call("HGETALL", key)
             value = dict(zip(flat[::2], flat[1::2]))
+        elif kind == "zset":
+            flat = client.call("ZRANGE", key, 0, -1, "WITHSCORES")
+            value = dict(zip(flat[::2], map(float, flat[1::2])))
         else:
             raise AssertionError("type %s" % kind)
         found[key] = (kind, value, max(0, client.call("PEXPIRETIME", key)))
@@ -153,6 +158,16 @@ class Keyspace:
         _, old, expires = self.keys[key]
         left = {f: v for f, v in old.items() if f not in fields}
         self._keep(key, "hash", left, expires)
+
+    def zadd(self, key, scores):
+        self.send("ZADD", key, *[x for m, s in scores.items() for x in (repr(s), m)])
+        _, old, expires = self._get(key, "zset", {})
+        self.keys[key] = ("zset", {**old, **scores}, expires)
+
+    def zrem(self, key, *members):
+        self.send("ZREM", key, *members)
+        _, old, expires = self.keys[key]
+        self._keep(key, "zset", {m: s for m, s in old.items() if m not in members}, expires)
 
     def _keep(self, key, kind, value, expires):
         if value:
@@ -246,6 +261,7 @@ def fill(k):
     strings(k)
     hashes(k)
     lists(k)
+    zsets(k)
     moves(k)
 
 
@@ -280,6 +296,21 @@ def hashes(k):
     k.set(b"h:over", b"a string now")
     k.hset(b"h:shrink", {b"f%d" % i: bulk(30, i) for i in range(300)})
     k.hdel(b"h:shrink", *[b"f%d" % i for i in range(295)])
+
+
+def zsets(k):
+    k.zadd(b"z:small", {b"a": 1.0, b"\xff\x00": -0.1, b"": float("inf")})
+    k.zadd(b"z:big", {b"member:%d" % i: i * 0.25 for i in range(900)})
+    k.zadd(b"z:big", {b"member:3": 1e300, b"between": 7.1, b"member:900": float("-inf")})
+    k.zrem(b"z:big", b"member:7", b"member:8")
+    k.expire(b"z:big", LATER + 2)
+    k.zadd(b"z:big", {b"x" * 600: 0.5, b"x" * 600 + b"2": 0.5, b"y" * 200: 0.5})
+    k.zrem(b"z:big", b"x" * 600 + b"2")
+    k.zadd(b"z:same", {b"p" * 150 + b"%d" % i: 3.0 for i in range(300)})
+    k.zadd(b"z:gone", {b"m%d" % i: i % 5 + 0.0 for i in range(500)})
+    k.delete(b"z:gone")
+    k.zadd(b"z:shrink", {b"m%d" % i: i % 5 + 0.0 for i in range(500)})
+    k.zrem(b"z:shrink", *[b"m%d" % i for i in range(495)])
 
 
 def lists(k):
