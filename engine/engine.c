@@ -211,7 +211,7 @@ static enum status alloc_parts(struct engine *e, const struct engine_options *op
 	if (e->dir == NULL || e->wal_dir == NULL || e->base == NULL) {
 		return ST_NO_MEMORY;
 	}
-	if (ahead_create(e) != ST_OK) {
+	if (ahead_create(e) != ST_OK || mem_ahead_start(&e->mem_ahead) != ST_OK) {
 		return ST_NO_MEMORY;
 	}
 	return memtable_create(e->memtable_max, e->hash_seed, &e->active);
@@ -261,6 +261,8 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 		return st;
 	}
 	wal_writer_release(e->wal, e->recovered_release_lsn);
+	residency_ready(e->residency);
+	residency_look(e->residency);
 	e->stats.recovery_us = opts->clock->mono_us(opts->clock->ctx) - started;
 	e->active_since_ms = opts->clock->mono_us(opts->clock->ctx) / 1000;
 	*out = e;
@@ -310,6 +312,7 @@ bool engine_turn_end(struct engine *e)
 		e->spare_clean = memtable_reset(e->spare, RESET_STEP);
 	}
 	engine_freeze_due(e, now_ms);
+	engine_back_tables(e);
 	ack = engine_ack_lsn(e);
 	writable = engine_writable(e);
 	moved = ack != e->last_ack_lsn || writable != e->last_writable;
@@ -422,6 +425,7 @@ static enum status close_engine(struct engine *e, bool drain)
 	memtable_destroy(e->active);
 	memtable_destroy(e->frozen);
 	memtable_destroy(e->spare);
+	mem_ahead_stop(e->mem_ahead);
 	buf_deinit(&e->turn);
 	buf_deinit(&e->batch.undo);
 	buf_deinit(&e->batch.undo_bytes);

@@ -6,8 +6,8 @@
 #include "engine/engine_impl.h"
 
 enum {
-	RESOLVE_AT_FREEZE =
-	    2000, /* blind writes looked up when a table freezes: a millisecond or two */
+	RESOLVE_AT_FREEZE = 2000, /* blind writes looked up when a table freezes, where that makes
+				     counts exact: a millisecond or two */
 	DRAIN_POLL_US = 1000,
 };
 
@@ -32,6 +32,21 @@ void engine_retire_table(struct engine *e, struct memtable *mt)
 	}
 	e->spare = mt;
 	e->spare_clean = false;
+}
+
+void engine_back_tables(struct engine *e)
+{
+	if (memtable_bytes(e->active) == 0) {
+		return; /* an idle node costs no memory */
+	}
+	memtable_back_ahead(e->active, e->mem_ahead);
+	/* A drained table comes back as the spare one, so only the first freezes need new ones. */
+	if (e->spare == NULL && e->frozen == NULL &&
+	    memtable_bytes(e->active) > e->memtable_max / 4 &&
+	    memtable_create(e->memtable_max, e->hash_seed, &e->spare) == ST_OK) {
+		e->spare_clean = true;
+		memtable_back_ahead(e->spare, e->mem_ahead);
+	}
 }
 
 static bool freeze_due(const struct engine *e, uint64_t now_ms)
@@ -71,8 +86,10 @@ static bool freeze(struct engine *e, uint64_t now_ms)
 		return false; /* memory is short: the active table grows on, and writers are held
 				 back */
 	}
-	(void)engine_count_resolve(e, RESOLVE_AT_FREEZE);
 	(void)memtable_unresolved(e->active, &count);
+	if (count - e->unresolved_at <= RESOLVE_AT_FREEZE) {
+		(void)engine_count_resolve(e, RESOLVE_AT_FREEZE);
+	}
 	e->frozen_unresolved = count - e->unresolved_at;
 	e->frozen = e->active;
 	e->frozen_lsn = e->next_lsn - 1;

@@ -5,6 +5,7 @@
 #define CAIRN_ENGINE_ENGINE_IMPL_H
 
 #include "engine/base/buf.h"
+#include "engine/base/mem_ahead.h"
 #include "engine/base/rng.h"
 #include "engine/engine.h"
 #include "engine/memtable.h"
@@ -77,6 +78,7 @@ struct engine {
 	struct wal_history history;
 	struct residency *residency;
 
+	struct mem_ahead *mem_ahead; /* backs what the tables will take */
 	struct memtable *active;
 	struct memtable *frozen; /* NULL: no drain under way */
 	struct memtable *spare;	 /* empty, or being emptied */
@@ -140,6 +142,10 @@ void engine_follow_checkpoint(struct engine *e);
 /* Freezes the active table and drains it, waiting for the end; for a log's tail that is larger than
  * the memtable may be. Before the WAL is open. history: of the records in it. */
 MUST_CHECK enum status engine_drain_recovered(struct engine *e, const struct wal_history *history);
+
+/* Has memory made ready that the executor will write to soon: the active table's, and in time a
+ * table for when that one is full. */
+void engine_back_tables(struct engine *e);
 
 /* An empty table for the active place: the spare one, or a new one. */
 MUST_CHECK enum status engine_fresh_table(struct engine *e, struct memtable **out);

@@ -6,6 +6,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/bytes.h"
 #include "engine/base/invariant.h"
+#include "engine/base/mem_ahead.h"
 #include "engine/key_codec.h"
 #include "engine/memtable_impl.h"
 
@@ -21,6 +22,7 @@ enum {
 	GROWTH_MAX = 1 << 16, /* bytes of a value up to which one that grows gets more room */
 	FILTER_SHIFT = 20,
 	FILTER_BITS_PER_CELL = 4,
+	BACK_PART = 16, /* of the planned size: backed ahead of its use */
 };
 
 static const uint64_t POINTER_MASK = ((uint64_t)1 << TAG_SHIFT) - 1;
@@ -54,6 +56,7 @@ enum status memtable_create(size_t bytes_max, uint64_t seed, struct memtable **o
 	}
 	mt->seed = seed;
 	mt->mask = slots - 1;
+	mt->back_len = bytes_max / BACK_PART;
 	/* Beyond its limit a table still takes the batches under way, and replay may bring two
 	 * tables' worth. */
 	st = arena_init(&mt->arena, bytes_max * 2 + ((size_t)8 << 20));
@@ -61,11 +64,13 @@ enum status memtable_create(size_t bytes_max, uint64_t seed, struct memtable **o
 		mt->cells = mem_map(slots * sizeof *mt->cells);
 		mt->filter_mask = slots * FILTER_BITS_PER_CELL - 1;
 		mt->filter = mem_map(slots * FILTER_BITS_PER_CELL / 8);
+		mt->unresolved_max = slots;
+		mt->unresolved = mem_map(slots * sizeof *mt->unresolved);
 		mt->key_groups = mem_calloc(SLOTS, sizeof(struct mt_group *));
 		mt->slot_keys = mem_calloc(SLOTS, sizeof *mt->slot_keys);
 	}
-	if (mt->cells == NULL || mt->filter == NULL || mt->key_groups == NULL ||
-	    mt->slot_keys == NULL) {
+	if (mt->cells == NULL || mt->filter == NULL || mt->unresolved == NULL ||
+	    mt->key_groups == NULL || mt->slot_keys == NULL) {
 		memtable_destroy(mt);
 		return ST_NO_MEMORY;
 	}
@@ -86,18 +91,27 @@ static void free_runs(struct memtable *mt)
 	}
 }
 
+/* Before memory is given back that may be backed right now. */
+static void settle(struct memtable *mt)
+{
+	if (mt->ahead != NULL) {
+		mem_ahead_settle(mt->ahead);
+	}
+}
+
 void memtable_destroy(struct memtable *mt)
 {
 	if (mt == NULL) {
 		return;
 	}
 	free_runs(mt);
+	settle(mt);
 	arena_deinit(&mt->arena);
 	mem_unmap(mt->cells, (mt->mask + 1) * sizeof *mt->cells);
 	mem_unmap(mt->filter, (mt->filter_mask + 1) / 8);
 	mem_free(mt->key_groups);
 	mem_free(mt->slot_keys);
-	buf_deinit(&mt->unresolved);
+	mem_unmap(mt->unresolved, mt->unresolved_max * sizeof *mt->unresolved);
 	buf_deinit(&mt->timers);
 	mem_free(mt);
 }
@@ -187,6 +201,7 @@ static enum status grow(struct memtable *mt)
 			cell_put(cells, slots - 1, mt->cells[i], memtable_hash(key, mt->seed));
 		}
 	}
+	settle(mt);
 	mem_unmap(mt->cells, (mt->mask + 1) * sizeof *cells);
 	mt->cells = cells;
 	mt->mask = slots - 1;
@@ -365,6 +380,34 @@ enum status memtable_store(struct memtable *mt, struct mt_entry *e, const struct
 	return ST_OK;
 }
 
+/* Has [used, used + ahead) of a region backed, of which everything below *backed was asked for. */
+static void back(struct memtable *mt, void *base, size_t size, size_t used, size_t ahead,
+		 size_t *backed)
+{
+	size_t from = *backed > used ? *backed : used;
+	size_t to = used + ahead < size ? used + ahead : size;
+
+	if (used + ahead / 2 >= *backed && from < to) {
+		mem_ahead_want(mt->ahead, (uint8_t *)base + from, to - from);
+		*backed = to;
+	}
+}
+
+void memtable_back_ahead(struct memtable *mt, struct mem_ahead *m)
+{
+	if (mt->ahead == NULL) {
+		mem_ahead_want(m, mt->cells, (mt->mask + 1) * sizeof *mt->cells);
+		mem_ahead_want(m, mt->filter, (mt->filter_mask + 1) / 8);
+		mt->ahead = m;
+	}
+	back(mt, mt->arena.base, mt->arena.reserved, mt->arena.used, mt->back_len, &mt->backed);
+	if (mt->unresolved_count > 0) {
+		back(mt, mt->unresolved, mt->unresolved_max * sizeof *mt->unresolved,
+		     mt->unresolved_count * sizeof *mt->unresolved, mt->back_len / BACK_PART,
+		     &mt->unresolved_backed);
+	}
+}
+
 size_t memtable_bytes(const struct memtable *mt)
 {
 	return arena_bytes(&mt->arena) + mt->entries * sizeof(uint64_t);
@@ -392,7 +435,7 @@ bool memtable_reset(struct memtable *mt, size_t step)
 		mt->entries = 0;
 		mt->cells_used = 0;
 		mt->counts = (struct mt_counts){0};
-		mt->unresolved.len = 0;
+		mt->unresolved_count = 0;
 		mt->timers.len = 0;
 		mt->flushed = false;
 	}
@@ -417,13 +460,27 @@ int32_t *memtable_slot_keys(struct memtable *mt)
 
 struct mt_entry **memtable_unresolved(struct memtable *mt, size_t *count)
 {
-	*count = mt->unresolved.len / sizeof(struct mt_entry *);
-	return (struct mt_entry **)(void *)mt->unresolved.data;
+	*count = mt->unresolved_count;
+	return mt->unresolved;
 }
 
 enum status memtable_unresolved_add(struct memtable *mt, struct mt_entry *e)
 {
-	return buf_append(&mt->unresolved, &e, sizeof(struct mt_entry *));
+	if (mt->unresolved_count == mt->unresolved_max) {
+		size_t bytes = mt->unresolved_max * sizeof *mt->unresolved;
+		struct mt_entry **list = mem_map(bytes * 2);
+
+		if (list == NULL) {
+			return ST_NO_MEMORY;
+		}
+		memcpy(list, mt->unresolved, bytes);
+		settle(mt);
+		mem_unmap(mt->unresolved, bytes);
+		mt->unresolved = list;
+		mt->unresolved_max *= 2;
+	}
+	mt->unresolved[mt->unresolved_count++] = e;
+	return ST_OK;
 }
 
 bool memtable_flushed(const struct memtable *mt)

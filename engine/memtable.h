@@ -54,6 +54,7 @@ static inline struct slice mt_entry_value(const struct mt_entry *e)
 
 struct memtable;
 struct mt_group;
+struct mem_ahead;
 
 /* A table that is meant to hold bytes_max bytes (it takes more when a batch needs it); seed keys
  * its hash. Tables that are looked up with the same hash must share the seed. */
@@ -87,6 +88,11 @@ static inline bool mt_fits(const struct mt_entry *e, size_t len)
  * from it. Flags are the caller's. ST_NO_MEMORY, ST_LIMIT (4 GiB): unchanged. */
 MUST_CHECK enum status memtable_store(struct memtable *mt, struct mt_entry *e,
 				      const struct slice *parts, size_t parts_count);
+
+/* Has the memory that the table will take next backed by m's thread: the hash at the first call,
+ * and a part of what it may hold beyond what is in use. For the table's writer, now and then;
+ * cheap. m must outlive the table. */
+void memtable_back_ahead(struct memtable *mt, struct mem_ahead *m);
 
 /* Bytes in use, and number of entries. */
 size_t memtable_bytes(const struct memtable *mt);

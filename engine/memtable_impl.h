@@ -48,9 +48,13 @@ struct memtable {
 	size_t groups_count, entries;
 	int32_t *slot_keys; /* [SLOTS] */
 	struct mt_counts counts;
-	struct buf unresolved; /* struct mt_entry * */
-	struct buf timers;     /* struct mt_timer, a binary heap */
-	size_t cleared;	       /* bytes of cells cleared by a reset under way */
+	struct mt_entry **unresolved;
+	size_t unresolved_count, unresolved_max;
+	struct buf timers;	 /* struct mt_timer, a binary heap */
+	size_t cleared;		 /* bytes of cells cleared by a reset under way */
+	struct mem_ahead *ahead; /* NULL until memtable_back_ahead */
+	size_t back_len, backed; /* of the arena: kept backed beyond what is in use; asked for */
+	size_t unresolved_backed;
 	bool flushed;
 };
 

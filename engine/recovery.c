@@ -1,93 +1,62 @@
 /* Recovery: the log's records after the store's checkpoint go into the active memtable, by the same
- * apply as everywhere.
+ * apply as everywhere. recovery_ahead.c reads them meanwhile.
  *
  * A torn tail is reported and left behind: the writer goes on in a new segment that begins at its
  * LSN. Everything else that is wrong stops the start. */
-#include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
 #include "engine/engine_impl.h"
-#include "engine/wal/wal_reader.h"
+#include "engine/recovery_ahead.h"
 
 #include <inttypes.h>
 
 enum {
-	LOOKAHEAD = 16,
+	FETCH = 32,	/* operations ahead that are fetched themselves, */
+	LOOKAHEAD = 16, /* whose lookups wait for memory together */
+	CACHE_LINE = 64,
 	TABLES_MAX = 2, /* what one table takes during a replay, in units of memtable_max */
 };
 
-/* Operations decoded but not applied: their lookups are begun together, so that they wait for
- * memory together. */
-struct lookahead {
-	uint32_t count;
-	struct {
-		struct wal_op op;
-		struct store_key key;
-		uint64_t hash, lsn;
-	} items[LOOKAHEAD];
-};
-
-static enum status apply_all(struct engine *e, struct lookahead *ahead)
+static enum status apply_batch(struct engine *e, const struct recovery_batch *b)
 {
 	enum status st = ST_OK;
 
-	for (uint32_t i = 0; i < ahead->count; i++) {
-		(void)memtable_prefetch_entry(e->active, store_key_slice(&ahead->items[i].key),
-					      ahead->items[i].hash);
+	for (uint32_t i = 0; st == ST_OK && i < b->count; i++) {
+		const struct recovery_item *at = &b->items[i];
+
+		if (i + FETCH < b->count) { /* they lie in another core's cache */
+			__builtin_prefetch(&at[FETCH]);
+			__builtin_prefetch((const uint8_t *)&at[FETCH] + CACHE_LINE);
+		}
+		if (i + LOOKAHEAD < b->count) {
+			memtable_prefetch_cell(e->active, store_key_slice(&at[LOOKAHEAD].key),
+					       at[LOOKAHEAD].hash);
+		}
+		if (i + LOOKAHEAD / 2 < b->count) {
+			(void)memtable_prefetch_entry(e->active,
+						      store_key_slice(&at[LOOKAHEAD / 2].key),
+						      at[LOOKAHEAD / 2].hash);
+		}
+		st = apply_op(e, &at->op, &at->key, at->hash, at->lsn);
+		e->next_lsn = at->lsn; /* for an error's text */
 	}
-	for (uint32_t i = 0; st == ST_OK && i < ahead->count; i++) {
-		st = apply_op(e, &ahead->items[i].op, &ahead->items[i].key, ahead->items[i].hash,
-			      ahead->items[i].lsn);
+	if (st == ST_OK && b->records > 0) {
+		e->next_lsn = b->last_lsn + 1;
 	}
-	ahead->count = 0;
 	return st;
-}
-
-static enum status add_record(struct engine *e, struct lookahead *ahead,
-			      const struct wal_record *rec)
-{
-	struct slice ops = rec->ops;
-	enum status st;
-
-	for (;;) {
-		uint32_t i = ahead->count;
-
-		if (i == LOOKAHEAD) {
-			st = apply_all(e, ahead);
-			if (st != ST_OK) {
-				return st;
-			}
-			continue;
-		}
-		st = wal_op_next(&ops, &ahead->items[i].op);
-		if (st == ST_OK) {
-			st = apply_key(&ahead->items[i].op, &ahead->items[i].key);
-		}
-		if (st != ST_OK) {
-			return st == ST_END ? ST_OK : st;
-		}
-		ahead->items[i].hash =
-		    memtable_hash(store_key_slice(&ahead->items[i].key), e->hash_seed);
-		ahead->items[i].lsn = rec->lsn;
-		memtable_prefetch_cell(e->active, store_key_slice(&ahead->items[i].key),
-				       ahead->items[i].hash);
-		ahead->count++;
-	}
 }
 
 /* The tail of a node that was killed under load is what its active and its frozen table held; it
  * fits into one here, and the checkpoint takes it while the node serves. A larger one (after a full
  * copy, or when memtable-max was lowered) is drained on the way. Only what is durable may go into
  * the store, and the end of the log may be in the page cache alone. */
-static enum status make_room(struct engine *e, const struct wal_reader *r)
+static enum status make_room(struct engine *e, const struct wal_reader_end *end)
 {
-	struct wal_reader_end end;
 	char name[WAL_SEGMENT_NAME_SIZE], path[WAL_PATH_MAX];
 	struct io_file *file;
 	enum status st;
 
-	wal_reader_end(r, &end);
-	wal_segment_name(end.at.segment_first, name);
+	wal_segment_name(end->at.segment_first, name);
 	st = wal_segment_path(e->wal_dir, name, path);
 	if (st == ST_OK) {
 		st = e->opts.io->ops->open(e->opts.io->ctx, path, IO_READ | IO_WRITE, &file);
@@ -96,46 +65,30 @@ static enum status make_room(struct engine *e, const struct wal_reader *r)
 		st = e->opts.io->ops->datasync(e->opts.io->ctx, file);
 		e->opts.io->ops->close(e->opts.io->ctx, file);
 	}
-	return st == ST_OK ? engine_drain_recovered(e, &end.history) : st;
+	return st == ST_OK ? engine_drain_recovered(e, &end->history) : st;
 }
 
-static enum status replay(struct engine *e, struct wal_reader *r, struct lookahead *ahead,
-			  uint64_t from_lsn, struct buf *error)
+/* Applies batches until the log stops; what the reader says then. */
+static enum status replay(struct engine *e, struct recovery_ahead *ahead, struct buf *error)
 {
-	uint64_t expect = from_lsn;
-
 	for (;;) {
-		struct wal_record rec;
-		enum status st = wal_reader_next(r, &rec);
+		struct recovery_batch *b = recovery_ahead_next(ahead);
+		enum status st = apply_batch(e, b);
 
-		if (st != ST_OK) {
-			return st;
-		}
-		if (rec.lsn != expect && !PLANTED(40)) {
-			buf_note(error,
-				 "the write-ahead log in %s begins at LSN %" PRIu64
-				 ", but the store needs LSN %" PRIu64
-				 ": segments are missing; restore them (from the archive) and "
-				 "start again",
-				 e->wal_dir, rec.lsn, expect);
-			return ST_CORRUPT;
-		}
-		expect++;
-		st = add_record(e, ahead, &rec);
-		if (st == ST_OK && wal_reader_left(r) == 0) {
-			st = apply_all(e, ahead);
-			if (st == ST_OK &&
-			    memtable_bytes(e->active) >= TABLES_MAX * e->memtable_max) {
-				e->next_lsn = rec.lsn + 1;
-				st = make_room(e, r);
-			}
+		e->stats.recovery_records += b->records;
+		memtable_back_ahead(e->active, e->mem_ahead);
+		if (st == ST_OK && b->whole &&
+		    memtable_bytes(e->active) >= TABLES_MAX * e->memtable_max) {
+			st = make_room(e, &b->end);
 		}
 		if (st != ST_OK) {
-			buf_note(error, "cannot apply the log's record %" PRIu64 ": %s", rec.lsn,
-				 status_text(st));
+			buf_note(error, "cannot apply the log's record %" PRIu64 ": %s",
+				 e->next_lsn, status_text(st));
 			return st;
 		}
-		e->stats.recovery_records++;
+		if (b->stop != ST_OK) {
+			return b->stop;
+		}
 	}
 }
 
@@ -192,8 +145,9 @@ enum status recovery_run(struct engine *e, const struct store_state *state, stru
 	uint64_t from = state->checkpoint_lsn + (PLANTED(41) ? 2 : 1);
 	struct wal_reader_options opts = {.from_lsn = from, .safe_lsn = state->drain_lsn};
 	struct wal_reader_end end;
-	struct lookahead *ahead = NULL;
+	struct recovery_ahead *ahead = NULL;
 	struct wal_reader *r;
+	uint64_t begins;
 	enum status st = wal_reader_open(e->opts.io, e->wal_dir, &opts, &r);
 
 	if (st != ST_OK) {
@@ -201,9 +155,19 @@ enum status recovery_run(struct engine *e, const struct store_state *state, stru
 			 status_text(st));
 		return st;
 	}
-	ahead = mem_calloc(1, sizeof *ahead);
-	st = ahead == NULL ? ST_NO_MEMORY : replay(e, r, ahead, from, error);
-	mem_free(ahead);
+	st = recovery_ahead_start(r, from, e->hash_seed, &ahead);
+	if (st == ST_OK) {
+		st = replay(e, ahead, error);
+	}
+	begins = recovery_ahead_end(ahead);
+	if (begins != 0) {
+		buf_note(error,
+			 "the write-ahead log in %s begins at LSN %" PRIu64
+			 ", but the store needs LSN %" PRIu64
+			 ": segments are missing; restore them (from the archive) and "
+			 "start again",
+			 e->wal_dir, begins, from);
+	}
 	wal_reader_end(r, &end);
 	if (st == ST_END || st == ST_TORN) {
 		if (st == ST_TORN) {
@@ -214,6 +178,10 @@ enum status recovery_run(struct engine *e, const struct store_state *state, stru
 		st = check_reach(e, state, &end, error);
 	} else if (error->len == 0) {
 		buf_note(error, "%s", wal_reader_error(r));
+	}
+	if (st != ST_OK && error->len == 0) {
+		buf_note(error, "cannot read the log's record %" PRIu64 ": %s", e->next_lsn,
+			 status_text(st));
 	}
 	if (st == ST_OK) {
 		finish(e, state, &end, at, clean);

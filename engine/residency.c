@@ -20,8 +20,8 @@ struct residency {
 	struct store *store;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
+	pthread_cond_t wake, ready;
+	bool stop, first_done;
 	_Atomic bool all, asked;
 	/* Executor only. */
 	uint64_t *young, *old;
@@ -42,8 +42,10 @@ static void *look(void *arg)
 {
 	struct residency *r = arg;
 
-	look_now(r); /* the start had no time to look closely */
+	atomic_store(&r->all, store_resident(r->store, FETCH_AT_START));
 	(void)pthread_mutex_lock(&r->lock);
+	r->first_done = true;
+	(void)pthread_cond_broadcast(&r->ready);
 	while (!r->stop) {
 		waiting_cond_us(&r->wake, &r->lock, LOOK_MS * 1000);
 		/* An idle node does not walk its page tables. */
@@ -70,12 +72,13 @@ enum status residency_start(struct store *store, struct residency **out)
 	if (r->young == NULL || r->old == NULL) {
 		goto fail;
 	}
-	atomic_store(&r->all, store_resident(store, FETCH_AT_START));
 	(void)pthread_mutex_init(&r->lock, NULL);
 	waiting_cond_init(&r->wake);
+	(void)pthread_cond_init(&r->ready, NULL);
 	if (!thread_start(&r->thread, "residency", look, r)) {
 		(void)pthread_mutex_destroy(&r->lock);
 		(void)pthread_cond_destroy(&r->wake);
+		(void)pthread_cond_destroy(&r->ready);
 		goto fail;
 	}
 	*out = r;
@@ -99,9 +102,19 @@ void residency_stop(struct residency *r)
 	(void)pthread_join(r->thread, NULL);
 	(void)pthread_mutex_destroy(&r->lock);
 	(void)pthread_cond_destroy(&r->wake);
+	(void)pthread_cond_destroy(&r->ready);
 	mem_free(r->young);
 	mem_free(r->old);
 	mem_free(r);
+}
+
+void residency_ready(struct residency *r)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	while (!r->first_done) {
+		(void)pthread_cond_wait(&r->ready, &r->lock);
+	}
+	(void)pthread_mutex_unlock(&r->lock);
 }
 
 void residency_look(struct residency *r)

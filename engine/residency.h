@@ -7,10 +7,13 @@
 
 struct residency;
 
-/* Starts a thread that looks every half second, while asked, whether all pages of the store are in
- * memory, and then maps them. */
+/* Starts a thread that looks whether all pages of the store are in memory: at once, and then every
+ * half second while asked. The later looks map them too. */
 MUST_CHECK enum status residency_start(struct store *store, struct residency **out);
 void residency_stop(struct residency *r); /* NULL is fine */
+
+/* Waits for the first look, which a start overlaps with other work. */
+void residency_ready(struct residency *r);
 
 /* True when the whole store was in memory at the last look, or this hash was marked lately.
  * Executor. */

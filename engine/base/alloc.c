@@ -67,6 +67,12 @@ void *mem_map(size_t size)
 	return ptr;
 }
 
+void mem_map_back(void *ptr, size_t size)
+{
+	/* A kernel that does not know the advice leaves it to the first touch. */
+	(void)madvise(ptr, size, MADV_POPULATE_WRITE);
+}
+
 void mem_unmap(void *ptr, size_t size)
 {
 	if (ptr != NULL) {

@@ -17,6 +17,9 @@ char *mem_strdup(const char *text);
 /* Reserves size bytes of zeroed address space in one piece, backed by memory as it is touched, in
  * huge pages where the system has them. NULL on failure. Freed by mem_unmap with the same size. */
 void *mem_map(size_t size);
+/* Backs whole pages of a mem_map now instead of at their first touch; their content stays. Waits
+ * for the kernel. */
+void mem_map_back(void *ptr, size_t size);
 void mem_unmap(void *ptr, size_t size);
 
 /* Bytes that the allocator holds for us now (usable sizes). Any thread; approximate while others

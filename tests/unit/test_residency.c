@@ -21,6 +21,7 @@ static void a_store_in_memory_makes_everything_warm(void **state)
 	(void)state;
 	temp_store_create(&t, MAP);
 	assert_int_equal(residency_start(t.store, &r), ST_OK);
+	residency_ready(r);
 	assert_true(residency_all(r));
 	assert_true(residency_warm(r, 12345));
 	residency_mark(r, 1); /* not needed, and not kept */
@@ -49,6 +50,7 @@ static void in_a_cold_store_only_what_was_marked_is_warm(void **state)
 	(void)state;
 	make_cold(&t);
 	assert_int_equal(residency_start(t.store, &r), ST_OK);
+	residency_ready(r);
 	assert_false(residency_all(r));
 	assert_false(residency_warm(r, 7));
 	residency_mark(r, 7);
@@ -85,6 +87,7 @@ static void look_again(bool told)
 	make_cold(&t);
 	assert_int_equal(store_info(t.store, &info), ST_OK);
 	assert_int_equal(residency_start(t.store, &r), ST_OK);
+	residency_ready(r);
 	assert_false(residency_all(r));
 	/* Written pages are in memory. */
 	fd = open(t.path, O_WRONLY | O_CLOEXEC);
