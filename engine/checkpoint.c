@@ -26,6 +26,7 @@ struct checkpoint {
 	pthread_cond_t wake, rested; /* rested: no removal is under way */
 	_Atomic int phase;
 	_Atomic uint64_t commits;
+	_Atomic size_t progress, progress_end; /* entries; end 0: not known yet */
 	/* Under lock. */
 	bool stop, reclaiming;
 	uint16_t holds[SLOTS]; /* changes, as drain->held does, only while !reclaiming */
@@ -115,6 +116,8 @@ void checkpoint_submit(struct checkpoint *c, const struct checkpoint_job *job)
 	(void)pthread_mutex_lock(&c->lock);
 	INVARIANT(atomic_load(&c->phase) == CHECKPOINT_IDLE);
 	c->job = *job;
+	atomic_store(&c->progress, 0);
+	atomic_store(&c->progress_end, 0);
 	atomic_store(&c->phase, CHECKPOINT_DRAINING);
 	(void)pthread_cond_signal(&c->wake);
 	(void)pthread_mutex_unlock(&c->lock);
@@ -123,6 +126,14 @@ void checkpoint_submit(struct checkpoint *c, const struct checkpoint_job *job)
 uint64_t checkpoint_commits(const struct checkpoint *c)
 {
 	return atomic_load(&c->commits);
+}
+
+double checkpoint_progress(const struct checkpoint *c)
+{
+	size_t end = atomic_load(&c->progress_end);
+	size_t at = atomic_load(&c->progress);
+
+	return end == 0 ? 0 : (double)(at < end ? at : end) / (double)end;
 }
 
 enum checkpoint_phase checkpoint_phase(const struct checkpoint *c)
@@ -376,6 +387,7 @@ static enum status drain_chunk(struct checkpoint *c, size_t *at, bool *done)
 	for (size_t first = i; st == ST_OK && i < c->sorted.count;) {
 		if ((i - first) % LOOK_AHEAD == 0) {
 			look_ahead(c, i);
+			atomic_store_explicit(&c->progress, i, memory_order_relaxed);
 		}
 		st = drain_entry(d, c->sorted.entries[i++]);
 		if (st == ST_OK && store_txn_dirty(d->txn) >= c->chunk_bytes) {
@@ -418,6 +430,7 @@ static enum status drain_all(struct checkpoint *c)
 			return st;
 		}
 	}
+	atomic_store(&c->progress_end, c->sorted.count);
 	while (!done) {
 		st = drain_chunk(c, &at, &done);
 		if (st == ST_OK && !done) {

@@ -63,6 +63,9 @@ void checkpoint_submit(struct checkpoint *c, const struct checkpoint_job *job);
 /* Commits so far: when it has moved, the executor renews its reader. Any thread. */
 uint64_t checkpoint_commits(const struct checkpoint *c);
 
+/* How much of the running drain's table has been given to the store, from 0 to 1. Any thread. */
+double checkpoint_progress(const struct checkpoint *c);
+
 /* DRAINING also while a full map or disk is being retried (see checkpoint_stats.last_error).
  * FAILED: an I/O or damage error; the node must stop taking writes. */
 enum checkpoint_phase checkpoint_phase(const struct checkpoint *c);

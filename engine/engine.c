@@ -21,7 +21,6 @@ enum {
 	CHUNK_BYTES_MAX = 64 << 20,
 	RECLAIM_MAX = 20000, /* elements of dead collections per transaction */
 	CHECKPOINT_RETRY_MS = 500,
-	BACKPRESSURE_US_MAX = 2000,
 	CLOSE_POLL_US = 1000,
 	PATH_LEN_MAX = 4096,
 };
@@ -344,20 +343,6 @@ enum status engine_writable(const struct engine *e)
 		return stats.last_error == ST_OK ? ST_AGAIN : stats.last_error;
 	}
 	return ST_OK;
-}
-
-uint32_t engine_backpressure_us(const struct engine *e)
-{
-	size_t used = memtable_bytes(e->active);
-	size_t half = e->memtable_max / 2;
-	double over;
-
-	if (e->frozen == NULL || used <= half) {
-		return 0;
-	}
-	over = (double)(used - half) / (double)(half == 0 ? 1 : half);
-	over = over > 1 ? 1 : over;
-	return (uint32_t)(over * over * BACKPRESSURE_US_MAX);
 }
 
 enum status engine_checkpoint(struct engine *e)

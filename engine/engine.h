@@ -93,8 +93,10 @@ uint64_t engine_durable_lsn(const struct engine *e);
  * there is room again; ST_AGAIN: memtables are full, the checkpoint is behind: try again later. */
 enum status engine_writable(const struct engine *e);
 
-/* How long a writer should be held before its next command, microseconds; 0 below half full. */
-uint32_t engine_backpressure_us(const struct engine *e);
+/* How long the writer that has just written should be held before its next command, microseconds;
+ * 0 below half full, and where it would be less than a millisecond. Writers share the time in which
+ * the checkpoint makes room: each one's bytes move on the moment at which the next may come. */
+uint32_t engine_backpressure_us(struct engine *e);
 
 /* Counts a writer that was held (engine_stats.throttled). */
 void engine_count_throttled(struct engine *e);

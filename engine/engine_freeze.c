@@ -68,6 +68,7 @@ static bool freeze_due(const struct engine *e, uint64_t now_ms)
 static void submit(struct engine *e, const struct wal_history *history)
 {
 	e->frozen_held = false;
+	engine_pace_drain(e);
 	checkpoint_submit(e->checkpoint, &(struct checkpoint_job){
 					     .table = e->frozen,
 					     .lsn = e->frozen_lsn,
@@ -158,6 +159,7 @@ static void finish_drain(struct engine *e)
 		*base = changes[i].stat;
 	}
 	mem_free(changes);
+	engine_pace_drained(e);
 	e->stats.checkpoint_lsn = e->frozen_lsn;
 	e->stats.checkpoint_time_ms = e->opts.clock->wall_ms(e->opts.clock->ctx);
 	e->stats.writes_since_checkpoint = e->next_lsn - 1 - e->frozen_lsn;

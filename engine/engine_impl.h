@@ -63,6 +63,14 @@ struct engine_iter {
 	size_t start_len;
 };
 
+/* How fast writers may go (engine_pace.c). */
+struct engine_pace {
+	uint64_t drain_began_us; /* when the frozen table's drain began */
+	uint64_t drain_us;	 /* how long the one before it took */
+	uint64_t next_us;	 /* when the next byte may come */
+	size_t counted;		 /* bytes of the active table that next_us takes into account */
+};
+
 struct engine {
 	struct engine_options opts;
 	char *dir, *wal_dir, *archive_dir;
@@ -90,6 +98,8 @@ struct engine {
 	uint64_t recovered_release_lsn; /* what recovery may let go of, once the log is open */
 	bool checkpoint_wanted;
 	size_t memtable_max;
+
+	struct engine_pace pace;
 
 	uint64_t next_lsn, next_id;
 	struct buf turn; /* encoded records not yet handed to the WAL */
@@ -151,6 +161,12 @@ void engine_back_tables(struct engine *e);
 MUST_CHECK enum status engine_fresh_table(struct engine *e, struct memtable **out);
 /* Keeps a table that is no longer used as the spare one, or lets it go. */
 void engine_retire_table(struct engine *e, struct memtable *mt);
+
+/* --- engine_pace.c --- */
+
+/* A drain begins now; it has ended. */
+void engine_pace_drain(struct engine *e);
+void engine_pace_drained(struct engine *e);
 
 /* --- batch.c --- */
 

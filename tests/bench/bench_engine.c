@@ -36,7 +36,7 @@ static struct {
 static unsigned missed;
 
 struct tally {
-	uint64_t ops, stalls, stall_max_us, turns_over_1ms;
+	uint64_t ops, stalls, stall_max_us, turns_over_1ms, held_us;
 	double wall, cpu;
 };
 
@@ -131,10 +131,19 @@ static uint64_t one_get(struct engine *e, uint64_t n, uint64_t now)
 	return m.payload.data[0];
 }
 
-/* Waits while the memtables are full, and holds writers back as a server would. */
+/* Holds writers back as a server would: in proportion, and while the memtables are full. */
 static void wait_writable(struct engine *e, struct tally *t)
 {
 	struct timespec ms = {.tv_nsec = 1000000};
+	uint32_t us = engine_backpressure_us(e);
+
+	if (us > 0) {
+		struct timespec hold = {.tv_nsec = (long)us * 1000};
+
+		t->held_us += us;
+		(void)nanosleep(&hold, NULL);
+		(void)engine_turn_end(e);
+	}
 
 	while (engine_writable(e) == ST_AGAIN) {
 		t->stalls++;
@@ -235,10 +244,11 @@ static double settle(struct engine *e)
 static void print(const char *what, const struct tally *t)
 {
 	(void)printf("%-14s %9llu ops %8.0f ops/s %8.0f ops/CPU-s  longest turn %.1f ms, %llu over "
-		     "1 ms, %llu ms full\n",
+		     "1 ms, %llu ms held back, %llu ms full\n",
 		     what, (unsigned long long)t->ops, (double)t->ops / t->wall,
 		     (double)t->ops / t->cpu, (double)t->stall_max_us / 1000,
-		     (unsigned long long)t->turns_over_1ms, (unsigned long long)t->stalls);
+		     (unsigned long long)t->turns_over_1ms, (unsigned long long)t->held_us / 1000,
+		     (unsigned long long)t->stalls);
 	(void)fflush(stdout);
 }
 
