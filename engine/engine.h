@@ -117,9 +117,11 @@ uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_ma
  * another will follow. */
 enum status engine_checkpoint(struct engine *e);
 
-/* True when lookups of this key are not expected to fault on the executor: it is in a memtable, or
- * was read lately, or the whole file is in memory. */
-bool engine_key_warm(struct engine *e, const struct store_key *key);
+/* True when a lookup of this key will not wait for the disk: it is in a memtable, or each page that
+ * holds it is in memory. elements: the elements of a collection will be read too; those of a large
+ * one count as being in memory for some time after a call said that they are not (and the caller
+ * has had them touched). Executor. */
+bool engine_key_warm(struct engine *e, const struct store_key *key, bool elements);
 
 /* True when the whole store is expected to be in memory: then every key is warm. Cheaper than
  * asking for each. */

@@ -54,9 +54,20 @@ bool engine_all_warm(struct engine *e)
 	return residency_all(e->residency) && residency_warm(e->residency, 0);
 }
 
-bool engine_key_warm(struct engine *e, const struct store_key *key)
+/* Whether a record as it is stored is that of a collection whose elements lie elsewhere. */
+static bool is_large(struct slice key, struct slice stored)
 {
-	struct slice bytes = store_key_slice(key);
+	struct slice name, value;
+	struct meta m;
+
+	return stored_split(key, stored, &name, &value) == ST_OK &&
+	       meta_decode(value, &m) == ST_OK && m.form == FORM_LARGE;
+}
+
+bool engine_key_warm(struct engine *e, const struct store_key *key, bool elements)
+{
+	struct slice bytes = store_key_slice(key), stored;
+	const struct mt_entry *entry;
 	uint64_t hash;
 	bool hidden;
 
@@ -64,8 +75,23 @@ bool engine_key_warm(struct engine *e, const struct store_key *key)
 		return true;
 	}
 	hash = memtable_hash(bytes, e->hash_seed);
-	return residency_warm(e->residency, hash) || view_find(e, bytes, hash, &hidden) != NULL ||
-	       hidden;
+	entry = view_find(e, bytes, hash, &hidden);
+	if (entry == NULL && !hidden && !store_reader_resident(e->reader, bytes)) {
+		return false;
+	}
+	if (!elements || hidden || (entry != NULL && (entry->flags & MT_TOMBSTONE) != 0)) {
+		return true;
+	}
+	if (entry != NULL) {
+		stored = mt_entry_value(entry);
+	} else if (store_get(e->reader, bytes, &stored) != ST_OK) {
+		return true;
+	}
+	if (!is_large(bytes, stored) || residency_warm(e->residency, hash)) {
+		return true;
+	}
+	residency_mark(e->residency, hash);
+	return false;
 }
 
 enum status engine_reader_open(struct engine *e, struct store_reader **out)

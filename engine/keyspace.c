@@ -49,7 +49,6 @@ enum status view_lookup(struct engine *e, struct slice key, struct slice *stored
 	e->looked = st == ST_OK || st == ST_NOT_FOUND;
 	e->looked_hash = hash;
 	e->looked_present = st == ST_OK;
-	residency_mark(e->residency, hash);
 	return st;
 }
 

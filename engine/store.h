@@ -131,6 +131,10 @@ MUST_CHECK enum status store_info(struct store *s, struct store_info *out);
  * executor. */
 bool store_resident(struct store *s, uint32_t fetch_max);
 
+/* True when a lookup of this key would wait for no disk: each page that it reads is in the page
+ * cache. That is asked of the kernel before the page is touched. */
+bool store_reader_resident(struct store_reader *r, struct slice key);
+
 /* Maps the data file's pages after store_resident found them all, as far as the file has grown
  * since the last time: each first read would take a fault instead. Same thread as store_resident.
  */

@@ -1,4 +1,5 @@
-/* Whether the data file is in the page cache, and mapping it when it is. */
+/* Whether the data file, or what one lookup reads of it, is in the page cache; mapping it when it
+ * is. */
 #include "engine/store_private.h"
 
 #include <stdint.h>
@@ -10,6 +11,7 @@ enum {
 	RESIDENT_FETCH_MAX = 1024,
 	RESIDENT_FETCH_ANY = 128, /* of a small file that much may be missing */
 	RESIDENT_FETCH_PART = 32, /* no more than this part of what was looked at */
+	RESIDENT_VALUE = 128,	  /* pages of a value asked of the kernel at once */
 };
 
 static const uint64_t resident_whole = UINT64_C(4) << 30; /* bytes looked at page by page */
@@ -108,4 +110,55 @@ void store_map_resident(struct store *s)
 	(void)madvise((void *)((uintptr_t)s->map + s->mapped), bytes - s->mapped,
 		      MADV_POPULATE_READ);
 	s->mapped = bytes;
+}
+
+/* Pages of LMDB, which are no larger than the system's (store_open). */
+static bool pages_there(void *arg, uint64_t number, uint64_t count)
+{
+	const struct store *s = arg;
+	uintptr_t at = (uintptr_t)s->map + number * s->page_size;
+	uintptr_t end = at + count * s->page_size;
+
+	at -= at % s->os_page;
+	while (at < end) {
+		unsigned char there[RESIDENT_VALUE];
+		size_t n = (end - at + s->os_page - 1) / s->os_page;
+
+		n = n < RESIDENT_VALUE ? n : RESIDENT_VALUE;
+		if (mincore((void *)at, n * s->os_page, there) != 0) {
+			return false;
+		}
+		for (size_t i = 0; i < n; i++) {
+			if ((there[i] & 1) == 0) {
+				return false;
+			}
+		}
+		at += n * s->os_page;
+	}
+	return true;
+}
+
+bool store_reader_resident(struct store_reader *r, struct slice key)
+{
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
+	const struct store_step *leaf;
+	struct store_place at;
+	bool exact;
+	enum status st;
+
+	if (!r->active) {
+		return true;
+	}
+	st = store_tree_seek_if(t, key, pages_there, r->store, &at, &exact);
+	if (st != ST_OK) {
+		return st != ST_AGAIN; /* an empty tree, or damage: the lookup tells */
+	}
+	leaf = &at.step[at.depth - 1];
+	if (exact) {
+		return store_tree_entry_may(t, &at, leaf->index, pages_there, r->store);
+	}
+	/* Before a key is called missing its neighbours are looked at. */
+	return leaf->index > 0 && leaf->index < leaf->count &&
+	       store_tree_entry_may(t, &at, leaf->index - 1, pages_there, r->store) &&
+	       store_tree_entry_may(t, &at, leaf->index, pages_there, r->store);
 }

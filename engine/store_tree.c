@@ -127,6 +127,49 @@ enum status store_tree_seek_here(const struct store_tree *t, struct slice key,
 	return search(t, key, at, exact);
 }
 
+enum status store_tree_seek_if(const struct store_tree *t, struct slice key, store_tree_may *may,
+			       void *arg, struct store_place *at, bool *exact)
+{
+	uint64_t number = t->root;
+	enum status st = t->depth == 0 ? ST_NOT_FOUND : ST_OK;
+
+	at->depth = 0;
+	*exact = false;
+	while (st == ST_OK) {
+		struct store_node node;
+
+		if (number >= t->pages || !may(arg, number, 1)) {
+			return number >= t->pages ? ST_CORRUPT : ST_AGAIN;
+		}
+		st = step_on(t, number, at);
+		if (st == ST_OK) {
+			st = search(t, key, at, exact);
+		}
+		if (st != ST_OK || at->depth == t->depth) {
+			return st;
+		}
+		if (!node_at(t, at, at->depth - 1, at->step[at->depth - 1].index, &node)) {
+			return ST_CORRUPT;
+		}
+		number = node.page;
+	}
+	return st;
+}
+
+bool store_tree_entry_may(const struct store_tree *t, const struct store_place *at, unsigned index,
+			  store_tree_may *may, void *arg)
+{
+	struct store_node node;
+	uint64_t count;
+
+	if (!node_at(t, at, at->depth - 1, index, &node) || node.page == STORE_NO_PAGE ||
+	    node.page >= t->pages) {
+		return true;
+	}
+	count = (STORE_PAGE_HEADER + (uint64_t)node.data.len + t->page_size - 1) / t->page_size;
+	return count > t->pages - node.page || may(arg, node.page, count);
+}
+
 /* Narrows the bounds of a branch to those of the child that its step's index says. */
 static enum status narrow(const struct store_tree *t, const struct store_place *at, unsigned level,
 			  struct slice *lo, struct slice *hi)

@@ -50,7 +50,21 @@ MUST_CHECK enum status store_tree_of(struct store_tree *t, struct slice record);
 MUST_CHECK enum status store_tree_seek(const struct store_tree *t, struct slice key,
 				       struct store_place *at, bool *exact);
 
-/* The same on the leaf that a place is on, where key belongs (store_tree_bounds). */
+/* Says whether count pages from number on may be read now. */
+typedef bool store_tree_may(void *arg, uint64_t number, uint64_t count);
+
+/* Like store_tree_seek, but asks before each page that it steps on. ST_AGAIN: may said no. */
+MUST_CHECK enum status store_tree_seek_if(const struct store_tree *t, struct slice key,
+					  store_tree_may *may, void *arg, struct store_place *at,
+					  bool *exact);
+
+/* Whether an entry of the leaf that a place is on may be read with its value, where that lies in
+ * pages of its own. What is damaged may: reading it tells. */
+bool store_tree_entry_may(const struct store_tree *t, const struct store_place *at, unsigned index,
+			  store_tree_may *may, void *arg);
+
+/* The same as store_tree_seek on the leaf that a place is on, where key belongs
+ * (store_tree_bounds). */
 MUST_CHECK enum status store_tree_seek_here(const struct store_tree *t, struct slice key,
 					    struct store_place *at, bool *exact);
 

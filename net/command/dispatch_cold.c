@@ -52,7 +52,7 @@ static bool cold_add_key(void *arg, struct slice name, struct slice flags)
 	store_key_of_key(&key, name);
 	/* A cut name must be compared with the one that is there. */
 	if ((c->blind && !store_key_is_long(store_key_slice(&key))) ||
-	    engine_key_warm(d->engine, &key)) {
+	    engine_key_warm(d->engine, &key, c->elements > 0)) {
 		return true;
 	}
 	if (d->cold_len == d->cold_cap) {

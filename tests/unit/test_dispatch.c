@@ -3,6 +3,7 @@
 #include "engine/base/alloc.h"
 #include "net/command/dispatch_state.h"
 #include "tests/support/command_box.h"
+#include "tests/support/page_cache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -430,16 +431,27 @@ static void a_request_that_may_write_is_known_beforehand(void **state)
 	assert_false(dispatch_may_write(b->dispatch, &b->session, exec, 1));
 }
 
-/* Restarts with a data file most of which is not in the page cache. */
-static void restart_cold(struct command_box *b)
+enum { FILLERS = 3000, FILLER_LEN = 8000 };
+
+/* Restarts with a data file most of which is not in the page cache. False: it stays there. */
+static bool restart_cold(struct command_box *b)
 {
+	static char line[FILLER_LEN + 32];
 	char path[128];
 	struct stat st;
 
+	memset(line, 'v', sizeof line - 1);
+	for (int i = 0; i < FILLERS; i++) {
+		line[snprintf(line, 32, "SET filler:%d ", i)] = 'v';
+		(void)command_box_line(b, line);
+		(void)engine_turn_end(b->engine.e);
+	}
+	engine_box_checkpoint(&b->engine);
 	(void)snprintf(path, sizeof path, "%s/keyspace.mdb", b->engine.dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(truncate(path, st.st_size + ((off_t)64 << 20)), 0);
 	command_box_restart(b);
+	return page_cache_drop(path);
 }
 
 /* What dispatch says to a request of words without spaces that may wait. */
@@ -467,8 +479,9 @@ static void only_what_looks_at_a_cold_key_has_it_prefetched(void **state)
 	size_t count;
 
 	(void)command_box_line(b, "SET a 1");
-	engine_box_checkpoint(&b->engine);
-	restart_cold(b);
+	if (!restart_cold(b)) {
+		skip();
+	}
 	memset(long_name, 'n', sizeof long_name - 1);
 	memset(long_value, 'v', sizeof long_value - 1);
 	assert_int_equal(may_wait(b, "GET a"), DISPATCH_COLD);

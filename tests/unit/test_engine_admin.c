@@ -136,11 +136,11 @@ static void what_is_in_a_memtable_is_warm(void **state)
 
 	put(b, "a", 10);
 	store_key_of_key(&key, slice_str("a"));
-	assert_true(engine_key_warm(b->e, &key));
+	assert_true(engine_key_warm(b->e, &key, false));
 	/* A small store is in memory as a whole. */
 	assert_true(engine_all_warm(b->e));
 	store_key_of_key(&key, slice_str("never seen"));
-	assert_true(engine_key_warm(b->e, &key));
+	assert_true(engine_key_warm(b->e, &key, false));
 }
 
 static void a_reader_without_memory_is_refused(void **state)

@@ -1,8 +1,9 @@
 /* Writers are held so that what room there is lasts as long as the drain. The drain stands still
  * here, at a disk that does not sync, and time passes as the test says. */
+#include "engine/engine_shard.h"
 #include "engine/keyspace.h"
-#include "tests/support/engine_box.h"
 #include "tests/support/patience.h"
+#include "tests/support/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,12 +83,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *x = *state;
-	char cmd[128];
 
 	atomic_store(&x->stuck, false);
 	assert_int_equal(engine_close_quick(x->e), ST_OK);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", x->dir);
-	assert_int_equal(system(cmd), 0);
+	remove_tree(x->dir);
 	free(x);
 	return 0;
 }
