@@ -128,7 +128,7 @@ class Alone(ClusterCase):
                      "replicaof directive not allowed in cluster mode")
         high = self.node(start=False)
         del high.options["cluster-port"]
-        high.port = 60000
+        high.port = 65001  # above those that the kernel gives away
         self.refused(high, "port number too high for cluster mode")
         taken = self.node(start=False)
         with socket.create_server(("127.0.0.1", 0)) as s:

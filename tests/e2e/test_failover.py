@@ -285,6 +285,9 @@ class Failover(unittest.TestCase):
             with replica.client() as c:
                 c.call("CONFIG", "SET", "cluster-replica-no-failover", "no")
             spare_id = cluster.my_id(spare)
+            for server in self.nodes.nodes:
+                with server.client() as c:
+                    cluster.until(lambda c=c: spare_id in cluster.lines(c), "it is known")
             spare.close()
             for server in self.nodes.nodes:
                 with server.client() as c:
