@@ -66,6 +66,23 @@ STEPS = [
     # Watched keys that a served client changes.
     (1, "BLPOP q 0", BLOCKS), (2, "WATCH q"), (2, "MULTI"), (2, "PING"),
     (9, "LPUSH q 1", {9: 1, 1: 1}), (2, "EXEC"),
+    # Sorted sets: the same, off either end.
+    (9, "ZADD z 1 a 2 b 3 c 4 d"), (1, "BZPOPMIN z 0"), (1, "BZPOPMAX no z 0"),
+    (1, "BZMPOP 0 2 no z MIN COUNT 5"), (1, "EXISTS z"), (1, "BZPOPMIN no 0.01"),
+    (1, "BZMPOP 0.01 1 no MAX"), (1, "BZPOPMAX s 0"), (1, "BZMPOP x 1 no MIN"),
+    (1, "BZPOPMIN no x"), (1, "BZMPOP 1 1 no MID"), (1, "BZMPOP 1 0 no MIN"),
+    (1, "MULTI"), (1, "BZPOPMIN no 0"), (1, "BZMPOP 0 1 no MIN"), (1, "EXEC"),
+    (1, "BZPOPMIN z 0", BLOCKS), (2, "BZPOPMAX y z 0", BLOCKS),
+    (3, "BZMPOP 0 1 z MAX COUNT 5", BLOCKS), (9, "ZADD z 1 a", {9: 1, 1: 1}),
+    (9, "ZADD z 1 a 2 b 3 c 4 d", {9: 1, 2: 1, 3: 1}), (9, "EXISTS z"),
+    (1, "BZPOPMIN z 0", BLOCKS), (2, "BLPOP z 0", BLOCKS), (9, "RPUSH z x", {9: 1, 2: 1}),
+    (9, "ZINCRBY z 1.5 m", {9: 1, 1: 1}),
+    (9, "ZADD src 1 a"), (1, "BZPOPMIN z 0", BLOCKS), (9, "RENAME src z", {9: 1, 1: 1}),
+    (9, "ZADD src 1 a 2 b"), (1, "BZPOPMAX z 0", BLOCKS),
+    (9, "ZUNIONSTORE z 1 src", {9: 1, 1: 1}), (9, "ZRANGE z 0 -1"), (9, "DEL z src"),
+    (5, "HELLO 3"), (5, "BZPOPMIN z 0.01"), (5, "BZPOPMIN z 0", BLOCKS),
+    (9, "ZADD z 1.5 a", {9: 1, 5: 1}), (5, "BZMPOP 0 1 z MIN", BLOCKS),
+    (9, "ZADD z 1.5 a", {9: 1, 5: 1}), (5, "HELLO 2"),
     # RESP3, and a client that wants no replies.
     (5, "HELLO 3"), (5, "BLPOP no 0.01"), (5, "BLMPOP 0.01 1 no LEFT"), (5, "BLPOP q 0", BLOCKS),
     (9, "LPUSH q 1", {9: 1, 5: 1}), (5, "BLMOVE no m LEFT LEFT 0.01"),
@@ -73,7 +90,7 @@ STEPS = [
     (6, "CLIENT REPLY ON"), (9, "EXISTS q"),
     (1, "CLIENT UNBLOCK 99999"), (1, "CLIENT UNBLOCK x"), (1, "CLIENT UNBLOCK 1 FOO"),
 ]
-VERSIONED = {"HELLO 3"}
+VERSIONED = {"HELLO 2", "HELLO 3"}
 
 
 def blocked_count(client):

@@ -197,9 +197,13 @@ class Migrate(case.Case):
             names = ["element%07d" % i for i in range(at, at + 1000)]
             self.cairn.call("HSET", "hash", *[x for n in names for x in (n, n)])
             self.cairn.call("RPUSH", "list", *names)
+            self.cairn.call("ZADD", "zset", *[x for i, n in enumerate(names)
+                                              for x in ((at + i) * 7919 % 10007, n)])
         want = self.cairn.call("GETRANGE", "string", -100, -1)
+        some = ["ZRANGE", "zset", ELEMENTS // 2, ELEMENTS // 2 + 50, "WITHSCORES"]
+        want_range = self.cairn.call(*some)
         used = int(info(self.cairn, "memory")["used_memory_peak"])
-        for key in ("string", "hash", "list"):
+        for key in ("string", "hash", "list", "zset"):
             self.assertEqual(self.migrate(self.cairn, self.redis.port, [key]), b"OK")
         if not self.sanitized():
             self.assertLess(int(info(self.cairn, "memory")["used_memory_peak"]) - used, 16 << 20)
@@ -207,9 +211,11 @@ class Migrate(case.Case):
         self.assertEqual(self.other.call("GETRANGE", "string", -100, -1), want)
         self.assertEqual((self.other.call("HLEN", "hash"), self.other.call("LLEN", "list")),
                          (ELEMENTS, ELEMENTS))
-        for key in ("string", "hash", "list"):
+        self.assertEqual(self.other.call(*some), want_range)
+        for key in ("string", "hash", "list", "zset"):
             self.assertEqual(self.migrate(self.other, self.nodes[0].port, [key]), b"OK")
         self.assertEqual(self.cairn.call("HLEN", "hash"), ELEMENTS)
+        self.assertEqual(self.cairn.call(*some), want_range)
         self.assertEqual(self.cairn.call("GETRANGE", "string", -100, -1), want)
 
     def test_counters_that_travel_lose_nothing(self):
