@@ -39,6 +39,7 @@ struct cnode {
 	bool cairn;  /* speaks Cairn's dialect: shares its history epoch, takes over on request */
 	bool ext;    /* showed that it understands extensions */
 	bool paused; /* its last header said so */
+	bool heir;   /* sits where another one sat, for all I know */
 	bool heard;  /* its own PING came since I know it */
 	uint16_t primary; /* of a replica; NONE when unknown */
 	uint16_t replicas_count;
@@ -114,6 +115,7 @@ struct health {
 	bool ok;
 	bool evaluated;
 	uint64_t first_ms;     /* first evaluation */
+	uint64_t seated_ms;    /* start, or promotion since */
 	uint64_t minority_ms;  /* last time that a majority was not reachable */
 	uint64_t floor_ms;     /* answers to pings sent before it do not count */
 	uint64_t lease_ms;     /* writes are allowed before this time */

@@ -81,6 +81,7 @@ static enum status apply_row(struct cluster *c, const struct nodes_conf_row *row
 	} else {
 		n->flags |= NODE_PRIMARY;
 		n->config_epoch = row->epoch;
+		n->heir = true;
 	}
 	if (row->epoch > c->current_epoch) {
 		c->current_epoch = row->epoch;

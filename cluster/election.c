@@ -340,8 +340,7 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 		refuse(c, candidate, "somebody may have been elected in my stead");
 		return;
 	}
-	if (!forced && p->supported_ms != 0 && !PLANTED(143) &&
-	    c->now_ms - p->supported_ms < c->settings.node_timeout_ms) {
+	if (!forced && health_owes(c, p)) {
 		MARK(c, VOTE_REFUSED_SUPPORTED);
 		refuse(c, candidate, "its primary may still write by my answer");
 		return;

@@ -51,6 +51,16 @@ bool health_may_vote(const struct cluster *c)
 	return h->contested_ms == 0 || c->now_ms - h->contested_ms >= timeout_ms(c) || PLANTED(142);
 }
 
+bool health_owes(const struct cluster *c, const struct cnode *p)
+{
+	const struct health *h = &c->health;
+	uint64_t timeout = timeout_ms(c);
+
+	/* What was answered before a start or a promotion nobody remembers. */
+	return (p->supported_ms != 0 && c->now_ms - p->supported_ms < timeout && !PLANTED(143)) ||
+	       (h->seated_ms != 0 && c->now_ms - h->seated_ms < timeout && !PLANTED(145));
+}
+
 void health_stalled(struct cluster *c, uint64_t gap_ms)
 {
 	MARK(c, STALL);
@@ -196,6 +206,7 @@ static void update_state(struct cluster *c)
 	if (!h->evaluated) {
 		h->evaluated = true;
 		h->first_ms = c->now_ms;
+		h->seated_ms = c->now_ms;
 	}
 	if (primary && !h->ok && c->now_ms - h->first_ms < WRITABLE_DELAY_MS) {
 		/* Just started: who knows what happened meanwhile. */

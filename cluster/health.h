@@ -21,6 +21,9 @@ void health_doubted(struct cluster *c, struct cnode *n, unsigned of_me);
  * vote and mine would be one. */
 bool health_may_vote(const struct cluster *c);
 
+/* True while p may still write by an answer of mine, or of whoever sat in my seat before me. */
+bool health_owes(const struct cluster *c, const struct cnode *p);
+
 /* The process did not run for a while. */
 void health_stalled(struct cluster *c, uint64_t gap_ms);
 

@@ -160,6 +160,7 @@ void node_set_primary_role(struct cluster *c, struct cnode *n)
 	n->flags = (n->flags & ~(unsigned)NODE_REPLICA) | NODE_PRIMARY;
 	if (had_primary) {
 		n->flags |= NODE_MIGRATE_TO;
+		n->heir = true;
 	}
 }
 

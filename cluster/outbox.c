@@ -139,17 +139,24 @@ void outbox_auth_request(struct cluster *c, bool force)
 	}
 }
 
-void outbox_update(struct cluster *c, struct cnode *n, struct cnode *about)
+void outbox_update_on(struct cluster *c, uint64_t link, struct cnode *n, struct cnode *about)
 {
-	struct cluster_op *op;
+	struct cluster_op *op = push_send(c, BUS_UPDATE);
 
-	if (n->link_state != LINK_UP || (op = push_send(c, BUS_UPDATE)) == NULL) {
+	if (op == NULL) {
 		return;
 	}
 	MARK(c, UPDATE_SENT);
-	op->link = n->link;
+	op->link = link;
 	op->node = index_of(c, n);
 	op->about = index_of(c, about);
+}
+
+void outbox_update(struct cluster *c, struct cnode *n, struct cnode *about)
+{
+	if (n->link_state == LINK_UP) {
+		outbox_update_on(c, n->link, n, about);
+	}
 }
 
 static bool is_target(const struct cluster *c, const struct cnode *n, enum cluster_target target)

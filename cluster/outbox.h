@@ -38,4 +38,7 @@ void outbox_auth_request(struct cluster *c, bool force);
 /* Tells n about the slots of about. */
 void outbox_update(struct cluster *c, struct cnode *n, struct cnode *about);
 
+/* The same on a link of its choice, which is up. */
+void outbox_update_on(struct cluster *c, uint64_t link, struct cnode *n, struct cnode *about);
+
 #endif

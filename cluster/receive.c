@@ -19,7 +19,7 @@
 
 #include <inttypes.h>
 
-enum { BACKOFF_MS = 100, BACKOFF_DOUBLINGS = 5 };
+enum { BACKOFF_MS = 100, BACKOFF_DOUBLINGS = 5, NEWS_MAX = 64 };
 
 struct incoming {
 	const struct cluster_event *ev;
@@ -110,6 +110,25 @@ static bool learn_header(struct cluster *c, struct incoming *in)
 	return true;
 }
 
+/* What was won since the sender's newest epoch, on the link of the answer and ahead of it. Else it
+ * takes the answers of those whose seats were taken for a majority's, together with mine. */
+static void tell_news(struct cluster *c, struct incoming *in)
+{
+	unsigned told = 0;
+
+	if (!in->sender->cairn || !is_voter(in->sender) || !is_voter(self(c)) || PLANTED(144)) {
+		return;
+	}
+	FOR_EACH_NODE(c, n)
+	{
+		if (told < NEWS_MAX && n != in->sender && n != self(c) && is_voter(n) && n->heir &&
+		    n->config_epoch > in->m.h.current_epoch) {
+			outbox_update_on(c, in->ev->message.link, in->sender, n);
+			told++;
+		}
+	}
+}
+
 static void answer_ping(struct cluster *c, struct incoming *in)
 {
 	struct node_addr addr;
@@ -121,6 +140,10 @@ static void answer_ping(struct cluster *c, struct incoming *in)
 			handshake_start(c, &addr, false);
 			(void)gossip_merge(c, &in->m, NULL);
 		}
+	}
+	if (in->sender != NULL && in->sender != self(c) &&
+	    in->m.h.current_epoch < c->current_epoch) {
+		tell_news(c, in);
 	}
 	/* Strangers get an answer too: that is how they find out who is here. */
 	outbox_reply(c, in->ev->message.link, BUS_PONG, in->sender);

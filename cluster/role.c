@@ -64,6 +64,7 @@ void role_promote(struct cluster *c, uint64_t epoch, enum cluster_role_reason re
 	me->flags &= ~(unsigned)(NODE_PFAIL | NODE_FAIL);
 	c->health.doubted_ms = 0; /* of an earlier reign */
 	c->health.contested_ms = 0;
+	c->health.seated_ms = c->now_ms;
 	if (old != NULL) {
 		slot_map_move_all(c, old, me);
 	}
