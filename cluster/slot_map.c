@@ -206,7 +206,10 @@ static void after_claim(struct cluster *c, const struct claim *k, unsigned claim
 	MARK(c, SLOTS_TAKEN);
 	NOTE(c, "%u slots are now %.*s's (epoch %" PRIu64 "), %u of them were mine or my primary's",
 	     k->taken, SHORT(k->sender), k->epoch, k->taken_mine);
-	need_persist(c, PERSIST_SYNC);
+	/* The owner has it on disk and claims it again; so only what is deleted on the strength of
+	 * it must be durable here first. (A new epoch, and a change of role, are anyhow.) Each slot
+	 * of a reshard would else cost every node a write. */
+	need_persist(c, k->dirty > 0 ? PERSIST_SYNC : PERSIST_SAVE);
 	if (k->from != NULL && k->from != me) {
 		migration_follow(c, k->from, k->sender);
 	}
