@@ -42,7 +42,7 @@ install_packages() {
 }
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libzstd-dev libevent-dev
-	libxxhash-dev libhiredis-dev libssl-dev liblua5.1-0-dev lua-bitop-dev"
+	libxxhash-dev libhiredis-dev libssl-dev liblua5.1-0-dev lua-bitop-dev lua-cjson-dev"
 test_packages="binutils clang-14 clang-format-14 gcovr libclang-rt-14-dev libcmocka-dev llvm-14
 	node-redis nodejs procps python3 python3-redis redis-server redis-tools"
 tour_packages="procps redis-tools"

@@ -7,4 +7,9 @@
 /* Puts the libraries into the state's globals under the names that Redis gives them. */
 void script_open_libs(lua_State *L);
 
+/* Each puts one of them there. Raise out of memory. */
+void script_open_json(lua_State *L);
+void script_open_msgpack(lua_State *L);
+void script_open_struct(lua_State *L);
+
 #endif

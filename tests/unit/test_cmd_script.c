@@ -206,6 +206,36 @@ static void endless_and_deep_values_are_errors(void **state)
 	assert_true(strncmp(eval(b, "error({})"), "-ERR unknown error", 18) == 0);
 }
 
+/* What lua-cjson would end the process for. */
+static void json_beyond_all_bounds_is_an_error(void **state)
+{
+	static const char *const tries[] = {
+	    "cjson.encode_sparse_array(false,0) return cjson.encode({[2^31-1]=1})",
+	    "cjson.encode_sparse_array(false,0) return cjson.encode({[1e300]=1})",
+	    "local t={} for i=1,28 do t={t,t} end return cjson.encode(t)",
+	    "local s=string.rep('x',2^20) local t={} for i=1,4000 do t[i]=s end "
+	    "return cjson.encode(t)",
+	    "local c=cjson.new() c.encode_sparse_array(false,0) return c.encode({[2^31-1]=1})",
+	    "local t={} t[1]=t return cjson.encode(t)",
+	    "cjson.encode_max_depth(5000) local s=string.rep('x',2^20) local t={} "
+	    "for i=1,4000 do t[i]=s end for i=1,1500 do t={t} end return cjson.encode(t)",
+	    "cjson.encode_max_depth(2^31-1) local t={} t[1]=t return cjson.encode(t)",
+	    "cjson.decode_max_depth(2^31-1) return cjson.decode(string.rep('[',100000))",
+	};
+	struct command_box *b = *state;
+
+	for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+		const char *reply = eval(b, tries[i]);
+
+		if (reply[0] != '-') {
+			print_error("%s\n  %s", tries[i], reply);
+			fail();
+		}
+	}
+	assert_string_equal(eval(b, "return cjson.encode({1,{a='b'}})"),
+			    "$13\r\n[1,{\"a\":\"b\"}]\r\n");
+}
+
 static void a_flush_forgets_scripts(void **state)
 {
 	struct command_box *b = *state;
@@ -251,6 +281,7 @@ int main(void)
 	    COMMAND_BOX_TEST(no_script_changes_what_another_sees),
 	    COMMAND_BOX_TEST(nothing_leads_out_of_the_sandbox),
 	    COMMAND_BOX_TEST(endless_and_deep_values_are_errors),
+	    COMMAND_BOX_TEST(json_beyond_all_bounds_is_an_error),
 	    COMMAND_BOX_TEST(a_flush_forgets_scripts),
 	    COMMAND_BOX_TEST(memory_may_run_out_anywhere),
 	};

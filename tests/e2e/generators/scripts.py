@@ -98,8 +98,42 @@ def statement(rng):
     return "do %s end" % rng.choice(ERRORS)
 
 
+JSON = ['{"a":[1,2.5,null,true,"x"]}', "[1,[2,[3]]]", "[]", "{}", '"\\u00e9\\n"', "1e5", "-0.5",
+        "nan", "[1,]", "{", '{"a"}', '"open', "tru", "[1 2]", "0x10", "", "1 x", '"\\ud800"']
+ENCODED = ["{}", "{1,2,3}", "{a=1}", "{1,nil,3}", "{[1]=1,[30]=2}", "{[true]=1}", "1/0", "'q/\\\"'",
+           "cjson.null", "{{{}}}", "0.1", "2^53", "-1", "string.rep('x',300)", "{print=1}",
+           "function() end", "nil", "true", "-129", "70000", "{[1.5]=1}", "{a={b={1,{}}}}"]
+FORMATS = ["bBhH", ">hHi", "!4bi", "i3I3", "lLT", "fd", ">fd", "s", "c3", "bc0", "!8bd", "x", "i33",
+           "y", "!3b", "I16", "c", " b >h <h"]
+
+
+def library(rng):
+    """The libraries that are not Lua's own."""
+    data = quoted(bytes(rng.choice([0, 1, 2, 127, 128, 147, 161, 192, 195, 202, 204, 217, 255,
+                                    rng.randrange(256)]) for _ in range(rng.randrange(20))))
+    return rng.choice([
+        lambda: "return cjson.encode(cjson.decode(%s))" % quoted(rng.choice(JSON)),
+        lambda: "return {cjson.encode(%s)}" % rng.choice(ENCODED),
+        lambda: "return {cmsgpack.pack(%s,%s)}" % (rng.choice(ENCODED), rng.choice(ENCODED)),
+        lambda: "return {cmsgpack.unpack(%s)}" % data,
+        lambda: "return {cmsgpack.unpack_one(%s,%d)}" % (data, rng.randrange(-1, 6)),
+        lambda: "return {cmsgpack.unpack_limit(%s,%d,%d)}" % (
+            data, rng.randrange(-1, 4), rng.randrange(4)),
+        lambda: "return struct.pack(%s,%s,%s,%d)" % (
+            quoted(rng.choice(FORMATS)), rng.choice(ENCODED), rng.choice(ENCODED),
+            rng.randrange(-300, 300)),
+        lambda: "return {struct.unpack(%s,%s,%d)}" % (
+            quoted(rng.choice(FORMATS)), data, rng.randrange(4)),
+        lambda: "return struct.size(%s)" % quoted(rng.choice(FORMATS)),
+        lambda: "return {bit.bxor(%s,%d),bit.tohex(%d)}" % (
+            rng.choice(ENCODED), rng.randrange(1 << 32), rng.randrange(-5, 1 << 33)),
+    ])()
+
+
 def ending(rng):
     dice = rng.random()
+    if dice < 0.15:
+        return library(rng)
     if dice < 0.4:
         return "return " + command(rng)
     if dice < 0.6:
