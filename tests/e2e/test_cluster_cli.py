@@ -8,6 +8,7 @@ import unittest
 
 from harness import cluster
 from harness.case import BINARIES, main
+from harness.servers import Server
 
 WAIT = 120
 
@@ -182,6 +183,50 @@ class RedisCli(Formed):
             with server.client() as c:
                 self.assertEqual(c.call("CONFIG", "GET", "cluster-node-timeout")[1], b"3000")
         cli("--cluster", "set-timeout", at(self.first), 2000)
+
+    def test_import_rebalance_and_set_timeout_under_load(self):
+        source = Server(BINARIES.cairn, "cairn", {})
+        self.addCleanup(source.close)
+        keys = {"imported:%d" % i: "value-%d" % i for i in range(150)}
+        with source.start().client() as c:
+            for key, value in keys.items():
+                c.call("SET", key, value)
+        writers = [cluster.Writer([s.port for s in self.nodes.nodes], tag)
+                   for tag in self.nodes.TAGS]
+        try:
+            cli("--cluster", "import", at(self.first), "--cluster-from", at(source),
+                "--cluster-copy")
+            self.assert_read_everywhere(keys)
+            with source.client() as c:
+                self.assertEqual(c.call("DBSIZE"), len(keys))
+            cli("--cluster", "import", at(self.first), "--cluster-from", at(source),
+                "--cluster-replace")
+            with source.client() as c:
+                self.assertEqual(c.call("DBSIZE"), 0)
+            # Some less for one of three, and back.
+            some_id = cluster.my_id(self.nodes.primary("{b}"))
+            had = self.slots_of(some_id)
+            for more in (["--cluster-weight", some_id + "=0.96"], []):
+                cli("--cluster", "set-timeout", at(self.first), 4000 if more else 2000)
+                cli("--cluster", "rebalance", at(self.first), *more)
+                wanted = had - 148 if more else had
+                cluster.until(lambda n=wanted: abs(self.slots_of(some_id) - n) <= 2,
+                              "%d slots are its own" % wanted)
+                self.assert_read_everywhere(keys)
+        finally:
+            for writer in writers:
+                writer.stop()
+        for writer in writers:
+            self.assertGreater(writer.acknowledged, 100)
+            # A machine that stands still for a second is not the cluster's fault.
+            self.assertLessEqual(set(writer.errors), {"MOVED", "ASK", "TRYAGAIN", "TimeoutError"})
+            value = int(values(cli("-c", "-p", self.first.port,
+                                   text="GET %s\n" % writer.key))[-1])
+            self.assertGreaterEqual(value, writer.acknowledged)
+            self.assertLessEqual(value, writer.sent)
+        self.nodes.settle()
+        cli("--cluster", "check", at(self.first))
+        cli("--cluster", "call", "--cluster-only-masters", at(self.first), "flushall")
 
     def test_redis_cli_c_follows_redirections(self):
         keys = ["key:%d" % i for i in range(300)]
