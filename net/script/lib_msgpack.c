@@ -5,7 +5,6 @@
 #include "net/script/script_libs.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -325,10 +324,11 @@ static void push_value(lua_State *L, struct input *in)
 	}
 }
 
-/* At most limit values from offset on; some: with the offset behind them in front, -1 at the end.
- */
-static int unpack_from(lua_State *L, int limit, int offset, bool some)
+/* At most limit values from offset on, and in front of them the offset behind them, -1 at the end.
+ * Neither limit nor offset: all values, and nothing else. */
+static int unpack_from(lua_State *L, int limit, int offset)
 {
+	bool all = limit == 0 && offset == 0;
 	size_t len;
 	const char *text = luaL_checklstring(L, 1, &len);
 	struct input in;
@@ -343,7 +343,7 @@ static int unpack_from(lua_State *L, int limit, int offset, bool some)
 				  (int)len);
 	}
 	in = (struct input){(const uint8_t *)text + offset, len - (size_t)offset, UNPACK_OK};
-	for (; in.left > 0 && count < limit; count++) {
+	for (; in.left > 0 && (all || count < limit); count++) {
 		push_value(L, &in);
 		if (in.error == UNPACK_CUT) {
 			return luaL_error(L, "Missing bytes in input.");
@@ -352,7 +352,7 @@ static int unpack_from(lua_State *L, int limit, int offset, bool some)
 			return luaL_error(L, "Bad data format in input.");
 		}
 	}
-	if (some) {
+	if (!all) {
 		luaL_checkstack(L, 1,
 				"too many return values at once; use unpack_one or "
 				"unpack_limit instead.");
@@ -365,7 +365,7 @@ static int unpack_from(lua_State *L, int limit, int offset, bool some)
 
 static int unpack(lua_State *L)
 {
-	return unpack_from(L, INT_MAX, 0, false);
+	return unpack_from(L, 0, 0);
 }
 
 static int unpack_one(lua_State *L)
@@ -373,7 +373,7 @@ static int unpack_one(lua_State *L)
 	int offset = (int)luaL_optinteger(L, 2, 0);
 
 	lua_settop(L, lua_gettop(L) < 1 ? 0 : 1);
-	return unpack_from(L, 1, offset, true);
+	return unpack_from(L, 1, offset);
 }
 
 static int unpack_limit(lua_State *L)
@@ -381,7 +381,7 @@ static int unpack_limit(lua_State *L)
 	int limit = (int)luaL_checkinteger(L, 2), offset = (int)luaL_optinteger(L, 3, 0);
 
 	lua_settop(L, 1);
-	return unpack_from(L, limit, offset, true);
+	return unpack_from(L, limit, offset);
 }
 
 static const luaL_Reg functions[] = {
