@@ -137,7 +137,7 @@ static void the_cursor_moves_on_when_its_client_goes(void **state)
 
 static void many_keys_are_found(void **state)
 {
-	char names[3000][8];
+	char names[3000][16];
 	struct slice keys[3000];
 	struct blocking b = {.type = TYPE_LIST, .keys = keys, .keys_count = 3000};
 	struct blocked_key *k;
