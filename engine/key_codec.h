@@ -50,7 +50,9 @@ enum value_form { FORM_INLINE = 0, FORM_LARGE = 1 };
 
 enum meta_flags {
 	META_EXPIRE = 1, /* expire_at_ms is present */
-	META_RAW = 2,	 /* string that Redis would keep as raw: appended to or written in part */
+	/* A string that Redis would keep as raw: appended to or written in part; a set that once
+	 * had a member that is no integer (intset to listpack). */
+	META_RAW = 2,
 	/* A collection that outgrew Redis's small encoding once (listpack to hashtable); a string
 	 * that Redis would not keep as an integer though it looks like one: INCRBYFLOAT's result.
 	 */
@@ -117,6 +119,13 @@ size_t meta_encode(const struct meta *m, uint8_t *dst);
 
 /* Decodes a key record (the value proper). ST_CORRUPT: too short, unknown type, form or flags. */
 MUST_CHECK enum status meta_decode(struct slice value, struct meta *out);
+
+/* Whether a large collection's elements have names (fields, members); those of lists and streams
+ * have raw subkeys. */
+static inline bool type_is_named(enum value_type type)
+{
+	return type == TYPE_HASH || type == TYPE_SET || type == TYPE_ZSET;
+}
 
 /* "string", "list", ... as the TYPE command says. */
 const char *value_type_text(enum value_type type);

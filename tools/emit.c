@@ -164,6 +164,21 @@ static size_t put_element(enum value_type type, struct slice *argv, struct slice
 	return 1;
 }
 
+/* The command that adds elements to a collection. */
+static const char *adding(enum value_type type)
+{
+	switch (type) {
+	case TYPE_HASH:
+		return "HSET";
+	case TYPE_SET:
+		return "SADD";
+	case TYPE_ZSET:
+		return "ZADD";
+	default:
+		return "RPUSH";
+	}
+}
+
 /* Collections: elements in commands of bounded size. */
 static enum status emit_elements(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record)
@@ -175,7 +190,7 @@ static enum status emit_elements(struct resp_sink *sink, const struct view *v,
 	struct value_walk w;
 	enum status st = value_open(v, record, &w);
 
-	argv[0] = slice_str(type == TYPE_ZSET ? "ZADD" : type == TYPE_HASH ? "HSET" : "RPUSH");
+	argv[0] = slice_str(adding(type));
 	argv[1] = record->name;
 	while (st == ST_OK) {
 		struct slice name, value;

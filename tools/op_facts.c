@@ -160,7 +160,7 @@ enum status op_facts_of(const struct id_map *map, const struct wal_op *op, struc
 		out->sub = op->name;
 	}
 	if (op->kind == WAL_OP_PUT_FIELD || op->kind == WAL_OP_PUT_ELEM) {
-		out->has_value = true;
+		out->has_value = !out->has_type || out->type != TYPE_SET; /* members have none */
 		out->value = op->value;
 		out->is_score =
 		    op->kind == WAL_OP_PUT_FIELD && out->has_type && out->type == TYPE_ZSET;

@@ -114,7 +114,7 @@ int slot_dump(struct tool *t, int argc, char **argv)
 	    {"key", 0, OPT_TEXT, &filter.key, "KEY", "only this key", NULL},
 	    {"prefix", 0, OPT_TEXT, &filter.prefix, "TEXT", "only keys that begin so", NULL},
 	    {"match", 0, OPT_TEXT, &filter.match, "GLOB", "only keys that fit, as in KEYS", NULL},
-	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,list", NULL},
+	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,set", NULL},
 	    {"output", 'o', OPT_TEXT, &path, "FILE", "write there (must not exist); - is stdout",
 	     NULL},
 	    {"format", 0, OPT_CHOICE, &format, "FORMAT", "resp or json", "resp,json"},

@@ -105,7 +105,7 @@ int slot_keys(struct tool *t, int argc, char **argv)
 	    {"slot", 0, OPT_SLOTS, &filter.slots, "RANGES", "only these slots, as 0-99,812", NULL},
 	    {"prefix", 0, OPT_TEXT, &filter.prefix, "TEXT", "only keys that begin so", NULL},
 	    {"match", 0, OPT_TEXT, &filter.match, "GLOB", "only keys that fit, as in KEYS", NULL},
-	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,list", NULL},
+	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,set", NULL},
 	    {"min-size", 0, OPT_SIZE, &run.min_size, "SIZE", "only keys of that many bytes", NULL},
 	    {"ttl-before", 0, OPT_TIME, &run.ttl_before, "TIME", "only keys that expire before",
 	     NULL},

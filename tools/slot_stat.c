@@ -170,7 +170,7 @@ int slot_stat(struct tool *t, int argc, char **argv)
 	    {"slot", 0, OPT_SLOTS, &filter.slots, "RANGES", "only these slots, as 0-99,812", NULL},
 	    {"prefix", 0, OPT_TEXT, &filter.prefix, "TEXT", "only keys that begin so", NULL},
 	    {"match", 0, OPT_TEXT, &filter.match, "GLOB", "only keys that fit, as in KEYS", NULL},
-	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,list", NULL},
+	    {"type", 0, OPT_TEXT, &filter.types, "NAMES", "only these types, as hash,set", NULL},
 	    {"sample", 0, OPT_U64, &run.sample, "N", "look at one key in N; sums are of those",
 	     NULL},
 	    {"by", 0, OPT_CHOICE, &run.by, "GROUP", "a line per slot, type or prefix",

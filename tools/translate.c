@@ -201,17 +201,21 @@ static const struct id_entry *owner_of(const struct translator *t, uint64_t id, 
 		   : NULL;
 }
 
-/* One field's command: HSET, HDEL, or for a sorted set ZADD, ZREM. */
+/* One field's or member's command: HSET, HDEL; SADD, SREM; ZADD, ZREM. */
 static enum status write_field(struct translator *t, const struct id_entry *e,
 			       const struct wal_op *op)
 {
 	struct slice argv[4] = {slice_str("HSET"), slice_of(e->key, e->key_len), op->name,
 				op->value};
 	char score[VALUE_SCORE_MAX];
-	bool zset = e->type == TYPE_ZSET, del = op->kind == WAL_OP_DEL_FIELD;
+	bool zset = e->type == TYPE_ZSET, set = e->type == TYPE_SET;
 
-	if (del) {
-		argv[0] = slice_str(zset ? "ZREM" : "HDEL");
+	if (op->kind == WAL_OP_DEL_FIELD) {
+		argv[0] = slice_str(zset ? "ZREM" : set ? "SREM" : "HDEL");
+		return resp_command(&t->inner, argv, 3);
+	}
+	if (set) {
+		argv[0] = slice_str("SADD");
 		return resp_command(&t->inner, argv, 3);
 	}
 	if (zset) {
@@ -225,7 +229,7 @@ static enum status write_field(struct translator *t, const struct id_entry *e,
 	return resp_command(&t->inner, argv, 4);
 }
 
-/* Fields of hashes and members of sorted sets, in the order they were written: their whole names
+/* Fields of hashes and members of sets, in the order they were written: their whole names
  * are in the operations. */
 static enum status write_fields(struct translator *t, struct slice ops)
 {

@@ -215,7 +215,8 @@ static enum status change_list(struct translator *t, const struct key_record *re
 	return st == ST_OK ? translate_set_range(t, record->name, r, from, to, head) : st;
 }
 
-/* The key record of a large collection; what its record says of a hash's fields comes later. */
+/* The key record of a large collection; what its record says of fields and members
+ * comes later. */
 enum status translate_large(struct translator *t, const struct key_record *record)
 {
 	const struct meta *m = &record->meta;
@@ -228,7 +229,7 @@ enum status translate_large(struct translator *t, const struct key_record *recor
 	if (r.live == all || (old == NULL && t->complete)) {
 		return write_whole(t, record);
 	}
-	if (old == NULL && !value_has_names(m->type)) {
+	if (old == NULL && !type_is_named(m->type)) {
 		t->left_out++;
 		return translate_note_id(&t->whole, m->id);
 	}

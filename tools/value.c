@@ -297,7 +297,7 @@ static enum status next_small(struct value_walk *w, struct slice *name, struct s
 
 static enum status next_large(struct value_walk *w, struct slice *name, struct slice *value)
 {
-	struct slice key, stored;
+	struct slice key, stored, rest;
 	enum status st = next_element(w, &key, &stored);
 
 	while (st == ST_OK && w->record.meta.type == TYPE_ZSET &&
@@ -323,6 +323,11 @@ static enum status next_large(struct value_walk *w, struct slice *name, struct s
 	if (value_has_names(w->record.meta.type)) {
 		st = stored_split(key, stored, name, value);
 		return st == ST_OK ? take_score(w, value) : st;
+	}
+	if (w->record.meta.type == TYPE_SET) {
+		/* A member is an element's name; nothing is stored under it. */
+		st = stored_split(key, stored, value, &rest);
+		return st == ST_OK && rest.len > 0 ? ST_CORRUPT : st;
 	}
 	*value = stored;
 	return ST_OK;

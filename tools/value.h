@@ -47,7 +47,7 @@ static inline bool value_has_names(enum value_type type)
 /* Types that can be walked. */
 static inline bool value_has_decoder(enum value_type type)
 {
-	return type <= TYPE_HASH || type == TYPE_ZSET;
+	return type <= TYPE_SET || type == TYPE_ZSET;
 }
 
 /* A stored score as text. ST_CORRUPT. */
@@ -57,6 +57,7 @@ MUST_CHECK enum status value_score_text(struct slice stored, char text[VALUE_SCO
  *   string  pieces in order: value (name is empty)
  *   list    elements from head to tail: value
  *   hash    fields: name and value
+ *   set     members: value
  *   zset    members: name, and the score as text, which is overwritten by the next one; a large
  *           one's in the order of the store, the records of its tree being passed over */
 struct value_walk {

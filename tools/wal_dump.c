@@ -25,8 +25,8 @@ struct dump {
 
 static bool is_collection(const struct op_facts *f)
 {
-	return f->has_meta && f->meta.form == FORM_INLINE &&
-	       (f->meta.type == TYPE_LIST || value_has_names(f->meta.type));
+	return f->has_meta && f->meta.form == FORM_INLINE && f->meta.type != TYPE_STRING &&
+	       value_has_decoder(f->meta.type);
 }
 
 /* Bytes of a value, elements of a collection. */

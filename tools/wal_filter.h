@@ -44,7 +44,7 @@ struct wal_filter {
 #define WAL_FILTER_OPTIONS(f)                                                                      \
 	WAL_KEY_OPTIONS(f),                                                                        \
 	    {"cmd", 0, OPT_TEXT, &(f)->cmds, "NAMES", "only these commands, as set,del", NULL},    \
-	    {"type", 0, OPT_TEXT, &(f)->types, "NAMES", "only these types, as hash,list", NULL},   \
+	    {"type", 0, OPT_TEXT, &(f)->types, "NAMES", "only these types, as hash,set", NULL},    \
 	    {"epoch", 0, OPT_U64, &(f)->epoch, "N", "only this epoch", NULL},                      \
 	    {"history", 0, OPT_HEX, &(f)->timeline, "ID", "only this timeline", NULL},             \
 	{                                                                                          \

@@ -30,7 +30,7 @@ static enum status check_blob(const struct meta *m)
 	uint32_t count, seen = 0;
 	enum status st;
 
-	if (m->form != FORM_INLINE || (m->type != TYPE_LIST && !value_has_names(m->type))) {
+	if (m->form != FORM_INLINE || m->type == TYPE_STRING || !value_has_decoder(m->type)) {
 		return ST_OK;
 	}
 	st = small_blob_count(m->payload, &count);
@@ -41,7 +41,7 @@ static enum status check_blob(const struct meta *m)
 		st = small_cursor_next(&c, &entry);
 		seen += st == ST_OK;
 	}
-	return st == ST_END && seen == count && (m->type == TYPE_LIST || count % 2 == 0)
+	return st == ST_END && seen == count && (!value_has_names(m->type) || count % 2 == 0)
 		   ? ST_OK
 		   : ST_CORRUPT;
 }

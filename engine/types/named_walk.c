@@ -13,11 +13,6 @@ enum {
 	SEEK_SHARE = 8, /* a sample of less than 1/8 seeks, a larger one walks */
 };
 
-bool type_is_named(enum value_type type)
-{
-	return type == TYPE_HASH || type == TYPE_SET || type == TYPE_ZSET;
-}
-
 enum status named_count(const struct meta *m, uint64_t *out)
 {
 	uint32_t entries;

@@ -12,10 +12,6 @@
 #include "engine/keyspace.h"
 #include "engine/types/small_blob.h"
 
-/* Hashes, sets and sorted sets have elements with names; lists and streams order theirs by raw
- * subkeys. */
-bool type_is_named(enum value_type type);
-
 /* Number of elements. */
 MUST_CHECK enum status named_count(const struct meta *m, uint64_t *out);
 

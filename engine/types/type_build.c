@@ -25,6 +25,13 @@ void type_build_hash(struct type_build *b, struct engine *e, const struct store_
 	b->limits = *limits;
 }
 
+void type_build_set(struct type_build *b, struct engine *e, const struct store_key *key,
+		    const struct set_limits *limits)
+{
+	begin(b, e, key, TYPE_SET);
+	b->set_limits = *limits;
+}
+
 enum status type_build_element(struct type_build *b, struct slice value)
 {
 	enum status st = ST_OK;
@@ -43,7 +50,7 @@ enum status type_build_element(struct type_build *b, struct slice value)
 	return st;
 }
 
-/* What a lookup would find of the hash as it is now. */
+/* What a lookup would find of the collection as it is now. */
 static struct meta present(const struct type_build *b)
 {
 	struct meta m = b->meta;
@@ -54,30 +61,51 @@ static struct meta present(const struct type_build *b)
 	return m;
 }
 
-enum status type_build_field(struct type_build *b, struct slice field, struct slice value)
+/* Adds a named element with (count 2) or without a value (1). ST_EXISTS. */
+static enum status add_named(struct type_build *b, const struct slice *entries, uint32_t count)
 {
-	struct slice pair[2] = {field, value}, there;
 	struct meta m = present(b);
-	enum status st = type_hash_get(b->engine, b->key, &m, field, &there);
+	struct slice there;
+	enum status st = named_get(b->engine, b->key, &m, entries[0], &there);
 
 	if (st != ST_NOT_FOUND) {
 		return st == ST_OK ? ST_EXISTS : st;
 	}
-	if (field.len > b->limits.value || value.len > b->limits.value) {
-		b->meta.flags |= META_ENCODED;
-	}
 	if (b->meta.form == FORM_INLINE) {
-		if (small_blob_splice(&b->blob, b->blob.len, 0, 0, pair, 2,
+		if (small_blob_splice(&b->blob, b->blob.len, 0, 0, entries, count,
 				      COLLECTION_INLINE_MAX)) {
 			return ST_OK;
 		}
-		st = hash_spill(b->engine, b->key, &b->blob, &b->meta);
+		st = named_spill(b->engine, b->key, &b->blob, &b->meta);
 		if (st != ST_OK) {
 			return st;
 		}
 	}
 	b->meta.count++;
-	return ks_field_put(b->engine, b->key->slot, b->meta.id, field, &value, 1);
+	return ks_field_put(b->engine, b->key->slot, b->meta.id, entries[0], &entries[1],
+			    count - 1);
+}
+
+enum status type_build_field(struct type_build *b, struct slice field, struct slice value)
+{
+	struct slice pair[2] = {field, value};
+	enum status st = add_named(b, pair, 2);
+
+	if (st == ST_OK && (field.len > b->limits.value || value.len > b->limits.value)) {
+		b->meta.flags |= META_ENCODED;
+	}
+	return st;
+}
+
+enum status type_build_member(struct type_build *b, struct slice member)
+{
+	uint64_t before = b->meta.form == FORM_LARGE ? b->meta.count : small_blob_entries(&b->blob);
+	enum status st = add_named(b, &member, 1);
+
+	if (st == ST_OK) {
+		b->meta.flags = type_set_flags(b->meta.flags, before, member, &b->set_limits);
+	}
+	return st;
 }
 
 enum status type_build_end(struct type_build *b, uint64_t expire_at_ms)

@@ -1,8 +1,6 @@
 /* Element by element from one collection id to another, in the order of the iterator. */
 #include "engine/types/type_copy.h"
 
-#include "engine/types/named_walk.h"
-
 static enum status copy_named(struct engine *e, uint16_t from_slot, uint64_t from_id, uint16_t slot,
 			      uint64_t id)
 {

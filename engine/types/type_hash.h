@@ -48,10 +48,4 @@ MUST_CHECK enum status type_hash_del(struct engine *e, const struct store_key *k
 /* What OBJECT ENCODING says: "listpack" or "hashtable". A static string. */
 const char *type_hash_encoding(const struct meta *m);
 
-/* --- for engine/types/type_build.c --- */
-
-/* Gives a blob's fields records of their own; m becomes the large form, not yet written. */
-MUST_CHECK enum status hash_spill(struct engine *e, const struct store_key *key,
-				  const struct small_blob *b, struct meta *m);
-
 #endif

@@ -3,6 +3,7 @@
 #include "engine/types/type_string.h"
 #include "engine/types/type_zset.h"
 #include "engine/types/zset_gather.h"
+#include "net/command/cmd_set.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
@@ -126,7 +127,7 @@ static uint64_t string_max(const struct command_ctx *ctx)
 
 static bool has_type(enum rdb_kind kind)
 {
-	return kind != RDB_KIND_SET && kind != RDB_KIND_STREAM && kind != RDB_KIND_MODULE;
+	return kind != RDB_KIND_STREAM && kind != RDB_KIND_MODULE;
 }
 
 /* Writes an element. ST_EXISTS: a field or member comes twice. */
@@ -145,6 +146,9 @@ static enum status restore_item(void *arg, enum rdb_kind kind, const struct rdb_
 		r->engine_st = zset_gather_find(&r->gather, item->bytes) != NULL
 				   ? ST_EXISTS
 				   : zset_gather_add(&r->gather, item->bytes, item->score);
+		break;
+	case RDB_KIND_SET:
+		r->engine_st = type_build_member(&r->build, item->bytes);
 		break;
 	default:
 		r->engine_st = type_build_field(&r->build, item->bytes, item->value);
@@ -229,6 +233,10 @@ static bool write_value(struct restore *r, struct slice value)
 
 	if (r->kind == RDB_KIND_LIST) {
 		type_build_list(&r->build, r->ctx->engine, &r->key);
+	} else if (r->kind == RDB_KIND_SET) {
+		const struct set_limits set_limits = set_limits_of(r->ctx);
+
+		type_build_set(&r->build, r->ctx->engine, &r->key, &set_limits);
 	} else {
 		type_build_hash(&r->build, r->ctx->engine, &r->key, &limits);
 	}

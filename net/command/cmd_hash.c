@@ -1,6 +1,8 @@
 /* The hash commands: arguments and replies. What a hash is in storage: engine/types/type_hash.h. */
 
-#include "net/command/cmd_hash.h"
+#include "engine/types/named_walk.h"
+#include "engine/types/type_hash.h"
+#include "net/command/cmd_named.h"
 #include "net/command/command_host.h"
 #include "net/proto/float_text.h"
 
@@ -15,7 +17,8 @@ static struct hash_limits limits_of(const struct command_ctx *ctx)
 				    .value = ctx->host->hash_max_listpack_value};
 }
 
-bool hash_lookup(struct command_ctx *ctx, struct store_key *key, struct meta *m, bool *found)
+/* Looks up the hash of argv[1]. false: an error reply was sent. */
+static bool hash_lookup(struct command_ctx *ctx, struct store_key *key, struct meta *m, bool *found)
 {
 	enum status st = command_lookup(ctx, 1, TYPE_HASH, key, m);
 

@@ -80,18 +80,6 @@ enum status list_reply_elements(struct command_ctx *ctx, const struct store_key 
 	return st == ST_END ? ST_CORRUPT : st;
 }
 
-bool list_arg_not_negative(struct command_ctx *ctx, size_t arg, int64_t *out, const char *error)
-{
-	if (!command_arg_int(ctx, arg, out, error)) {
-		return false;
-	}
-	if (*out < 0) {
-		resp_error(ctx->reply, "%s", error);
-		return false;
-	}
-	return true;
-}
-
 /* --- pushes --- */
 
 static void push(struct command_ctx *ctx, bool left, bool create)
@@ -272,11 +260,11 @@ static bool parse_pos(struct command_ctx *ctx, struct pos_options *o)
 		if (more && command_arg_is(ctx, i, "rank")) {
 			fine = arg_rank(ctx, i + 1, &o->rank);
 		} else if (more && command_arg_is(ctx, i, "count")) {
-			fine = list_arg_not_negative(ctx, i + 1, &o->count,
-						     "ERR COUNT can't be negative");
+			fine = command_arg_not_negative(ctx, i + 1, &o->count,
+							"ERR COUNT can't be negative");
 		} else if (more && command_arg_is(ctx, i, "maxlen")) {
-			fine = list_arg_not_negative(ctx, i + 1, &o->maxlen,
-						     "ERR MAXLEN can't be negative");
+			fine = command_arg_not_negative(ctx, i + 1, &o->maxlen,
+							"ERR MAXLEN can't be negative");
 		} else {
 			resp_error(ctx->reply, ERR_SYNTAX);
 			fine = false;

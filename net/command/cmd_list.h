@@ -16,10 +16,6 @@ MUST_CHECK enum status list_reply_elements(struct command_ctx *ctx, const struct
 					   const struct meta *m, uint64_t index, uint64_t n,
 					   bool reverse);
 
-/* A number that may not be negative. false: error was sent as the reply. */
-MUST_CHECK bool list_arg_not_negative(struct command_ctx *ctx, size_t arg, int64_t *out,
-				      const char *error);
-
 /* Commands in cmd_list_take.c, for the table in cmd_list.c. */
 void cmd_lpop(struct command_ctx *ctx);
 void cmd_rpop(struct command_ctx *ctx);

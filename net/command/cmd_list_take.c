@@ -74,7 +74,7 @@ static void pop(struct command_ctx *ctx, bool left)
 			   ctx->cmd->name);
 		return;
 	}
-	if (!list_arg_not_negative(ctx, 2, &arg, range_error) ||
+	if (!command_arg_not_negative(ctx, 2, &arg, range_error) ||
 	    !list_lookup(ctx, 1, &key, &m, &count)) {
 		return;
 	}

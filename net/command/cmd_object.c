@@ -1,6 +1,7 @@
 /* OBJECT: what Redis would say of how a value is kept. */
 #include "engine/types/type_hash.h"
 #include "engine/types/type_list.h"
+#include "engine/types/type_set.h"
 #include "engine/types/type_string.h"
 #include "engine/types/type_zset.h"
 #include "net/command/command_groups.h"
@@ -27,6 +28,9 @@ enum status object_encoding(struct command_ctx *ctx, const struct store_key *key
 		return ST_OK;
 	case TYPE_ZSET:
 		*out = type_zset_encoding(m);
+		return ST_OK;
+	case TYPE_SET:
+		*out = type_set_encoding(m);
 		return ST_OK;
 	case TYPE_LIST:
 		return type_list_encoding(ctx->engine, key, m, ctx->host->list_max_listpack_size,

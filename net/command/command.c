@@ -134,6 +134,18 @@ bool command_arg_int(struct command_ctx *ctx, size_t arg, int64_t *out, const ch
 	return false;
 }
 
+bool command_arg_not_negative(struct command_ctx *ctx, size_t arg, int64_t *out, const char *msg)
+{
+	if (!command_arg_int(ctx, arg, out, msg)) {
+		return false;
+	}
+	if (*out < 0) {
+		resp_error(ctx->reply, "%s", msg);
+		return false;
+	}
+	return true;
+}
+
 bool command_arg_float(struct command_ctx *ctx, size_t arg, double *out, const char *msg)
 {
 	if (parse_float(ctx->argv[arg], out)) {

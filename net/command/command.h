@@ -96,9 +96,9 @@ struct command {
 
 /* Each cmd_*.c ends with its rows, ended by a row of NULL name. */
 extern const struct command commands_string[], commands_bitmap[], commands_key[], commands_hash[],
-    commands_list[], commands_zset[], commands_txn[], commands_cluster[], commands_pubsub[],
-    commands_connection[], commands_replication[], commands_server[], commands_dump[],
-    commands_migrate[], commands_script[];
+    commands_list[], commands_set[], commands_zset[], commands_txn[], commands_cluster[],
+    commands_pubsub[], commands_connection[], commands_replication[], commands_server[],
+    commands_dump[], commands_migrate[], commands_script[];
 
 /* --- answers that many commands share --- */
 
@@ -145,6 +145,9 @@ MUST_CHECK enum status command_lookup(struct command_ctx *ctx, size_t arg, enum 
  * floats: no surrounding spaces, no NaN). On failure sends msg (NULL: the standard text) and
  * returns false. */
 MUST_CHECK bool command_arg_int(struct command_ctx *ctx, size_t arg, int64_t *out, const char *msg);
+/* An integer that is not negative; msg for both mistakes. */
+MUST_CHECK bool command_arg_not_negative(struct command_ctx *ctx, size_t arg, int64_t *out,
+					 const char *msg);
 MUST_CHECK bool command_arg_float(struct command_ctx *ctx, size_t arg, double *out,
 				  const char *msg);
 MUST_CHECK bool command_arg_long_float(struct command_ctx *ctx, size_t arg, long double *out,

@@ -212,6 +212,7 @@ struct command_host {
 	/* Copies of settings that commands read often, kept by dispatch_config_changed. */
 	uint64_t hash_max_listpack_entries, hash_max_listpack_value;
 	uint64_t zset_max_listpack_entries, zset_max_listpack_value;
+	uint64_t set_max_intset_entries, set_max_listpack_entries, set_max_listpack_value;
 	int64_t list_max_listpack_size;
 	/* What replication says of commands, kept by it. */
 	bool is_replica;     /* writes are refused */

@@ -12,6 +12,9 @@ enum {
 	HASH_VALUE_DEFAULT = 64,
 	ZSET_ENTRIES_DEFAULT = 128,
 	ZSET_VALUE_DEFAULT = 64,
+	SET_INTSET_DEFAULT = 512,
+	SET_ENTRIES_DEFAULT = 128,
+	SET_VALUE_DEFAULT = 64,
 	LIST_SIZE_DEFAULT = -2,
 	SLOW_USEC_DEFAULT = 10000,
 	SLOWLOG_LEN_DEFAULT = 128,
@@ -105,6 +108,12 @@ void dispatch_config_changed(struct dispatch *d)
 	    (uint64_t)setting_int(d, "zset-max-listpack-entries", ZSET_ENTRIES_DEFAULT);
 	d->host->zset_max_listpack_value =
 	    (uint64_t)setting_int(d, "zset-max-listpack-value", ZSET_VALUE_DEFAULT);
+	d->host->set_max_intset_entries =
+	    (uint64_t)setting_int(d, "set-max-intset-entries", SET_INTSET_DEFAULT);
+	d->host->set_max_listpack_entries =
+	    (uint64_t)setting_int(d, "set-max-listpack-entries", SET_ENTRIES_DEFAULT);
+	d->host->set_max_listpack_value =
+	    (uint64_t)setting_int(d, "set-max-listpack-value", SET_VALUE_DEFAULT);
 	d->host->list_max_listpack_size =
 	    setting_int(d, "list-max-listpack-size", LIST_SIZE_DEFAULT);
 	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);

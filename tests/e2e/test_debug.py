@@ -31,6 +31,8 @@ class Debug(case.Case):
             ["SETRANGE", "r" + key, rng.randrange(40000), "x"],
             ["RPUSH", "l" + key, *[pick.value(rng) for _ in range(rng.randrange(1, 200))]],
             ["HSET", "h" + key, *[pick.value(rng) for _ in range(2 * rng.randrange(1, 200))]],
+            ["SADD", "z" + key, *[pick.value(rng) for _ in range(rng.randrange(1, 200))]],
+            ["SREM", "z" + key, *[pick.value(rng) for _ in range(10)]],
             ["LPOP", "l" + key, 30], ["DEL", "h" + key], ["PEXPIRE", "s" + key, 10000000]])]
         for c in clients:
             for command in commands:

@@ -30,6 +30,9 @@ def fill(client, count, rng, prefix="k"):
         elif dice < 5:
             client.call("HSET", "h" + key, *sum((["f%d" % rng.randrange(200), "x" * rng.randrange(
                 60)] for _ in range(20)), []))
+        elif dice == 5:
+            client.call("SADD", "s" + key, *["m%d" % rng.randrange(400) for _ in range(40)])
+            client.call("SREM", "s" + key, *["m%d" % rng.randrange(400) for _ in range(20)])
         elif dice < 8:
             client.call("RPUSH", "l" + key, *["e%d" % rng.randrange(1000)] * rng.randrange(1, 30))
         else:

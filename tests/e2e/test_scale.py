@@ -37,22 +37,26 @@ class Scale(case.Case):
         self.rng = random.Random(11)
 
     def fill(self, kind, count):
-        """A hash and a list of count elements under one hash tag."""
+        """A hash, a set and a list of count elements under one hash tag."""
         for at in range(0, count, STEP):
             names = ["e%07d" % i for i in range(at, min(at + STEP, count))]
             self.client.call("HSET", "{x}h" + kind, *[x for n in names for x in (n, n)])
+            self.client.call("SADD", "{x}s" + kind, *names)
             self.client.call("RPUSH", "{x}l" + kind, *names)
 
     def medians(self, kind, count):
         """{command: median in microseconds} of single commands at random places."""
-        h, l = "{x}h" + kind, "{x}l" + kind
+        h, l, s = "{x}h" + kind, "{x}l" + kind, "{x}s" + kind
         element = lambda: "e%07d" % self.rng.randrange(count)  # noqa: E731
         index = lambda: self.rng.randrange(count // 2)  # noqa: E731
         cursor = self.client.call("HSCAN", h, "0", "COUNT", "10")[0]
         makers = [
             lambda: ["HSET", h, element(), "other"], lambda: ["HGET", h, element()],
             lambda: ["HLEN", h], lambda: ["HSCAN", h, cursor, "COUNT", "10"],
-            lambda: ["HRANDFIELD", h], lambda: ["LINDEX", l, index()], lambda: ["LLEN", l],
+            lambda: ["HRANDFIELD", h], lambda: ["SADD", s, element()],
+            lambda: ["SADD", s, "n" + element()], lambda: ["SISMEMBER", s, element()],
+            lambda: ["SREM", s, element()], lambda: ["SRANDMEMBER", s, "3"], lambda: ["SPOP", s],
+            lambda: ["SCARD", s], lambda: ["LINDEX", l, index()], lambda: ["LLEN", l],
             lambda: ["LSET", l, index(), "other"], lambda: ["LPUSH", l, "new"],
             lambda: ["RPOP", l], lambda: ["LRANGE", l, count // 2, count // 2 + 9]]
         self.client.call("CONFIG", "RESETSTAT")
@@ -61,7 +65,7 @@ class Scale(case.Case):
         prefix = "latency_percentiles_usec_"
         return {name[len(prefix):]: float(value.split(",")[0][len("p50="):])
                 for name, value in info(self.client, "latencystats").items()
-                if name.startswith((prefix + "h", prefix + "l", prefix + "r"))}
+                if name.startswith((prefix + "h", prefix + "l", prefix + "r", prefix + "s"))}
 
     def took_us(self, *command):
         self.client.call("CONFIG", "RESETSTAT")
@@ -93,17 +97,19 @@ class Scale(case.Case):
         for i in copies:
             self.client.call("COPY", "{x}ha", "{x}h%d" % i)
             self.client.call("COPY", "{x}la", "{x}l%d" % i)
+            self.client.call("COPY", "{x}sa", "{x}s%d" % i)
         self.checkpoint()
         costs = {
             "RENAME": self.least_us(["RENAME", "{x}h%d" % i, "{x}r%d" % i] for i in copies),
             "DEL": self.least_us(["DEL", "{x}r%d" % i] for i in copies),
+            "UNLINK": self.least_us(["UNLINK", "{x}s%d" % i] for i in copies),
             "SET": self.least_us(["SET", "{x}l%d" % i, "v"] for i in copies),
         }
         print("us: %s" % costs)
         for command, us in costs.items():
             self.assertLess(us, AT_ONCE_US, command)
-        self.assertEqual(self.client.call("DBSIZE"), 2 + len(copies))
-        gone = 2 * len(copies) * LARGE
+        self.assertEqual(self.client.call("DBSIZE"), 3 + len(copies))
+        gone = 3 * len(copies) * LARGE
         end = time.monotonic() + 120
         reclaimed, pending = 0, "unknown"
         while time.monotonic() < end and (reclaimed < gone or pending != "0"):

@@ -111,6 +111,9 @@ class Reading(ToolCase):
             elif kind == "zset":
                 self.assertEqual(sorted(text.splitlines()), sorted(
                     '%s "%.17g"' % (tools.quoted(m), score) for m, score in value.items()))
+            elif kind == "set":
+                self.assertEqual(sorted(raw.split(b"\n")[:-1]), sorted(value))
+                self.assertEqual(sorted(text.splitlines()), sorted(map(tools.quoted, value)))
             else:
                 self.assertEqual(sorted(text.splitlines()), sorted(
                     "%s %s" % (tools.quoted(f), tools.quoted(v)) for f, v in value.items()))

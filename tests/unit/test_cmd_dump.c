@@ -129,7 +129,8 @@ static void every_sample_is_restored_or_refused_by_name(void **state)
 		char refused[128];
 
 		if (s->kind == RDB_KIND_STRING || s->kind == RDB_KIND_LIST ||
-		    s->kind == RDB_KIND_HASH || s->kind == RDB_KIND_ZSET) {
+		    s->kind == RDB_KIND_HASH || s->kind == RDB_KIND_ZSET ||
+		    s->kind == RDB_KIND_SET) {
 			struct buf again;
 
 			expect(reply, "+OK\r\n");

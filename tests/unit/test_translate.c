@@ -237,6 +237,33 @@ static void hashes_and_their_expiry(void **state)
 	close_bench(&b);
 }
 
+static void members_of_sets(void **state)
+{
+	struct meta s = {.type = TYPE_SET, .form = FORM_LARGE, .id = 6, .count = 1};
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, &all, true);
+	made_begin(&b.m, "sadd");
+	made_field(&b.m, "s", 6, "m", "");
+	made_meta(&b.m, "s", &s);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "MULTI\nDEL s\nSADD s m\nEXEC\n");
+	made_begin(&b.m, "sadd");
+	made_field(&b.m, "s", 6, "n", "");
+	s.count = 2;
+	made_meta(&b.m, "s", &s);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "SADD s n\n");
+	made_begin(&b.m, "srem");
+	made_field(&b.m, "s", 6, "m", NULL);
+	s.count = 1;
+	made_meta(&b.m, "s", &s);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "SREM s m\n");
+	close_bench(&b);
+}
+
 static void long_strings_by_chunks(void **state)
 {
 	static uint8_t bytes[STRING_CHUNK];
@@ -379,6 +406,7 @@ int main(void)
 	    cmocka_unit_test(strings_and_small_values),
 	    cmocka_unit_test(lists_change_at_their_ends_and_inside),
 	    cmocka_unit_test(hashes_and_their_expiry),
+	    cmocka_unit_test(members_of_sets),
 	    cmocka_unit_test(long_strings_by_chunks),
 	    cmocka_unit_test(renames_keep_what_a_key_holds),
 	    cmocka_unit_test(what_has_no_command_is_counted),

@@ -1,10 +1,10 @@
-"""RESTORE of strings, lists and hashes in every encoding, with every option, and of payloads that
-are damaged. What DUMP answers is not compared (the encodings may differ); test_dump.py exchanges
-it."""
+"""RESTORE of strings, lists, sets and hashes in every encoding, with every option, and of payloads
+that are damaged. What DUMP answers is not compared (the encodings may differ); test_dump.py
+exchanges it."""
 from harness import rdb
 from harness.steps import Step, pick
 
-KEYS = ["s1", "l1", "h1", "k1"]
+KEYS = ["s1", "l1", "h1", "k1", "set1"]
 
 
 def as_bytes(value):
@@ -19,12 +19,15 @@ def element(rng):
 
 def value(rng):
     count = rng.choice([1, 2, 3, 10, 40, 200])
-    kind = rng.randrange(3)
+    kind = rng.randrange(4)
     if kind == 0:
         return rdb.string(rng, element(rng))
     if kind == 1:
         # A node of a list may not be empty.
         return rdb.list_value(rng, [element(rng) for _ in range(count + 1)])
+    if kind == 2:
+        return rdb.set_value(rng, sorted({as_bytes(rng.randrange(-1000, 1000))
+                                          if count % 2 else element(rng) for _ in range(count)}))
     pairs = {element(rng): element(rng) for _ in range(count)}
     return rdb.hash_value(rng, [x for pair in pairs.items() for x in pair])
 
@@ -66,7 +69,8 @@ def reading(rng):
     key = rng.choice(KEYS)
     return rng.choice([
         lambda: ["TYPE", key], lambda: ["GET", key], lambda: ["LRANGE", key, 0, -1],
-        lambda: ["HGETALL", key], lambda: ["STRLEN", key], lambda: ["LLEN", key],
+        lambda: ["HGETALL", key], lambda: ["SMEMBERS", key],
+        lambda: ["SCARD", key], lambda: ["STRLEN", key], lambda: ["LLEN", key],
         lambda: ["HLEN", key], lambda: ["PTTL", key], lambda: ["DUMP", "nokey"],
         lambda: Step(["OBJECT", "ENCODING", key], "kind"), lambda: ["DUMP"],
         lambda: ["RESTORE", key, 0],

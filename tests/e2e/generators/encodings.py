@@ -1,7 +1,7 @@
 """What OBJECT says of values while the thresholds between Redis's encodings change."""
 from harness.steps import pick
 
-KEYS = ["h1", "h2", "l1", "s1", "z1"]
+KEYS = ["h1", "h2", "l1", "s1", "set1", "set2", "z1"]
 
 
 def threshold(rng):
@@ -10,6 +10,7 @@ def threshold(rng):
         ["hash-max-ziplist-value", rng.choice([0, 1, 4, 16, 64])],
         ["zset-max-listpack-entries", rng.choice([0, 1, 4, 8, 128])],
         ["zset-max-ziplist-value", rng.choice([0, 1, 4, 64])],
+        ["set-max-intset-entries", rng.choice([0, 1, 4, 8, 512])],
         ["list-max-listpack-size", rng.choice([-5, -2, -1, 1, 4, 128])],
         ["hash-max-listpack-value", "64", "hash-max-listpack-entries", "512"]])
 
@@ -33,6 +34,11 @@ def change(rng):
         lambda: ["INCR", "s1"],
         lambda: ["SETRANGE", "s1", 0, rng.choice(["", "1", "ab"])],
         lambda: ["RPUSH", "l1"] + ["e" * rng.choice([1, 100, 5000])] * rng.randrange(1, 6),
+        lambda: ["SADD", rng.choice(["set1", "set2"])] + [
+            rng.choice([i, i, i, i, "m%d" % i]) for i in range(rng.randrange(1, 8))],
+        lambda: ["SADD", "set1", rng.choice([value, rng.randrange(100)])],
+        lambda: ["SREM", "set1"] + list(range(rng.randrange(1, 9))),
+        lambda: ["SUNIONSTORE", "set2", "set1", "set2"],
         lambda: ["LTRIM", "l1", 0, rng.randrange(4)],
         lambda: ["COPY", rng.choice(KEYS), "copy", "REPLACE"],
         lambda: ["RENAME", "copy", rng.choice(KEYS)],

@@ -10,6 +10,8 @@ def make(rng, key):
         lambda: ["HSET", key] + [x for i in range(rng.randrange(1, 6))
                                  for x in ("f%d" % i, pick.value(rng))],
         lambda: ["RPUSH", key] + [pick.value(rng) for _ in range(rng.randrange(1, 6))],
+        lambda: ["SADD", key] + [rng.choice(["m%d", "%d"]) % i
+                                 for i in range(rng.choice([1, 5, 300]))],
         lambda: ["HSET", key] + [x for i in range(rng.choice([3, 200]))
                                  for x in ("field%d" % i, "v" * rng.choice([1, 30, 70]))],
         lambda: ["RPUSH", key] + ["element-%d" % i for i in range(rng.choice([3, 300]))],
@@ -42,6 +44,7 @@ def look(rng, key):
         lambda: Step(["GET", key]),
         lambda: Step(["HGETALL", key]),
         lambda: Step(["LRANGE", key, 0, -1]),
+        lambda: Step(["SMEMBERS", key]),
     ])()
 
 
@@ -67,7 +70,8 @@ def scan(rng):
     if rng.random() < 0.5:
         args += ["COUNT", rng.choice([1, 2, 10, 1000])]
     if rng.random() < 0.3:
-        args += ["TYPE", rng.choice(["string", "hash", "list", "zset", "nosuch", "STRING"])]
+        args += ["TYPE", rng.choice(["string", "hash", "list", "set", "zset", "nosuch",
+                                     "STRING"])]
     return Step(args, "churn" if rng.random() < 0.3 else None, kind="scan")
 
 

@@ -17,6 +17,11 @@ def bulk(rng):
         lambda: ["HSET", key] + [x for n in names for x in (n, "v" * rng.choice([1, 9]))],
         lambda: ["HDEL", key] + names,
         lambda: ["HDEL", key] + names[:rng.randrange(1, count)],
+        lambda: ["SADD", key] + names,
+        lambda: ["SADD", key] + [n[1:] for n in names],
+        lambda: ["SREM", key] + names[:rng.randrange(1, count)],
+        lambda: [rng.choice(["SUNIONSTORE", "SDIFFSTORE"]), rng.choice(LARGE), key,
+                 rng.choice(LARGE)],
         lambda: [rng.choice(["RPUSH", "LPUSH"]), key] + names,
         lambda: ["LTRIM", key, rng.randrange(count), -1 - rng.randrange(count)],
         lambda: ["LTRIM", key, rng.choice([0, count // 2]), rng.choice([0, 3, 20, 63])],
@@ -38,8 +43,8 @@ def bulk(rng):
 
 
 def steps(rng):
-    commands = mixed(rng, ["strings", "hashes", "lists", "zsets", "keys", "bitmaps", "expiry",
-                           "transactions"])
+    commands = mixed(rng, ["strings", "hashes", "lists", "sets", "zsets", "keys", "bitmaps",
+                           "expiry", "transactions"])
     while True:
         dice = rng.random()
         if dice < 0.90:

@@ -6,7 +6,7 @@ OTHERWISE = ("SCAN", "BITCOUNT", "BITPOS", "LPOS")
 
 
 def steps(rng):
-    commands = mixed(rng, ["strings", "hashes", "lists", "keys", "bitmaps", "transactions",
+    commands = mixed(rng, ["strings", "hashes", "lists", "sets", "keys", "bitmaps", "transactions",
                            "grammar", "connection"])
     yield ["CONFIG", "RESETSTAT"]
     for _ in range(380):

@@ -13,6 +13,8 @@ def command(rng):
         lambda: ["HGETALL", key],
         lambda: ["RPUSH", key, pick.value(rng)],
         lambda: ["LRANGE", key, 0, -1],
+        lambda: ["SADD", key, pick.value(rng)],
+        lambda: ["SUNION", key, pick.key(rng)],
         lambda: ["DEL", key],
         lambda: ["MSET", key, "1", pick.key(rng), "2"],
         lambda: ["EXPIRE", key, 1000],

@@ -1,5 +1,5 @@
 """Values in Redis's serialized form (what DUMP answers), in every encoding that Redis up to 7.2 has
-for strings, lists and hashes. Made by hand, so that RESTORE is tested with more than today's
+for strings, lists, sets and hashes. Made by hand, so that RESTORE is tested with more than today's
 servers emit."""
 import struct
 
@@ -162,3 +162,18 @@ def hash_value(rng, flat):
         lambda: b"\x0d" + rng.choice([raw, lzf])(ziplist(flat)),
         lambda: b"\x10" + rng.choice([raw, lzf])(listpack(flat)),
     ])()
+
+
+def intset(numbers):
+    """Sorted integers of 2, 4 or 8 bytes each."""
+    width, form = next((w, f) for w, f in ((2, "h"), (4, "i"), (8, "q"))
+                       if all(-1 << 8 * w - 1 <= n < 1 << 8 * w - 1 for n in numbers))
+    return struct.pack("<II%d%s" % (len(numbers), form), width, len(numbers), *numbers)
+
+
+def set_value(rng, members):
+    """A set in one of the encodings that Redis 7.0 reads; members all differ."""
+    numbers = [number(m) for m in members]
+    if None not in numbers and rng.random() < 0.7:
+        return b"\x0b" + rng.choice([raw, lzf])(intset(sorted(numbers)))
+    return b"\2" + length(len(members)) + b"".join(map(rng.choice([raw, small, lzf]), members))

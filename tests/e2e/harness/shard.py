@@ -43,7 +43,8 @@ def wait_equal(*servers, seconds=60):
     until(lambda: len({lsn(s) for s in servers}) == 1, seconds, "equal LSNs")
 
 
-READS = {b"string": ("GET",), b"hash": ("HGETALL",), b"list": ("LRANGE", 0, -1)}
+READS = {b"string": ("GET",), b"hash": ("HGETALL",), b"list": ("LRANGE", 0, -1),
+         b"set": ("SMEMBERS",)}
 
 
 def content(server):
@@ -61,6 +62,8 @@ def content(server):
             for (key, kind), value, ms in zip(there, values, times):
                 if kind == b"hash":
                     value = dict(zip(value[::2], value[1::2]))
+                elif kind == b"set":
+                    value = frozenset(value)
                 found[key] = (kind, value, ms != -1)
             if cursor == b"0":
                 return found

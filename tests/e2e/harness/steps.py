@@ -8,7 +8,8 @@
 #   churn      exactly, but a walk's elements that came or went during it
 COMPARE = {
     "KEYS": "unordered", "HKEYS": "unordered", "HVALS": "unordered", "HGETALL": "pairs",
-    "CONFIG GET": "pairs",
+    "CONFIG GET": "pairs", "SMEMBERS": "unordered", "SINTER": "unordered",
+    "SUNION": "unordered", "SDIFF": "unordered", "SRANDMEMBER": "kind",
     "TTL": "near", "PTTL": "near", "EXPIRETIME": "near", "PEXPIRETIME": "near",
     "RANDOMKEY": "kind", "HRANDFIELD": "kind", "ZRANDMEMBER": "kind", "TIME": "kind",
     "INFO": "kind", "LASTSAVE": "kind", "CLIENT ID": "kind",

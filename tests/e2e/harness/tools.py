@@ -67,6 +67,8 @@ def keys_of_json(objects):
             value = {f: v for f, v in value}
         elif o["type"] == "zset":
             value = {m: float(s) for m, s in value}
+        elif o["type"] == "set":
+            value = frozenset(value)
         found[unjson(o["key"])] = (o["type"], value, o.get("expires", 0))
     return found
 
@@ -80,6 +82,8 @@ def read_node(client):
             value = client.call("GET", key)
         elif kind == "list":
             value = client.call("LRANGE", key, 0, -1)
+        elif kind == "set":
+            value = frozenset(client.call("SMEMBERS", key))
         elif kind == "hash":
             flat = client.call("HGETALL", key)
             value = dict(zip(flat[::2], flat[1::2]))
@@ -168,6 +172,16 @@ class Keyspace:
         self.send("ZREM", key, *members)
         _, old, expires = self.keys[key]
         self._keep(key, "zset", {m: s for m, s in old.items() if m not in members}, expires)
+
+    def sadd(self, key, *members):
+        self.send("SADD", key, *members)
+        _, old, expires = self._get(key, "set", frozenset())
+        self.keys[key] = ("set", old | frozenset(members), expires)
+
+    def srem(self, key, *members):
+        self.send("SREM", key, *members)
+        _, old, expires = self.keys[key]
+        self._keep(key, "set", old - frozenset(members), expires)
 
     def _keep(self, key, kind, value, expires):
         if value:
@@ -260,6 +274,7 @@ def fill(k):
     k.persist(b"forever")
     strings(k)
     hashes(k)
+    sets(k)
     lists(k)
     zsets(k)
     moves(k)
@@ -311,6 +326,21 @@ def zsets(k):
     k.delete(b"z:gone")
     k.zadd(b"z:shrink", {b"m%d" % i: i % 5 + 0.0 for i in range(500)})
     k.zrem(b"z:shrink", *[b"m%d" % i for i in range(495)])
+
+
+def sets(k):
+    k.sadd(b"set:small", b"a", b"", b"\xff\x00", b"12")
+    k.sadd(b"set:ints", *[b"%d" % i for i in range(100)])
+    k.sadd(b"set:big", *[b"member:%d" % i for i in range(600)])
+    k.sadd(b"set:big", b"new", b"x" * 600, b"x" * 600 + b"2")
+    k.srem(b"set:big", b"member:7", b"member:8", b"x" * 600 + b"2")
+    k.expire(b"set:big", LATER + 4)
+    k.sadd(b"set:gone", *[b"m%d" % i for i in range(600)])
+    k.delete(b"set:gone")
+    k.sadd(b"set:over", *[b"m%d" % i for i in range(600)])
+    k.set(b"set:over", b"a string now")
+    k.sadd(b"set:shrink", *[b"member:%d" % i for i in range(600)])
+    k.srem(b"set:shrink", *[b"member:%d" % i for i in range(596)])
 
 
 def lists(k):

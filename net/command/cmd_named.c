@@ -1,7 +1,8 @@
-/* HSCAN and HRANDFIELD: parts of a hash, page by page or at random. */
-#include "net/command/cmd_hash.h"
-#include "net/command/command_host.h"
-#include "net/command/session.h"
+/* HSCAN and SSCAN, HRANDFIELD and SRANDMEMBER: parts of a hash or set, page by page or at random.
+ */
+#include "net/command/cmd_named.h"
+
+#include "engine/types/named_walk.h"
 
 #include <stdio.h>
 
@@ -12,10 +13,20 @@ enum {
 	BULK_MIN = 6, /* bytes of the shortest bulk */
 };
 
-/* A reply of random fields with repeats has no natural end: longer ones are refused. */
+/* A reply of random elements with repeats has no natural end: longer ones are refused. */
 #define RANDOM_REPLY_MAX (UINT64_C(512) << 20)
 
-/* --- HSCAN --- */
+/* Looks up the collection of argv[1]. false: an error reply was sent. */
+static bool lookup(struct command_ctx *ctx, enum value_type type, struct store_key *key,
+		   struct meta *m, bool *found)
+{
+	enum status st = command_lookup(ctx, 1, type, key, m);
+
+	*found = st == ST_OK;
+	return st == ST_OK || st == ST_NOT_FOUND;
+}
+
+/* --- pages --- */
 
 struct scan_options {
 	uint64_t cursor;
@@ -46,13 +57,13 @@ static bool parse_scan_options(struct command_ctx *ctx, struct scan_options *o)
 	return true;
 }
 
-/* Walks from the cursor over count fields, and on while fields share the last one's position. The
- * cursor becomes where to go on, 0 at the end. Returns how many replies were written. */
+/* Walks from the cursor over count elements, and on while elements share the last one's position.
+ * The cursor becomes where to go on, 0 at the end. Returns how many replies were written. */
 static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
 			struct scan_options *o)
 {
 	struct named_iter it;
-	struct slice field, value;
+	struct slice name, value;
 	uint64_t order, last = 0;
 	int64_t walked = 0;
 	size_t shown = 0;
@@ -61,7 +72,7 @@ static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, co
 
 	o->cursor = 0;
 	while (st == ST_OK) {
-		st = named_iter_next(&it, &order, &field, &value);
+		st = named_iter_next(&it, &order, &name, &value);
 		if (st != ST_OK) {
 			break;
 		}
@@ -71,10 +82,13 @@ static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, co
 		}
 		last = order;
 		walked++;
-		if (o->pattern.data == NULL || glob_match(o->pattern, field, false)) {
-			resp_bulk(ctx->reply, field);
-			resp_bulk(ctx->reply, value);
-			shown += 2;
+		if (o->pattern.data == NULL || glob_match(o->pattern, name, false)) {
+			resp_bulk(ctx->reply, name);
+			shown++;
+			if (it.has_values) {
+				resp_bulk(ctx->reply, value);
+				shown++;
+			}
 		}
 	}
 	named_iter_close(&it);
@@ -106,7 +120,7 @@ static void put_scan_header(struct command_ctx *ctx, size_t mark, uint64_t curso
 	memcpy(out->data + mark, copy, header);
 }
 
-void cmd_hscan(struct command_ctx *ctx)
+static void scan(struct command_ctx *ctx, enum value_type type)
 {
 	struct scan_options o = {.count = SCAN_COUNT_DEFAULT};
 	struct store_key key;
@@ -114,7 +128,7 @@ void cmd_hscan(struct command_ctx *ctx)
 	size_t mark = ctx->reply->out->len, shown = 0;
 	bool found;
 
-	if (!command_arg_cursor(ctx, 2, &o.cursor) || !hash_lookup(ctx, &key, &m, &found)) {
+	if (!command_arg_cursor(ctx, 2, &o.cursor) || !lookup(ctx, type, &key, &m, &found)) {
 		return;
 	}
 	if (found) {
@@ -130,14 +144,24 @@ void cmd_hscan(struct command_ctx *ctx)
 	}
 }
 
-/* --- HRANDFIELD --- */
+void cmd_hscan(struct command_ctx *ctx)
+{
+	scan(ctx, TYPE_HASH);
+}
+
+void cmd_sscan(struct command_ctx *ctx)
+{
+	scan(ctx, TYPE_SET);
+}
+
+/* --- at random --- */
 
 struct random_reply {
 	struct command_ctx *ctx;
 	bool with_values;
 };
 
-static void reply_field(void *arg, struct slice field, struct slice value)
+static void reply_element(void *arg, struct slice name, struct slice value)
 {
 	const struct random_reply *r = arg;
 	struct resp_writer *w = r->ctx->reply;
@@ -145,36 +169,27 @@ static void reply_field(void *arg, struct slice field, struct slice value)
 	if (r->with_values && w->proto >= 3) {
 		resp_array(w, 2);
 	}
-	resp_bulk(w, field);
+	resp_bulk(w, name);
 	if (r->with_values) {
 		resp_bulk(w, value);
 	}
 }
 
-/* A generator for one command. Chance here needs to differ from command to command, not to resist
- * anyone. */
-static void seed(const struct command_ctx *ctx, struct rng *rng)
-{
-	rng_seed(rng, ctx->host->start_mono_us ^ ctx->session->id << 40 ^
-			  ctx->session->commands << 20 ^ ctx->now_ms ^
-			  (uint64_t)ctx->reply->out->len << 50);
-}
-
-/* count fields, each any of all. */
+/* count elements, each any of all. */
 static enum status reply_with_repeats(struct random_reply *r, const struct store_key *key,
-				      const struct meta *m, uint64_t count, struct rng *rng)
+				      const struct meta *m, uint64_t count)
 {
-	const struct command_ctx *ctx = r->ctx;
+	struct command_ctx *ctx = r->ctx;
 	size_t mark = ctx->reply->out->len;
 	enum status st = ST_OK;
 
 	for (; st == ST_OK && count > 0 && !ctx->reply->failed; count--) {
 		struct named_iter it;
-		struct slice field, value;
+		struct slice name, value;
 
-		st = named_random(ctx->engine, key, m, rng, &it, &field, &value);
+		st = named_random(ctx->engine, key, m, command_rng(ctx), &it, &name, &value);
 		if (st == ST_OK) {
-			reply_field(r, field, value);
+			reply_element(r, name, value);
 		}
 		named_iter_close(&it);
 		if (ctx->reply->out->len - mark > RANDOM_REPLY_MAX) {
@@ -184,21 +199,21 @@ static enum status reply_with_repeats(struct random_reply *r, const struct store
 	return st;
 }
 
-static void random_fields(struct command_ctx *ctx, int64_t count, bool with_values)
+static void random_elements(struct command_ctx *ctx, enum value_type type, int64_t count,
+			    bool with_values)
 {
 	struct random_reply r = {.ctx = ctx, .with_values = with_values};
 	struct store_key key;
 	struct meta m;
-	struct rng rng;
 	uint64_t total = 0, want;
 	bool found;
 	enum status st = ST_OK;
 
-	if (!hash_lookup(ctx, &key, &m, &found)) {
+	if (!lookup(ctx, type, &key, &m, &found)) {
 		return;
 	}
 	if (found) {
-		st = type_hash_count(&m, &total);
+		st = named_count(&m, &total);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -213,12 +228,12 @@ static void random_fields(struct command_ctx *ctx, int64_t count, bool with_valu
 		return;
 	}
 	resp_array(ctx->reply, (size_t)(with_values && ctx->reply->proto < 3 ? 2 * want : want));
-	seed(ctx, &rng);
 	if (want == 0) {
 		return;
 	}
-	st = count < 0 ? reply_with_repeats(&r, &key, &m, want, &rng)
-		       : named_sample(ctx->engine, &key, &m, want, &rng, reply_field, &r);
+	st = count < 0
+		 ? reply_with_repeats(&r, &key, &m, want)
+		 : named_sample(ctx->engine, &key, &m, want, command_rng(ctx), reply_element, &r);
 	if (st == ST_INVALID) {
 		command_failed(ctx);
 		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
@@ -227,27 +242,25 @@ static void random_fields(struct command_ctx *ctx, int64_t count, bool with_valu
 	}
 }
 
-static void random_field(struct command_ctx *ctx)
+static void random_element(struct command_ctx *ctx, enum value_type type)
 {
 	struct named_iter it;
 	struct store_key key;
 	struct meta m;
-	struct slice field, value;
-	struct rng rng;
+	struct slice name, value;
 	bool found;
 	enum status st;
 
-	if (!hash_lookup(ctx, &key, &m, &found)) {
+	if (!lookup(ctx, type, &key, &m, &found)) {
 		return;
 	}
 	if (!found) {
 		resp_null(ctx->reply);
 		return;
 	}
-	seed(ctx, &rng);
-	st = named_random(ctx->engine, &key, &m, &rng, &it, &field, &value);
+	st = named_random(ctx->engine, &key, &m, command_rng(ctx), &it, &name, &value);
 	if (st == ST_OK) {
-		resp_bulk(ctx->reply, field);
+		resp_bulk(ctx->reply, name);
 	}
 	named_iter_close(&it);
 	if (st != ST_OK) {
@@ -255,21 +268,30 @@ static void random_field(struct command_ctx *ctx)
 	}
 }
 
+/* The count argument. False: the error reply was sent. */
+static bool arg_count(struct command_ctx *ctx, int64_t *count)
+{
+	if (!command_arg_int(ctx, 2, count, NULL)) {
+		return false;
+	}
+	if (*count == INT64_MIN) {
+		resp_error(ctx->reply,
+			   "ERR value is out of range, value must between %lld and %lld",
+			   -(long long)INT64_MAX, (long long)INT64_MAX);
+		return false;
+	}
+	return true;
+}
+
 void cmd_hrandfield(struct command_ctx *ctx)
 {
 	int64_t count;
 
 	if (ctx->argc == 2) {
-		random_field(ctx);
+		random_element(ctx, TYPE_HASH);
 		return;
 	}
-	if (!command_arg_int(ctx, 2, &count, NULL)) {
-		return;
-	}
-	if (count == INT64_MIN) {
-		resp_error(ctx->reply,
-			   "ERR value is out of range, value must between %lld and %lld",
-			   -(long long)INT64_MAX, (long long)INT64_MAX);
+	if (!arg_count(ctx, &count)) {
 		return;
 	}
 	if (ctx->argc > 4 || (ctx->argc == 4 && !command_arg_is(ctx, 3, "withvalues"))) {
@@ -280,5 +302,18 @@ void cmd_hrandfield(struct command_ctx *ctx)
 		resp_error(ctx->reply, ERR_OUT_OF_RANGE);
 		return;
 	}
-	random_fields(ctx, count, ctx->argc == 4);
+	random_elements(ctx, TYPE_HASH, count, ctx->argc == 4);
+}
+
+void cmd_srandmember(struct command_ctx *ctx)
+{
+	int64_t count;
+
+	if (ctx->argc == 2) {
+		random_element(ctx, TYPE_SET);
+	} else if (ctx->argc > 3) {
+		resp_error(ctx->reply, ERR_SYNTAX);
+	} else if (arg_count(ctx, &count)) {
+		random_elements(ctx, TYPE_SET, count, false);
+	}
 }

@@ -1,0 +1,15 @@
+/* Commands on hashes and sets alike, in cmd_named.c, for the tables in cmd_hash.c and cmd_set.c. */
+#ifndef CAIRN_NET_COMMAND_CMD_NAMED_H
+#define CAIRN_NET_COMMAND_CMD_NAMED_H
+
+#include "net/command/command.h"
+
+/* HSCAN key cursor [MATCH pattern] [COUNT count], and SSCAN. */
+void cmd_hscan(struct command_ctx *ctx);
+void cmd_sscan(struct command_ctx *ctx);
+
+/* HRANDFIELD key [count [WITHVALUES]], SRANDMEMBER key [count]. */
+void cmd_hrandfield(struct command_ctx *ctx);
+void cmd_srandmember(struct command_ctx *ctx);
+
+#endif
