@@ -316,7 +316,7 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 	bool forced = (h->mflags & BUS_FORCEACK) != 0;
 	struct cnode *owner;
 
-	if (!is_voter(self(c)) || c->silent) {
+	if (!is_voter(self(c)) || (c->silent && c->now_ms < c->silent_until_ms)) {
 		return;
 	}
 	if (h->current_epoch < c->current_epoch) {

@@ -66,8 +66,10 @@ void outbox_close_links(struct cluster *c, struct cnode *n)
 
 static struct cluster_op *push_send(struct cluster *c, enum bus_type type)
 {
-	/* A silent node answers nothing; late enough it asks, in case it is not where it was. */
-	bool mute = c->silent && (type != BUS_PING || c->now_ms < c->silent_until_ms);
+	/* A silent node answers nothing; late enough it asks, in case it is not where it was, and
+	 * votes: it lost its data, not its word, and where most lost theirs nobody else is left. */
+	bool mute = c->silent &&
+		    (c->now_ms < c->silent_until_ms || (type != BUS_PING && type != BUS_AUTH_ACK));
 	struct cluster_op *op = mute ? NULL : push(c, OP_SEND, 0);
 
 	if (op != NULL) {
