@@ -3,8 +3,12 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { STACK_PER_LEVEL = 6 };
+enum {
+	STACK_PER_LEVEL = 6,
+	NUMBER_MAX = 512, /* a double written out has 330 digits at most */
+};
 
 /* --- replies to values --- */
 
@@ -20,13 +24,23 @@ static struct slice take_line(const uint8_t **at)
 	return slice_of(begin, (size_t)(end - begin));
 }
 
-/* Every number in a reply ends at a CR, so that strtoll and strtod stop there. */
+/* The text of a number, with its end for strtoll and strtod. */
+struct number_text {
+	char text[NUMBER_MAX];
+};
+
+static struct number_text number_of(struct slice line)
+{
+	struct number_text n = {{0}};
+	size_t len = line.len < sizeof n.text - 1 ? line.len : sizeof n.text - 1;
+
+	memcpy(n.text, line.data, len);
+	return n;
+}
+
 static long long take_int(const uint8_t **at)
 {
-	const uint8_t *begin = *at;
-
-	(void)take_line(at);
-	return strtoll((const char *)begin, NULL, 10);
+	return strtoll(number_of(take_line(at)).text, NULL, 10);
 }
 
 static void push_slice(lua_State *L, struct slice s)
@@ -166,8 +180,7 @@ const uint8_t *lua_push_reply(lua_State *L, const uint8_t *at)
 		return at;
 	case ',':
 		lua_createtable(L, 0, 1);
-		lua_pushnumber(L, strtod((const char *)line, NULL));
-		(void)take_line(&at);
+		lua_pushnumber(L, strtod(number_of(take_line(&at)).text, NULL));
 		raw_set(L, "double");
 		return at;
 	case '(':

@@ -106,8 +106,12 @@ static uint64_t members_of(struct slice reply, bool found[UNIVERSE])
 		assert_non_null(p);
 		p++;
 		if (is_member) {
-			long at = strtol(line + (line[0] == 'w'), NULL, 10);
+			char text[16] = "";
+			long at;
 
+			assert_true((size_t)(p - line) < sizeof text);
+			memcpy(text, line, (size_t)(p - line));
+			at = strtol(text + (text[0] == 'w'), NULL, 10);
 			assert_true(at >= 0 && at < UNIVERSE && !found[at]);
 			found[at] = true;
 			count++;
