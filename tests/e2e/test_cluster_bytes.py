@@ -144,7 +144,8 @@ class Bytes(MixedCase):
                                  config=slots.epoch, current=slots.epoch,
                                  slots=self.bits(slots)))
             peer.send(bus.header(bus.PING, NOBODY))
-            self.assertEqual(peer.answer(), bus.PONG)
+            # None: the member itself spoke meanwhile, so its own link took the place of this one.
+            self.assertIn(peer.answer(), (None, bus.PONG))
         cluster.until(lambda: set(self.before[0]) == set(seen(self.redis)), "nobody is gone")
         for line in seen(self.primary).values():
             self.assertEqual("myself" in line.flags, line.id == me)
