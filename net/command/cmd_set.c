@@ -251,6 +251,9 @@ static void cmd_spop(struct command_ctx *ctx)
 		resp_null(ctx->reply);
 		return;
 	}
+	if (ctx->argc == 3 && total > 0 && (uint64_t)want >= total) {
+		ctx->host->stats.keyspace_hits++; /* Redis looks up once more what goes whole */
+	}
 	total = (uint64_t)want < total ? (uint64_t)want : total;
 	if (ctx->argc == 3) {
 		resp_set(ctx->reply, (size_t)total);
