@@ -210,7 +210,7 @@ static enum status alloc_parts(struct engine *e, const struct engine_options *op
 	if (e->dir == NULL || e->wal_dir == NULL || e->base == NULL) {
 		return ST_NO_MEMORY;
 	}
-	if (ahead_create(e) != ST_OK || mem_ahead_start(&e->mem_ahead) != ST_OK) {
+	if (ahead_create(e) != ST_OK) {
 		return ST_NO_MEMORY;
 	}
 	return memtable_create(e->memtable_max, e->hash_seed, &e->active);
@@ -231,6 +231,10 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 	st = alloc_parts(e, opts);
 	if (st == ST_OK) {
 		st = open_dirs(e, error);
+	}
+	/* No thread for a directory that another process holds. */
+	if (st == ST_OK) {
+		st = mem_ahead_start(&e->mem_ahead);
 	}
 	if (st == ST_OK) {
 		st = open_store(e, &state, error);
