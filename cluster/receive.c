@@ -40,6 +40,8 @@ static void sender_address(const struct incoming *in, struct node_addr *out)
 
 	*out = in->m.h.addr;
 	if (out->ip[0] == '\0' && len > 0 && len < NODE_IP_CAP && node_text_safe(peer, len + 1)) {
+		/* What stands behind an empty text is anything. */
+		memset(out->ip, 0, sizeof out->ip);
 		memcpy(out->ip, peer, len);
 	}
 }
