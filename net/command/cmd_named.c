@@ -8,7 +8,6 @@
 
 enum {
 	INT_TEXT_MAX = 24,
-	SCAN_COUNT_DEFAULT = 10,
 	SCAN_HEADER_MAX = 128,
 	BULK_MIN = 6, /* bytes of the shortest bulk */
 };
@@ -28,13 +27,7 @@ static bool lookup(struct command_ctx *ctx, enum value_type type, struct store_k
 
 /* --- pages --- */
 
-struct scan_options {
-	uint64_t cursor;
-	int64_t count;
-	struct slice pattern; /* data NULL: everything */
-};
-
-static bool parse_scan_options(struct command_ctx *ctx, struct scan_options *o)
+bool named_scan_options(struct command_ctx *ctx, struct scan_options *o)
 {
 	for (size_t i = 3; i < ctx->argc; i += 2) {
 		bool more = i + 1 < ctx->argc;
@@ -132,7 +125,7 @@ static void scan(struct command_ctx *ctx, enum value_type type)
 		return;
 	}
 	if (found) {
-		if (!parse_scan_options(ctx, &o)) {
+		if (!named_scan_options(ctx, &o)) {
 			return;
 		}
 		shown = scan_page(ctx, &key, &m, &o);

@@ -1,6 +1,7 @@
 /* ZSCAN and ZRANDMEMBER: parts of a sorted set, page by page or at random. */
 #include "engine/base/alloc.h"
 #include "engine/types/named_walk.h"
+#include "net/command/cmd_named.h"
 #include "net/command/cmd_zset.h"
 #include "net/command/command_host.h"
 
@@ -8,7 +9,6 @@
 
 enum {
 	TEXT_MAX = 32,
-	SCAN_COUNT_DEFAULT = 10,
 	BULK_MIN = 6,	  /* bytes of the shortest bulk */
 	SAMPLE_SHARE = 3, /* a sample of less than 1/3 is drawn, a larger one walks */
 };
@@ -17,35 +17,6 @@ enum {
 #define RANDOM_REPLY_MAX (UINT64_C(512) << 20)
 
 /* --- ZSCAN --- */
-
-struct scan_options {
-	uint64_t cursor;
-	int64_t count;
-	struct slice pattern; /* data NULL: everything */
-};
-
-static bool parse_scan_options(struct command_ctx *ctx, struct scan_options *o)
-{
-	for (size_t i = 3; i < ctx->argc; i += 2) {
-		bool more = i + 1 < ctx->argc;
-
-		if (command_arg_is(ctx, i, "count") && more) {
-			if (!command_arg_int(ctx, i + 1, &o->count, NULL)) {
-				return false;
-			}
-			if (o->count < 1) {
-				resp_error(ctx->reply, ERR_SYNTAX);
-				return false;
-			}
-		} else if (command_arg_is(ctx, i, "match") && more) {
-			o->pattern = ctx->argv[i + 1];
-		} else {
-			resp_error(ctx->reply, ERR_SYNTAX);
-			return false;
-		}
-	}
-	return true;
-}
 
 /* The score as ZSCAN gives it in either protocol: the small encoding keeps whole numbers as such.
  */
@@ -115,7 +86,7 @@ void cmd_zscan(struct command_ctx *ctx)
 	enum status st = ST_OK;
 
 	if (!command_arg_cursor(ctx, 2, &o.cursor) || !zset_lookup(ctx, 1, &key, &m, &count) ||
-	    (count > 0 && !parse_scan_options(ctx, &o))) {
+	    (count > 0 && !named_scan_options(ctx, &o))) {
 		return;
 	}
 	page = (struct resp_writer){.out = &bytes, .proto = reply->proto};
