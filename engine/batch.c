@@ -121,7 +121,9 @@ static enum status table_write(struct engine *e, const struct store_key *key, ui
 					 (tombstone ? MT_TOMBSTONE : 0));
 		/* Blindness is about what lies below the table, so only the first write decides it.
 		 */
-		if (fresh && blind && entry->base != MT_BASE_ABSENT && !PLANTED(51)) {
+		if (fresh && blind &&
+		    atomic_load_explicit(&entry->base, memory_order_relaxed) != MT_BASE_ABSENT &&
+		    !PLANTED(51)) {
 			entry->flags |= MT_BLIND;
 		}
 	}

@@ -353,7 +353,7 @@ static struct store_state next_state(const struct checkpoint *c, bool last)
  * that it goes into too. So those of the next entries are fetched together. */
 static void look_ahead(struct checkpoint *c, size_t at)
 {
-	const struct mt_entry *const *entries = c->sorted.entries;
+	struct mt_entry *const *entries = c->sorted.entries;
 	struct slice keys[LOOK_AHEAD];
 	size_t n = 0;
 

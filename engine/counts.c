@@ -2,7 +2,11 @@
  *
  * A blind write does not look at what it replaces, so its share is unknown until somebody looks:
  * the checkpoint, which reads the old record anyway, or engine_count_resolve when an exact number
- * is asked for. Until then an unknown base counts as absent, so that sums are never too low. */
+ * is asked for. Until then an unknown base counts as absent, so that sums are never too low.
+ *
+ * While a checkpoint runs, what the store says of a frozen key may be the checkpoint's own doing.
+ * So it notes what it replaces in the entry, before it commits; an entry without the note is not in
+ * any snapshot that the executor can have yet, and may be looked up. */
 #include "engine/base/alloc.h"
 #include "engine/engine_impl.h"
 
@@ -13,6 +17,7 @@ struct share {
 static struct share share_of(const struct mt_entry *e)
 {
 	struct share s = {0, 0};
+	uint8_t base = atomic_load_explicit(&e->base, memory_order_relaxed);
 	struct slice name, value;
 	struct meta m;
 
@@ -26,10 +31,13 @@ static struct share share_of(const struct mt_entry *e)
 			s.expires = 1;
 		}
 	}
-	if ((e->base & 3) == MT_BASE_PRESENT) {
+	if ((base & MT_BASE_DRAINED) != 0) {
+		return s; /* no counter knows it yet */
+	}
+	if ((base & 3) == MT_BASE_PRESENT) {
 		s.keys--;
 	}
-	if ((e->base & MT_BASE_EXPIRES) != 0) {
+	if ((base & MT_BASE_EXPIRES) != 0) {
 		s.expires--;
 	}
 	return s;
@@ -76,18 +84,32 @@ static enum status store_base(struct engine *e, struct slice key, uint8_t *base)
 	return st;
 }
 
+/* Nobody else sees an entry yet that gets its base. */
+static void set_base(struct mt_entry *e, uint8_t base)
+{
+	atomic_store_explicit(&e->base, base, memory_order_relaxed);
+}
+
+static enum status list_unknown(struct engine *e, struct mt_entry *entry)
+{
+	set_base(entry, MT_BASE_UNKNOWN);
+	e->unresolved_listed++;
+	return memtable_unresolved_add(e->active, entry);
+}
+
 enum status counts_base(struct engine *e, struct mt_entry *entry, bool looked_below)
 {
 	struct slice key = mt_entry_key(entry);
+	uint8_t base = MT_BASE_UNKNOWN;
+	enum status st;
 	uint64_t hash;
 
 	if (memtable_flushed(e->active)) {
-		entry->base = MT_BASE_ABSENT;
+		set_base(entry, MT_BASE_ABSENT);
 		return ST_OK;
 	}
 	if (e->frozen == NULL && !looked_below) {
-		entry->base = MT_BASE_UNKNOWN;
-		return memtable_unresolved_add(e->active, entry);
+		return list_unknown(e, entry);
 	}
 	hash = memtable_hash(key, e->hash_seed);
 	if (e->frozen != NULL) {
@@ -98,28 +120,30 @@ enum status counts_base(struct engine *e, struct mt_entry *entry, bool looked_be
 			struct slice name, value;
 			struct meta m;
 
-			entry->base = dead ? MT_BASE_ABSENT : MT_BASE_PRESENT;
+			base = dead ? MT_BASE_ABSENT : MT_BASE_PRESENT;
 			if (!dead &&
 			    stored_split(key, mt_entry_value(below), &name, &value) == ST_OK &&
 			    meta_decode(value, &m) == ST_OK && m.expire_at_ms != 0) {
-				entry->base |= MT_BASE_EXPIRES;
+				base |= MT_BASE_EXPIRES;
 			}
+			set_base(entry, base);
 			return ST_OK;
 		}
 		if (memtable_flushed(e->frozen)) {
-			entry->base = MT_BASE_ABSENT;
+			set_base(entry, MT_BASE_ABSENT);
 			return ST_OK;
 		}
 	}
 	if (looked_below) {
 		if (e->looked && e->looked_hash == hash && !e->looked_present) {
-			entry->base = MT_BASE_ABSENT;
+			set_base(entry, MT_BASE_ABSENT);
 			return ST_OK;
 		}
-		return store_base(e, key, &entry->base);
+		st = store_base(e, key, &base);
+		set_base(entry, base);
+		return st;
 	}
-	entry->base = MT_BASE_UNKNOWN;
-	return memtable_unresolved_add(e->active, entry);
+	return list_unknown(e, entry);
 }
 
 enum status counts_load(struct engine *e)
@@ -138,37 +162,44 @@ enum status counts_load(struct engine *e)
 	return ST_OK;
 }
 
-/* Resolves entries of one table's list from *at on, at most *budget. */
-static void resolve_table(struct engine *e, struct memtable *mt, size_t *at, uint32_t *budget)
+/* Resolves entries of one table's list from *at on, at most *budget; returns how many are left. */
+static size_t resolve_table(struct engine *e, struct memtable *mt, size_t *at, uint32_t *budget)
 {
 	size_t count;
 	struct mt_entry **list = memtable_unresolved(mt, &count);
 
-	while (*at<count && * budget> 0) {
+	for (; *at<count && * budget> 0; (*at)++, (*budget)--) {
 		struct mt_entry *entry = list[*at];
-		uint8_t base;
+		uint8_t was = atomic_load(&entry->base), base = was;
 
-		(*at)++;
-		(*budget)--;
-		if (entry->base != MT_BASE_UNKNOWN || (entry->flags & MT_ABSENT) != 0 ||
-		    store_base(e, mt_entry_key(entry), &base) != ST_OK) {
+		if ((entry->flags & MT_ABSENT) != 0 ||
+		    (was != MT_BASE_UNKNOWN && (was & MT_BASE_DRAINED) == 0) ||
+		    (was == MT_BASE_UNKNOWN &&
+		     store_base(e, mt_entry_key(entry), &base) != ST_OK)) {
 			continue;
 		}
+		/* Both count as unknown until here. The checkpoint may have come by meanwhile, and
+		 * has seen the same. */
 		counts_remove(mt, entry);
-		entry->base = base;
+		atomic_store(&entry->base, (uint8_t)(base & ~MT_BASE_DRAINED));
 		counts_add(mt, entry);
 	}
+	return count - *at;
 }
 
 uint64_t engine_count_resolve(struct engine *e, uint32_t budget)
 {
-	size_t count;
+	uint64_t left = 0;
 
-	resolve_table(e, e->active, &e->unresolved_at, &budget);
-	(void)memtable_unresolved(e->active, &count);
-	/* While a drain runs, what the store says of a frozen key may be the drain's own doing, so
-	 * those are not looked up: the drain counts them itself. */
-	return count - e->unresolved_at + (e->frozen == NULL ? 0 : e->frozen_unresolved);
+	if (e->frozen != NULL && !memtable_flushed(e->active)) {
+		left = resolve_table(e, e->frozen, &e->frozen_unresolved_at, &budget);
+	}
+	return left + resolve_table(e, e->active, &e->unresolved_at, &budget);
+}
+
+uint64_t engine_count_listed(const struct engine *e)
+{
+	return e->unresolved_listed;
 }
 
 static int64_t sum(const struct engine *e, uint64_t base, bool keys)

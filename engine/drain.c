@@ -155,13 +155,28 @@ static enum status write_entry(struct drain *d, const struct mt_entry *e)
 	return store_txn_put(d->txn, key, value);
 }
 
-static enum status drain_key(struct drain *d, const struct mt_entry *e)
+/* For whoever counts keys meanwhile: once this entry is in the store, nobody else can tell. */
+static void note_base(struct mt_entry *e, const struct record *old)
+{
+	uint8_t unknown = MT_BASE_UNKNOWN;
+	uint8_t base = MT_BASE_DRAINED | (old->there ? MT_BASE_PRESENT : MT_BASE_ABSENT);
+
+	if (old->expire_at_ms != 0) {
+		base |= MT_BASE_EXPIRES;
+	}
+	(void)atomic_compare_exchange_strong(&e->base, &unknown, base);
+}
+
+static enum status drain_key(struct drain *d, struct mt_entry *e)
 {
 	struct slice key = mt_entry_key(e);
 	struct record old, new = {0};
 	struct slot_stat *stat = touch(d, store_key_slot(key));
 	enum status st = read_old(d, key, &old);
 
+	if (st == ST_OK) {
+		note_base(e, &old);
+	}
 	if (st == ST_OK && (e->flags & MT_TOMBSTONE) == 0) {
 		st = parse(key, mt_entry_value(e), &new);
 	}
@@ -231,7 +246,7 @@ static enum status drain_elem(struct drain *d, const struct mt_entry *e)
 	return st;
 }
 
-static enum status apply(struct drain *d, const struct mt_entry *e)
+static enum status apply(struct drain *d, struct mt_entry *e)
 {
 	struct slice key = mt_entry_key(e);
 
@@ -245,7 +260,7 @@ static enum status apply(struct drain *d, const struct mt_entry *e)
 	}
 }
 
-enum status drain_entry(struct drain *d, const struct mt_entry *e)
+enum status drain_entry(struct drain *d, struct mt_entry *e)
 {
 	enum status st;
 

@@ -31,8 +31,9 @@ MUST_CHECK enum status drain_load(struct drain *d, struct store_reader *r);
 MUST_CHECK enum status drain_begin(struct drain *d);
 /* Empties the store, in the open transaction. */
 MUST_CHECK enum status drain_clear(struct drain *d);
-/* Applies one entry. Any error: abort. */
-MUST_CHECK enum status drain_entry(struct drain *d, const struct mt_entry *e);
+/* Applies one entry. Any error: abort. Notes in the entry what the store held before, where nobody
+ * knew; a second drain of the same entry does not change that. */
+MUST_CHECK enum status drain_entry(struct drain *d, struct mt_entry *e);
 /* Stores the counters of the slots that changed, then commits. On failure nothing is in the store
  * and the counters here must be loaded again. */
 MUST_CHECK enum status drain_commit(struct drain *d);

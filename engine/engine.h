@@ -137,10 +137,12 @@ void engine_touch(struct store_reader *r, struct slice key, uint32_t elements_ma
 
 /* --- counters --- */
 
-/* Exact numbers need every blind write resolved; this resolves at most budget of them and returns
- * how many are left. Those of a memtable that is being checkpointed are resolved by the checkpoint,
- * so 0 may need some turns to come; until then engine_keys and engine_expires are upper bounds. */
+/* Exact numbers need every blind write resolved; this resolves at most budget of them, oldest
+ * first, and returns how many are left; until none is, engine_keys and engine_expires are upper
+ * bounds. Where writes never pause the end may never come: what was written before a request is
+ * resolved once engine_count_listed less what is left has reached what the former was then. */
 uint64_t engine_count_resolve(struct engine *e, uint32_t budget);
+uint64_t engine_count_listed(const struct engine *e); /* blind writes ever */
 uint64_t engine_keys(const struct engine *e);	 /* exact when engine_count_resolve returned 0 */
 uint64_t engine_expires(const struct engine *e); /* likewise */
 uint64_t engine_slot_keys(const struct engine *e, uint16_t slot);

@@ -91,7 +91,7 @@ static bool freeze(struct engine *e, uint64_t now_ms)
 	if (count - e->unresolved_at <= RESOLVE_AT_FREEZE) {
 		(void)engine_count_resolve(e, RESOLVE_AT_FREEZE);
 	}
-	e->frozen_unresolved = count - e->unresolved_at;
+	e->frozen_unresolved_at = e->unresolved_at;
 	e->frozen = e->active;
 	e->frozen_lsn = e->next_lsn - 1;
 	e->frozen_held = true;
@@ -165,7 +165,6 @@ static void finish_drain(struct engine *e)
 	e->stats.writes_since_checkpoint = e->next_lsn - 1 - e->frozen_lsn;
 	engine_retire_table(e, e->frozen);
 	e->frozen = NULL;
-	e->frozen_unresolved = 0;
 	if (e->wal == NULL) {
 		e->recovered_release_lsn = release_lsn;
 		return;

@@ -117,8 +117,9 @@ struct engine {
 
 	struct slot_stat *base; /* [SLOTS]: what the store holds */
 	uint64_t base_keys, base_expires;
-	size_t frozen_unresolved; /* of the frozen table, when it was frozen */
-	size_t unresolved_at;	  /* entries of the active table's list before this are resolved */
+	uint64_t unresolved_listed; /* entries whose base was unknown, ever */
+	/* Entries of the tables' lists before these are resolved. */
+	size_t unresolved_at, frozen_unresolved_at;
 
 	/* expiry */
 	uint64_t index_ms; /* how far the store's expiry index was walked under this reader */

@@ -5,14 +5,16 @@
  * its entries in the order of arrival and sorts them only when an ordered scan asks (sorted runs
  * that merge as they grow), so a write pays for the hash alone.
  *
- * The active table belongs to the executor. A frozen table no longer changes: the executor reads
- * it, and the checkpoint thread reads its entries through memtable_sort at the same time. */
+ * The active table belongs to the executor. A frozen table no longer changes, but for what its
+ * entries say of their base: the executor reads it, and the checkpoint thread reads its entries
+ * through memtable_sort at the same time. */
 #ifndef CAIRN_ENGINE_MEMTABLE_H
 #define CAIRN_ENGINE_MEMTABLE_H
 
 #include "engine/base/slice.h"
 #include "engine/base/status.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 enum mt_flags {
@@ -29,6 +31,7 @@ enum mt_base {
 	MT_BASE_ABSENT,
 	MT_BASE_PRESENT,
 	MT_BASE_EXPIRES = 4, /* with PRESENT: and it has an expiry */
+	MT_BASE_DRAINED = 8, /* the checkpoint saw it, and no counter knows that yet */
 };
 
 struct mt_entry {
@@ -37,9 +40,10 @@ struct mt_entry {
 	uint8_t *value;	       /* stored value (a long key's begins with the whole name) */
 	uint32_t value_len, value_cap;
 	uint16_t key_len;
-	uint8_t flags; /* enum mt_flags */
-	uint8_t base;  /* enum mt_base */
-	uint8_t key[]; /* store key */
+	uint8_t flags;	      /* enum mt_flags */
+	_Atomic uint8_t base; /* enum mt_base; by the executor, and by the checkpoint as long as it
+				 is unknown */
+	uint8_t key[];	      /* store key */
 };
 
 static inline struct slice mt_entry_key(const struct mt_entry *e)
@@ -154,7 +158,7 @@ struct mt_entry *memtable_timer_pop(struct memtable *mt, uint64_t now_ms);
 
 /* Entries of a frozen table in key order, absent ones left out. */
 struct mt_sorted {
-	const struct mt_entry **entries;
+	struct mt_entry **entries;
 	size_t count;
 };
 

@@ -247,7 +247,7 @@ enum status memtable_sort(const struct memtable *mt, struct mt_sorted *out)
 {
 	struct mt_group **groups = mem_alloc(mt->groups_count * sizeof(struct mt_group *));
 	struct sort_item *items = mem_alloc(mt->entries * sizeof *items);
-	const struct mt_entry **entries = mem_alloc(mt->entries * sizeof(struct mt_entry *));
+	struct mt_entry **entries = mem_alloc(mt->entries * sizeof(struct mt_entry *));
 	size_t groups_count = 0, n = 0;
 
 	if (groups == NULL || items == NULL || entries == NULL) {
@@ -278,8 +278,7 @@ enum status memtable_sort(const struct memtable *mt, struct mt_sorted *out)
 
 void mt_sorted_deinit(struct mt_sorted *s)
 {
-	mem_free(
-	    (void *)(uintptr_t)s->entries); /* drops the const of the elements, not of the array */
+	mem_free(s->entries);
 	*s = (struct mt_sorted){0};
 }
 

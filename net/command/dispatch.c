@@ -377,6 +377,24 @@ static bool wants_counts(const struct session *s, const struct command_entry *en
 	return (entry->cmd->flags & CMD_COUNTS) != 0;
 }
 
+/* Whether all that was written before the request came is counted. */
+static bool counts_ready(struct dispatch *d, struct session *s)
+{
+	uint64_t left = engine_count_resolve(d->engine, d->may_wait ? COUNT_SLICE : UINT32_MAX);
+	uint64_t listed = engine_count_listed(d->engine);
+
+	if (left > 0 && d->may_wait) {
+		if (s->counts_wanted == 0) {
+			s->counts_wanted = listed;
+		}
+		if (listed - left < s->counts_wanted) {
+			return false;
+		}
+	}
+	s->counts_wanted = 0;
+	return true;
+}
+
 /* --- the request --- */
 
 static void enqueue(struct dispatch *d, struct session *s, const struct command_entry *entry,
@@ -425,12 +443,8 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 			return DISPATCH_DONE;
 		}
 	}
-	if (wants_counts(s, entry, exec)) {
-		uint32_t budget = d->may_wait ? COUNT_SLICE : UINT32_MAX;
-
-		if (engine_count_resolve(d->engine, budget) > 0 && d->may_wait) {
-			return DISPATCH_LATER;
-		}
+	if (wants_counts(s, entry, exec) && !counts_ready(d, s)) {
+		return DISPATCH_LATER;
 	}
 	if ((exec || entry->cmd->keys.first > 0 || (flags & CMD_SCRIPT) != 0) &&
 	    dispatch_is_cold(d, s, entry, argv, argc, exec)) {

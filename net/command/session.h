@@ -68,6 +68,8 @@ struct session {
 	} wait;
 	/* The keys that its present request waits for (blocked.h); NULL: none. */
 	struct blocked_client *blocked;
+	uint64_t counts_wanted; /* its present request waits until this many blind writes are
+				   counted; 0: has not asked */
 	bool warmed; /* the keys of the present request have been prefetched: no need to look */
 	struct migration *migration; /* MIGRATE under way; NULL: none */
 };

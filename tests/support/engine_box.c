@@ -31,7 +31,7 @@ enum status engine_box_try(struct engine_box *b, struct buf *error)
 	    .clock = clock_system(),
 	    .seed = b->seed,
 	    .map_size_max = (uint64_t)1 << 32,
-	    .memtable_max = 8 << 20,
+	    .memtable_max = b->memtable_max > 0 ? b->memtable_max : 8 << 20,
 	    .checkpoint_interval_ms = 3600000,
 	    .wal_segment_size = 4 << 20,
 	    .wal_keep_size = 4 << 20,

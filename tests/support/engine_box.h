@@ -13,8 +13,9 @@ struct engine_box {
 	struct engine *e;
 	struct rng rng;
 	uint64_t now_ms;
-	uint64_t seed; /* of a new engine's ids; set before it is opened */
-	bool open;     /* a batch is */
+	uint64_t seed;	       /* of a new engine's ids; set before it is opened */
+	uint64_t memtable_max; /* bytes; 0: 8 MiB. Set before it is opened */
+	bool open;	       /* a batch is */
 	/* engine_options.touched, when set. */
 	void (*touched)(void *arg, const struct store_key *key);
 	void *touched_arg;
