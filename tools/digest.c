@@ -2,6 +2,7 @@
 #include "tools/digest.h"
 
 #include "engine/base/bytes.h"
+#include "engine/types/stream_format.h"
 
 #define XXH_STATIC_LINKING_ONLY /* the state on the stack */
 #include <xxhash.h>
@@ -35,6 +36,10 @@ enum status digest_of(const struct view *v, const struct key_record *record, uin
 			break;
 		case TYPE_LIST:
 			content = XXH3_64bits_withSeed(value.data, value.len, content + ++length);
+			break;
+		case TYPE_STREAM:
+			/* Groups and consumers have numbers that depend on what was before. */
+			content += name.data[0] == STREAM_ENTRY ? pair(0, name, value) : 0;
 			break;
 		default:
 			content += pair(0, name, value);

@@ -1,6 +1,8 @@
 /* Writing keys as RESP commands and JSON. */
 #include "tools/emit.h"
 
+#include "tools/emit_stream.h"
+
 #include <inttypes.h>
 
 enum { BATCH_ITEMS = 128, BATCH_BYTES = 256 * 1024, SINK_BYTES = 256 * 1024 };
@@ -228,7 +230,8 @@ enum status emit_resp(struct resp_sink *sink, const struct view *v, const struct
 	}
 	st = emit_resp_del(sink, record->name);
 	if (st == ST_OK) {
-		st = emit_elements(sink, v, record);
+		st = record->meta.type == TYPE_STREAM ? emit_stream(sink, v, record)
+						      : emit_elements(sink, v, record);
 	}
 	return st == ST_OK && record->meta.expire_at_ms != 0
 		   ? emit_resp_expiry(sink, record->name, record->meta.expire_at_ms)
@@ -264,7 +267,9 @@ enum status emit_json_value(struct out *o, const struct view *v, const struct ke
 	json_array(o, "value");
 	while (st == ST_OK) {
 		st = value_next(&w, &name, &value);
-		if (st == ST_OK && value_has_names(record->meta.type)) {
+		if (st == ST_OK && record->meta.type == TYPE_STREAM) {
+			json_stream_entry(o, name, value);
+		} else if (st == ST_OK && value_has_names(record->meta.type)) {
 			json_array(o, NULL);
 			json_bytes(o, NULL, name);
 			json_bytes(o, NULL, value);

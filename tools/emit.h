@@ -23,7 +23,8 @@ MUST_CHECK enum status resp_flush(struct resp_sink *sink);
 void resp_sink_deinit(struct resp_sink *sink);
 
 /* Writes commands that make the key equal to its record, whatever it was before: SET, or DEL and
- * RPUSH, HSET or ZADD in batches, and PEXPIREAT. Errors of value_next and of the sink. */
+ * RPUSH, HSET or ZADD in batches, or what makes a stream, and PEXPIREAT. Errors of value_next and
+ * of the sink. */
 MUST_CHECK enum status emit_resp(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record);
 MUST_CHECK enum status emit_resp_del(struct resp_sink *sink, struct slice key);

@@ -1,5 +1,6 @@
 /* cairn-slot get: one key, whole. */
 #include "tools/emit.h"
+#include "tools/emit_stream.h"
 #include "tools/slot_verbs.h"
 
 #include <inttypes.h>
@@ -65,6 +66,10 @@ static enum status print_lines(struct out *o, const struct view *v, const struct
 		st = value_next(&w, &name, &value);
 		if (st != ST_OK) {
 			break;
+		}
+		if (r->meta.type == TYPE_STREAM) {
+			print_stream_entry(o, name, value, raw);
+			continue;
 		}
 		if (raw) {
 			if (value_has_names(r->meta.type)) {

@@ -135,7 +135,7 @@ static enum status write_key(struct translator *t, const struct key_record *reco
 	if (!wanted(t, record->name)) {
 		return ST_OK;
 	}
-	if (!value_has_decoder(record->meta.type)) {
+	if (!value_has_decoder(record->meta.type) || record->meta.type == TYPE_STREAM) {
 		t->left_out++;
 		return ST_OK;
 	}

@@ -2,6 +2,7 @@
 #include "tools/value.h"
 
 #include "engine/base/bytes.h"
+#include "engine/types/stream_format.h"
 #include "engine/types/type_string.h"
 #include "engine/types/zset_node.h"
 
@@ -295,11 +296,40 @@ static enum status next_small(struct value_walk *w, struct slice *name, struct s
 	return small_cursor_next(&w->small, value);
 }
 
+/* A stream's records; those of entries are counted. */
+static enum status next_record(struct value_walk *w, struct slice *name, struct slice *value)
+{
+	struct slice key;
+	enum status st = next_element(w, &key, value);
+
+	if (st == ST_END) {
+		return w->taken == w->record.meta.count ? ST_END : ST_CORRUPT;
+	}
+	if (st != ST_OK || key.len == ELEM_PREFIX_LEN) {
+		return st != ST_OK ? st : ST_CORRUPT;
+	}
+	*name = slice_skip(key, ELEM_PREFIX_LEN);
+	if (name->data[0] == STREAM_ENTRY) {
+		size_t ignored;
+
+		w->taken++;
+		if (name->len != 1 + STREAM_ID_LEN) {
+			return ST_CORRUPT;
+		}
+		return stream_entry_count(*value, &ignored);
+	}
+	return ST_OK;
+}
+
 static enum status next_large(struct value_walk *w, struct slice *name, struct slice *value)
 {
 	struct slice key, stored, rest;
-	enum status st = next_element(w, &key, &stored);
+	enum status st;
 
+	if (w->record.meta.type == TYPE_STREAM) {
+		return next_record(w, name, value);
+	}
+	st = next_element(w, &key, &stored);
 	while (st == ST_OK && w->record.meta.type == TYPE_ZSET &&
 	       key.len == ELEM_PREFIX_LEN + ZSET_KEY_LEN) {
 		w->nodes++;

@@ -47,7 +47,7 @@ static inline bool value_has_names(enum value_type type)
 /* Types that can be walked. */
 static inline bool value_has_decoder(enum value_type type)
 {
-	return type <= TYPE_SET || type == TYPE_ZSET;
+	return type <= TYPE_SET || type == TYPE_ZSET || type == TYPE_STREAM;
 }
 
 /* A stored score as text. ST_CORRUPT. */
@@ -59,7 +59,8 @@ MUST_CHECK enum status value_score_text(struct slice stored, char text[VALUE_SCO
  *   hash    fields: name and value
  *   set     members: value
  *   zset    members: name, and the score as text, which is overwritten by the next one; a large
- *           one's in the order of the store, the records of its tree being passed over */
+ *           one's in the order of the store, the records of its tree being passed over
+ *   stream  records of every kind (engine/types/stream_format.h): subkey and value */
 struct value_walk {
 	const struct view *view;
 	struct key_record record;

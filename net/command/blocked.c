@@ -143,10 +143,17 @@ void blocked_forget(struct session *s)
 enum status blocked_add(struct blocked_table *t, struct session *s, const struct blocking *b,
 			bool writes)
 {
-	struct blocked_client *c = mem_calloc(1, sizeof *c + b->keys_count * sizeof c->waits[0]);
+	size_t size = sizeof(struct blocked_client) + b->keys_count * sizeof(struct blocked_wait);
+	struct blocked_client *c = mem_calloc(1, size + b->memo.len);
 
 	if (c == NULL) {
 		return ST_NO_MEMORY;
+	}
+	if (b->memo.len > 0) {
+		uint8_t *memo = (uint8_t *)c + size;
+
+		memcpy(memo, b->memo.data, b->memo.len);
+		c->memo = slice_of(memo, b->memo.len);
 	}
 	c->table = t;
 	c->session = s;

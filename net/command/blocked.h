@@ -57,6 +57,7 @@ struct blocked_client {
 	struct session *session;
 	enum value_type type;
 	bool any_change, writes;
+	struct slice memo; /* owned: behind waits */
 	size_t waits_count;
 	struct blocked_wait waits[];
 };
@@ -91,6 +92,7 @@ struct blocking {
 	size_t keys_count;
 	uint64_t deadline_ms; /* monotonic; 0: none */
 	bool any_change;      /* also when a key goes, or changes its type: XREADGROUP */
+	struct slice memo;    /* what the command wants to know when it runs again */
 };
 
 /* --- for commands --- */
@@ -98,6 +100,10 @@ struct blocking {
 /* Lets the client wait. True: the command returns at once, without a reply. False: waiting is not
  * possible here (inside EXEC): the command answers as if its time were up. */
 MUST_CHECK bool command_block(struct command_ctx *ctx, const struct blocking *b);
+
+/* The memo that this request left when it blocked; empty: it runs for the first time, or left none.
+ */
+struct slice command_block_memo(const struct command_ctx *ctx);
 
 /* The timeout in argv[arg], seconds as a decimal number, as a deadline of the monotonic clock; 0:
  * for ever. False: the error reply was sent. */

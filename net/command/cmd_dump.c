@@ -7,6 +7,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/stream_dump.h"
 #include "net/command/value_dump.h"
 #include "net/proto/rdb_value.h"
 
@@ -127,7 +128,7 @@ static uint64_t string_max(const struct command_ctx *ctx)
 
 static bool has_type(enum rdb_kind kind)
 {
-	return kind != RDB_KIND_STREAM && kind != RDB_KIND_MODULE;
+	return kind != RDB_KIND_MODULE;
 }
 
 /* Writes an element. ST_EXISTS: a field or member comes twice. */
@@ -231,6 +232,11 @@ static bool write_value(struct restore *r, struct slice value)
 					   r->ctx->host->hash_max_listpack_value};
 	enum status st;
 
+	if (r->kind == RDB_KIND_STREAM) {
+		st = stream_restore(r->ctx->engine, &r->key, value, string_max(r->ctx),
+				    r->expire_at_ms, &r->engine_st);
+		return st == ST_OK || reply_bad_payload(r, st);
+	}
 	if (r->kind == RDB_KIND_LIST) {
 		type_build_list(&r->build, r->ctx->engine, &r->key);
 	} else if (r->kind == RDB_KIND_SET) {

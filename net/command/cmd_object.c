@@ -35,6 +35,9 @@ enum status object_encoding(struct command_ctx *ctx, const struct store_key *key
 	case TYPE_LIST:
 		return type_list_encoding(ctx->engine, key, m, ctx->host->list_max_listpack_size,
 					  out);
+	case TYPE_STREAM:
+		*out = "stream";
+		return ST_OK;
 	default:
 		return ST_CORRUPT; /* nothing writes other types yet */
 	}

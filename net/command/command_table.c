@@ -24,7 +24,7 @@ static const struct command *const groups[] = {
 #if __has_include("net/command/cmd_list.c")
     commands_list,
 #endif
-    commands_zset,	  commands_set,
+    commands_zset,	  commands_set,	   commands_stream,
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof groups[0] };
 

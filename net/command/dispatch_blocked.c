@@ -57,6 +57,13 @@ bool command_block(struct command_ctx *ctx, const struct blocking *b)
 	return true;
 }
 
+struct slice command_block_memo(const struct command_ctx *ctx)
+{
+	const struct blocked_client *c = ctx->session->blocked;
+
+	return c == NULL ? slice_of(NULL, 0) : c->memo;
+}
+
 /* --- serving --- */
 
 /* Whether the key, as it is now, is a reason to run the request of a client that waits for it. What

@@ -4,9 +4,11 @@
 #include "engine/base/bytes.h"
 #include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
+#include "engine/types/type_stream.h"
 #include "engine/types/type_string.h"
 #include "engine/types/zset_node.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -147,6 +149,35 @@ static enum status score_text(struct slice value, char text[SCORE_TEXT_MAX], str
 	return st;
 }
 
+/* The entries alone, not what consumer groups know of them. */
+static enum status digest_stream(struct engine *e, const struct store_key *key,
+				 const struct meta *m, uint8_t digest[VALUE_DIGEST_LEN])
+{
+	struct stream s;
+	struct stream_iter it = {0};
+	struct stream_id id;
+	struct slice value, text;
+	enum status st = stream_open(&s, e, key, m);
+
+	if (st == ST_OK) {
+		st = stream_iter_open(&s, STREAM_ID_MIN, STREAM_ID_MAX, false, &it);
+	}
+	while (st == ST_OK) {
+		char name[48];
+
+		st = stream_iter_next(&it, &id, &value);
+		if (st == ST_OK) {
+			(void)snprintf(name, sizeof name, "%" PRIu64 ".%" PRIu64, id.ms, id.seq);
+			st = mix(digest, slice_str(name));
+		}
+		while (st == ST_OK && stream_entry_next(&value, &text)) {
+			st = mix(digest, text);
+		}
+	}
+	stream_iter_close(&it);
+	return st == ST_END ? ST_OK : st;
+}
+
 /* In an order of no meaning: fields with their values, or members, also with their scores. */
 static enum status digest_named(struct engine *e, const struct store_key *key, const struct meta *m,
 				uint8_t digest[VALUE_DIGEST_LEN])
@@ -207,6 +238,10 @@ enum status value_digest(struct engine *e, const struct store_key *key, const st
 	case TYPE_HASH:
 		st = mix_u32(digest, 4);
 		st = st == ST_OK ? digest_named(e, key, m, digest) : st;
+		break;
+	case TYPE_STREAM:
+		st = mix_u32(digest, 6);
+		st = st == ST_OK ? digest_stream(e, key, m, digest) : st;
 		break;
 	default:
 		return ST_WRONG_TYPE;

@@ -4,8 +4,21 @@
 #include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_string.h"
+#include "net/command/stream_dump.h"
 #include "net/proto/crc64.h"
 #include "net/proto/rdb_write.h"
+
+static enum status open_stream(struct value_dump *d, const struct meta *m)
+{
+	struct stream s;
+	enum status st = stream_open(&s, d->engine, d->key, m);
+
+	if (st == ST_OK) {
+		d->count = stream_length(&s);
+		d->together = stream_dump_together(&s);
+	}
+	return st;
+}
 
 enum status value_dump_open(struct value_dump *d, struct engine *e, const struct store_key *key,
 			    const struct meta *m)
@@ -13,6 +26,8 @@ enum status value_dump_open(struct value_dump *d, struct engine *e, const struct
 	*d = (struct value_dump){
 	    .engine = e, .key = key, .type = m->type, .form = m->form, .id = m->id};
 	switch (m->type) {
+	case TYPE_STREAM:
+		return open_stream(d, m);
 	case TYPE_STRING:
 		d->count = string_len(m);
 		return ST_OK;
@@ -63,6 +78,10 @@ static enum status put_head(struct value_dump *d, struct buf *out)
 	case TYPE_ZSET:
 		head[0] = RDB_TYPE_ZSET_2;
 		break;
+	case TYPE_STREAM:
+		head[0] = RDB_TYPE_STREAM_2;
+		len += rdb_put_len(head + 1, (d->count + d->together - 1) / d->together);
+		return put(d, out, head, len);
 	default:
 		head[0] = RDB_TYPE_HASH;
 		break;
@@ -171,6 +190,41 @@ static enum status put_named(struct value_dump *d, const struct meta *m, struct 
 	return st == ST_END && d->given != d->count ? ST_CORRUPT : st;
 }
 
+/* A stream goes out node by node, its groups in one piece. */
+struct stream_out {
+	struct value_dump *d;
+	struct buf *out;
+};
+
+static enum status put_part(void *arg, const void *bytes, size_t len)
+{
+	const struct stream_out *o = arg;
+
+	return put(o->d, o->out, bytes, len);
+}
+
+static enum status put_stream(struct value_dump *d, const struct meta *m, struct buf *out,
+			      uint64_t until)
+{
+	struct stream_out o = {d, out};
+	struct stream s;
+	uint64_t given;
+	enum status st = stream_open(&s, d->engine, d->key, m);
+
+	while (st == ST_OK && d->bytes < until && d->given < d->count) {
+		st = stream_dump_node(&s, &d->next, d->together, put_part, &o, &given);
+		d->given += given;
+		if (st == ST_OK && given < d->together && d->given != d->count) {
+			st = ST_CORRUPT;
+		}
+	}
+	if (st != ST_OK || d->bytes >= until) {
+		return st;
+	}
+	st = stream_dump_rest(&s, put_part, &o);
+	return st == ST_OK ? ST_END : st;
+}
+
 static enum status put_body(struct value_dump *d, struct buf *out, uint64_t until)
 {
 	struct meta m;
@@ -188,6 +242,8 @@ static enum status put_body(struct value_dump *d, struct buf *out, uint64_t unti
 		return put_value(d, &m, out, until);
 	case TYPE_LIST:
 		return put_elements(d, &m, out, until);
+	case TYPE_STREAM:
+		return put_stream(d, &m, out, until);
 	default:
 		return put_named(d, &m, out, until);
 	}

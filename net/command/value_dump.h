@@ -5,7 +5,7 @@
 #ifndef CAIRN_NET_COMMAND_VALUE_DUMP_H
 #define CAIRN_NET_COMMAND_VALUE_DUMP_H
 
-#include "engine/keyspace.h"
+#include "engine/types/type_stream.h"
 
 /* Where a walk through the value stands. Private. */
 struct value_dump {
@@ -20,6 +20,8 @@ struct value_dump {
 	uint64_t bytes;	   /* of the payload so far */
 	uint64_t total;	   /* for the caller: bytes of the payload, once it was counted */
 	uint64_t crc;
+	struct stream_id next; /* of a stream: the next entry is not before */
+	uint64_t together;     /* of a stream: entries that are written together */
 	bool begun, ended;
 };
 

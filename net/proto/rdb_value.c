@@ -229,7 +229,7 @@ static enum status decode_type(struct rdb_decode *d, enum rdb_type type)
 	case RDB_TYPE_STREAM:
 	case RDB_TYPE_STREAM_2:
 	case RDB_TYPE_STREAM_3:
-		return rdb_walk_stream(d, type);
+		return rdb_walk_stream(d, type, NULL, NULL);
 	case RDB_TYPE_MODULE_2:
 		return rdb_walk_module(d);
 	case RDB_TYPE_MODULE:

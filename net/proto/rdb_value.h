@@ -4,8 +4,8 @@
  * What is decoded is checked to the last byte: lengths against what is there, the forms of packed
  * collections, counts, the order of an intset, scores that are numbers, nothing left over, nothing
  * empty. One thing is left to whoever takes the elements, who has to look each of them up anyway:
- * that no set member, field or zset member comes twice. Streams and values of modules are walked
- * through and checked but not given out. */
+ * that no set member, field or zset member comes twice. Values of modules, and here streams, are
+ * walked through and checked but not given out; streams are by rdb_stream.h. */
 #ifndef CAIRN_NET_PROTO_RDB_VALUE_H
 #define CAIRN_NET_PROTO_RDB_VALUE_H
 

@@ -167,7 +167,8 @@ class Side:
                          b"list": lambda k: c.call("LRANGE", k, 0, -1),
                          b"hash": lambda k: self.fields(c.call("HGETALL", k)),
                          b"set": lambda k: sorted(c.call("SMEMBERS", k)),
-                         b"zset": lambda k: c.call("ZRANGE", k, 0, -1, "WITHSCORES")}[kind](key)
+                         b"zset": lambda k: c.call("ZRANGE", k, 0, -1, "WITHSCORES"),
+                         b"stream": lambda k: self.stream(c, k)}[kind](key)
                 # Of lists and longer strings it differs, see differences.txt.
                 encoding = b""
                 if kind in (b"hash", b"set", b"zset"):
@@ -175,6 +176,16 @@ class Side:
                 found.append(("*", [("$", key), ("$", kind), ("$", repr(value).encode()),
                                     ("$", encoding), (":", c.call("PEXPIRETIME", key))]))
         return ("*", found), repr(found).encode()
+
+    @staticmethod
+    def stream(client, key):
+        """All but times."""
+        about = dict(Side.fields(client.call("XINFO", "STREAM", key)))
+        groups = client.call("XINFO", "GROUPS", key)
+        return (client.call("XRANGE", key, "-", "+"), groups,
+                [client.call("XPENDING", key, dict(Side.fields(g))[b"name"]) for g in groups],
+                [about[name] for name in (b"length", b"last-generated-id", b"max-deleted-entry-id",
+                                          b"entries-added", b"recorded-first-entry-id")])
 
     @staticmethod
     def fields(pairs):

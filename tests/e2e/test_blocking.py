@@ -5,12 +5,11 @@ import threading
 import time
 
 from harness import cluster
+from harness.blocked import BLOCKS, blocked_count, play, until_blocked
 from harness.case import Case, main
 from harness.peer import Peer
 from harness.resp import encode
 from harness.servers import Server, info, redis_binary
-
-BLOCKS = "blocks"
 
 # Client, request, and how many replies come: {client: count}, the client's own one when not said;
 # BLOCKS: the client waits.
@@ -90,36 +89,6 @@ STEPS = [
     (6, "CLIENT REPLY ON"), (9, "EXISTS q"),
     (1, "CLIENT UNBLOCK 99999"), (1, "CLIENT UNBLOCK x"), (1, "CLIENT UNBLOCK 1 FOO"),
 ]
-VERSIONED = {"HELLO 2", "HELLO 3"}
-
-
-def blocked_count(client):
-    return int(info(client, "clients")["blocked_clients"])
-
-
-def until_blocked(client, count):
-    cluster.until(lambda: blocked_count(client) == count, "%d clients wait" % count)
-
-
-def play(server):
-    peers, seen = {}, []
-    with server.client() as watcher:
-        for step in STEPS:
-            who, text = step[:2]
-            counts = step[2] if len(step) == 3 else {who: 1}
-            before = blocked_count(watcher)
-            peers.setdefault(who, Peer(server.port)).send(text)
-            if counts == BLOCKS:
-                until_blocked(watcher, before + 1)
-                continue
-            got = {n: peers[n].take(count) for n, count in counts.items()}
-            seen.append((text, None if text in VERSIONED else got))
-        assert blocked_count(watcher) == 0
-    for peer in peers.values():
-        assert peer.silent()
-        peer.close()
-    return seen
-
 
 class Differential(Case):
     def test_every_step_is_answered_as_by_redis(self):
@@ -127,7 +96,7 @@ class Differential(Case):
         redis = Server(redis_binary(), "redis")
         self.addCleanup(self._finish, redis)
         redis.start()
-        for ours, theirs in zip(play(cairn), play(redis)):
+        for ours, theirs in zip(play(cairn, STEPS), play(redis, STEPS)):
             self.assertEqual(ours, theirs)
 
 

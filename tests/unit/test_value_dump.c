@@ -2,8 +2,10 @@
  * before, and read back by the decoder as what was stored. */
 #include "net/command/value_dump.h"
 
+#include "engine/types/stream_group.h"
 #include "engine/types/type_build.h"
 #include "engine/types/type_string.h"
+#include "net/command/stream_dump.h"
 #include "net/proto/rdb_value.h"
 #include "tests/support/engine_box.h"
 #include "tests/support/rdb_samples.h"
@@ -12,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -151,6 +154,113 @@ static void lists_of_all_sizes(void **state)
 	engine_box_close(&b);
 }
 
+/* Entries of different fields and sizes, and two groups. */
+static void make_stream(struct engine_box *b, const struct store_key *key, uint32_t entries)
+{
+	struct stream s;
+	struct stream_group g;
+	struct stream_consumer c;
+	uint8_t bytes[BOX_VALUE_MAX];
+	bool existed;
+
+	engine_box_begin(b);
+	assert_int_equal(stream_open(&s, b->e, key, NULL), ST_OK);
+	for (uint32_t n = 0; n < entries; n++) {
+		struct slice fields[4] = {slice_str("f"), engine_box_value(n, bytes),
+					  slice_str(n % 7 == 0 ? "g" : "h"), slice_str("")};
+		struct stream_id id = {n / 3 + 1, n % 3 * 5000000000};
+
+		assert_int_equal(stream_append(&s, id, fields, n % 10 == 0 ? 2 : 4), ST_OK);
+	}
+	if (entries > 3) {
+		assert_int_equal(stream_delete(&s, (struct stream_id){1, 0}, &existed), ST_OK);
+		assert_true(existed);
+	}
+	assert_int_equal(stream_group_create(&s, slice_str("a"), STREAM_ID_MAX, 5, &g), ST_OK);
+	assert_int_equal(
+	    stream_group_create(&s, slice_str("b"), STREAM_ID_MIN, STREAM_READS_UNKNOWN, &g),
+	    ST_OK);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+		    stream_consumer_create(&s, &g, slice_str(i == 0 ? "y" : "x"), 77, &c), ST_OK);
+		for (uint64_t n = 0; n < entries; n += 2) {
+			struct stream_pending p = {.id = {n + 1, (uint64_t)i},
+						   .consumer = c.number,
+						   .time_ms = n,
+						   .deliveries = n * 100};
+
+			assert_int_equal(stream_pending_put(&s, &g, &c, NULL, &p), ST_OK);
+		}
+		assert_int_equal(stream_consumer_put(&s, &g, &c), ST_OK);
+	}
+	assert_int_equal(stream_group_put(&s, &g), ST_OK);
+	assert_int_equal(stream_save(&s), ST_OK);
+	engine_box_commit(b);
+}
+
+/* Whatever is changed or cut off, all is refused or makes a stream that can be dumped. */
+static void restore_damaged(struct engine_box *b, const struct store_key *key, struct slice value)
+{
+	uint8_t *copy = malloc(value.len);
+	int refused = 0;
+
+	assert_non_null(copy);
+	for (size_t i = 1; i < value.len; i++) {
+		enum status engine_st, st;
+
+		memcpy(copy, value.data, value.len);
+		copy[i] ^= (uint8_t)(1 << i % 8);
+		for (int cut = 0; cut < 2; cut++) {
+			engine_box_begin(b);
+			st = stream_restore(b->e, key, slice_of(copy, cut ? i : value.len), 1 << 20,
+					    0, &engine_st);
+			assert_true(st == ST_OK || st == ST_CORRUPT || st == ST_LIMIT);
+			assert_int_equal(engine_st, ST_OK);
+			refused += st != ST_OK;
+			engine_box_rollback(b);
+		}
+	}
+	assert_true(refused > (int)value.len);
+	free(copy);
+}
+
+static void streams_with_groups_come_back_the_same(void **state)
+{
+	static const uint32_t sizes[] = {0, 1, 20, 350};
+	struct engine_box b = {0};
+	struct store_key key, copy;
+
+	(void)state;
+	engine_box_open(&b, 1);
+	store_key_of_key(&key, slice_str("s"));
+	store_key_of_key(&copy, slice_str("copy"));
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct buf whole, again, text;
+		struct slice value;
+		enum status engine_st;
+
+		engine_box_begin(&b);
+		assert_int_equal(ks_remove(b.e, &key), ST_OK);
+		engine_box_commit(&b);
+		make_stream(&b, &key, sizes[i]);
+		text = check(&b, &key);
+		buf_deinit(&text);
+		whole = dump(&b, &key, SIZE_MAX, false);
+		assert_int_equal(rdb_payload_open(buf_slice(&whole), &value), ST_OK);
+		engine_box_begin(&b);
+		assert_int_equal(stream_restore(b.e, &copy, value, 1 << 20, 0, &engine_st), ST_OK);
+		engine_box_commit(&b);
+		again = dump(&b, &copy, 1000, true);
+		assert_true(slice_eq(buf_slice(&again), buf_slice(&whole)));
+		if (sizes[i] == 20) {
+			restore_damaged(&b, &copy, value);
+		}
+		buf_deinit(&again);
+		buf_deinit(&whole);
+	}
+	engine_box_close(&b);
+}
+
 /* Fields come in the store's order, so they are counted and looked up instead. */
 struct look {
 	struct engine_box *b;
@@ -244,6 +354,7 @@ int main(void)
 	    cmocka_unit_test(strings_of_all_lengths),
 	    cmocka_unit_test(holes_in_a_string_are_zeros),
 	    cmocka_unit_test(lists_of_all_sizes),
+	    cmocka_unit_test(streams_with_groups_come_back_the_same),
 	    cmocka_unit_test(hashes_of_all_sizes),
 	    cmocka_unit_test(a_value_that_changes_is_given_up),
 	};

@@ -1,0 +1,314 @@
+/* A stream in commands: XADD for each entry, XSETID, then XGROUP and XCLAIM for its groups. */
+#include "tools/emit_stream.h"
+
+#include "engine/base/bytes.h"
+#include "tools/value.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { NUMBER_MAX = 24, CLAIM_ARGS = 12 };
+
+/* --- entries --- */
+
+static void id_text(char dst[STREAM_ID_TEXT_MAX], struct stream_id id)
+{
+	(void)snprintf(dst, STREAM_ID_TEXT_MAX, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
+}
+
+bool stream_entry_text(struct slice subkey, char dst[STREAM_ID_TEXT_MAX])
+{
+	if (subkey.len != 1 + STREAM_ID_LEN || subkey.data[0] != STREAM_ENTRY) {
+		return false;
+	}
+	id_text(dst, stream_id_at(subkey.data + 1));
+	return true;
+}
+
+void json_stream_entry(struct out *o, struct slice subkey, struct slice value)
+{
+	char id[STREAM_ID_TEXT_MAX];
+	struct slice text;
+
+	if (!stream_entry_text(subkey, id)) {
+		return;
+	}
+	json_array(o, NULL);
+	json_text(o, NULL, id);
+	json_array(o, NULL);
+	while (stream_entry_next(&value, &text)) {
+		json_bytes(o, NULL, text);
+	}
+	json_close(o, ']');
+	json_close(o, ']');
+}
+
+void print_stream_entry(struct out *o, struct slice subkey, struct slice value, bool raw)
+{
+	char id[STREAM_ID_TEXT_MAX];
+	struct slice text;
+
+	if (!stream_entry_text(subkey, id)) {
+		return;
+	}
+	out_text(o, id);
+	while (stream_entry_next(&value, &text)) {
+		out_text(o, raw ? "\n" : " ");
+		if (raw) {
+			out_bytes(o, text);
+		} else {
+			out_quoted(o, text, 0);
+		}
+	}
+	out_text(o, "\n");
+}
+
+/* --- commands --- */
+
+/* A stream being written. */
+struct emitting {
+	struct resp_sink *sink;
+	const struct view *v;
+	const struct key_record *record;
+	uint64_t removed;
+	struct stream_id max_deleted;
+	struct buf groups; /* struct group */
+	struct buf argv;   /* struct slice: an entry's command */
+};
+
+struct group {
+	uint64_t number;
+	struct stream_id last;
+	int64_t entries_read;
+	struct slice name; /* borrowed from the view */
+};
+
+static struct slice number_text(char dst[NUMBER_MAX], uint64_t v)
+{
+	(void)snprintf(dst, NUMBER_MAX, "%" PRIu64, v);
+	return slice_str(dst);
+}
+
+static enum status note_record(struct emitting *m, struct slice subkey, struct slice value)
+{
+	struct group g;
+
+	if (subkey.data[0] == STREAM_EXTRA && value.len == STREAM_EXTRA_LEN) {
+		m->removed = bytes_get_u64le(value.data);
+		m->max_deleted = stream_id_at(value.data + 8);
+	}
+	if (subkey.data[0] != STREAM_GROUP) {
+		return ST_OK;
+	}
+	if (value.len < STREAM_GROUP_LEN) {
+		return ST_CORRUPT;
+	}
+	g = (struct group){.number = bytes_get_u64le(value.data),
+			   .last = stream_id_at(value.data + 8),
+			   .entries_read = (int64_t)bytes_get_u64le(value.data + 40),
+			   .name = slice_skip(value, STREAM_GROUP_LEN)};
+	return buf_append(&m->groups, &g, sizeof g);
+}
+
+static enum status emit_entry(struct emitting *m, struct slice subkey, struct slice value)
+{
+	char id[STREAM_ID_TEXT_MAX];
+	struct slice arg[3] = {slice_str("XADD"), m->record->name}, text;
+
+	if (!stream_entry_text(subkey, id)) {
+		return ST_OK;
+	}
+	arg[2] = slice_str(id);
+	m->argv.len = 0;
+	if (buf_append(&m->argv, arg, sizeof arg) != ST_OK) {
+		return ST_NO_MEMORY;
+	}
+	while (stream_entry_next(&value, &text)) {
+		if (buf_append(&m->argv, &text, sizeof text) != ST_OK) {
+			return ST_NO_MEMORY;
+		}
+	}
+	return resp_command(m->sink, (const struct slice *)(const void *)m->argv.data,
+			    m->argv.len / sizeof(struct slice));
+}
+
+/* The group of that number, NULL when there is none. */
+static const struct group *group_of(const struct emitting *m, uint64_t number)
+{
+	const struct group *g = (const struct group *)(const void *)m->groups.data;
+
+	for (size_t i = 0; i < m->groups.len / sizeof *g; i++) {
+		if (g[i].number == number) {
+			return &g[i];
+		}
+	}
+	return NULL;
+}
+
+/* The name in a consumer's record. */
+static enum status consumer_name(const struct emitting *m, uint64_t group, uint64_t number,
+				 struct slice *out)
+{
+	struct stream_subkey k;
+	struct store_key key;
+	struct slice stored;
+	enum status st;
+
+	stream_subkey_init(&k, STREAM_CONSUMER);
+	stream_subkey_number(&k, group);
+	stream_subkey_number(&k, number);
+	store_key_of_elem(&key, m->record->slot, m->record->meta.id, stream_subkey_slice(&k));
+	st = view_get(m->v, store_key_slice(&key), &stored);
+	if (st != ST_OK || stored.len < STREAM_CONSUMER_LEN) {
+		return st == ST_OK || st == ST_NOT_FOUND ? ST_CORRUPT : st;
+	}
+	*out = slice_skip(stored, STREAM_CONSUMER_LEN);
+	return ST_OK;
+}
+
+static enum status emit_consumer(struct emitting *m, struct slice subkey, struct slice value)
+{
+	const struct group *g;
+	struct slice argv[5] = {slice_str("XGROUP"), slice_str("CREATECONSUMER"), m->record->name};
+
+	if (subkey.len != 1 + 16 || value.len < STREAM_CONSUMER_LEN) {
+		return ST_CORRUPT;
+	}
+	g = group_of(m, bytes_get_u64be(subkey.data + 1));
+	if (g == NULL) {
+		return ST_CORRUPT;
+	}
+	argv[3] = g->name;
+	argv[4] = slice_skip(value, STREAM_CONSUMER_LEN);
+	return resp_command(m->sink, argv, 5);
+}
+
+static enum status emit_pending(struct emitting *m, struct slice subkey, struct slice value)
+{
+	const struct group *g;
+	struct slice argv[CLAIM_ARGS] = {slice_str("XCLAIM"), m->record->name};
+	char id[STREAM_ID_TEXT_MAX], time[NUMBER_MAX], count[NUMBER_MAX];
+	enum status st;
+
+	if (subkey.len != 1 + 8 + STREAM_ID_LEN || value.len != STREAM_PENDING_LEN) {
+		return ST_CORRUPT;
+	}
+	g = group_of(m, bytes_get_u64be(subkey.data + 1));
+	if (g == NULL) {
+		return ST_CORRUPT;
+	}
+	st = consumer_name(m, g->number, bytes_get_u64le(value.data), &argv[3]);
+	if (st != ST_OK) {
+		return st;
+	}
+	id_text(id, stream_id_at(subkey.data + 9));
+	argv[2] = g->name;
+	argv[4] = slice_str("0");
+	argv[5] = slice_str(id);
+	argv[6] = slice_str("TIME");
+	argv[7] = number_text(time, bytes_get_u64le(value.data + 8));
+	argv[8] = slice_str("RETRYCOUNT");
+	argv[9] = number_text(count, bytes_get_u64le(value.data + 16));
+	argv[10] = slice_str("FORCE");
+	argv[11] = slice_str("JUSTID");
+	return resp_command(m->sink, argv, CLAIM_ARGS);
+}
+
+/* Behind the groups themselves: their consumers, and what is pending. */
+static enum status emit_of_group(struct emitting *m, struct slice subkey, struct slice value)
+{
+	switch (subkey.data[0]) {
+	case STREAM_CONSUMER:
+		return emit_consumer(m, subkey, value);
+	case STREAM_PENDING:
+		return emit_pending(m, subkey, value);
+	default:
+		return ST_OK;
+	}
+}
+
+static enum status each_record(struct emitting *m,
+			       enum status (*each)(struct emitting *m, struct slice subkey,
+						   struct slice value))
+{
+	struct value_walk w;
+	struct slice subkey, value;
+	enum status st = value_open(m->v, m->record, &w);
+
+	while (st == ST_OK) {
+		st = value_next(&w, &subkey, &value);
+		if (st == ST_OK) {
+			st = each(m, subkey, value);
+		}
+	}
+	value_close(&w);
+	return st == ST_END ? ST_OK : st;
+}
+
+/* The last ID, and what is remembered of removed entries. An empty stream is made by an entry that
+ * goes at once. */
+static enum status emit_numbers(struct emitting *m)
+{
+	const struct meta *meta = &m->record->meta;
+	char last[STREAM_ID_TEXT_MAX], deleted[STREAM_ID_TEXT_MAX], added[NUMBER_MAX];
+	struct slice argv[7] = {slice_str("XADD"), m->record->name,  slice_str("MAXLEN"),
+				slice_str("0"),	   slice_str("0-1"), slice_str("f"),
+				slice_str("v")};
+	enum status st = ST_OK;
+
+	if (meta->count == 0) {
+		st = resp_command(m->sink, argv, 7);
+	}
+	id_text(last, (struct stream_id){meta->aux[0], meta->aux[1]});
+	id_text(deleted, m->max_deleted);
+	argv[0] = slice_str("XSETID");
+	argv[2] = slice_str(last);
+	argv[3] = slice_str("ENTRIESADDED");
+	argv[4] = number_text(added, meta->count + m->removed);
+	argv[5] = slice_str("MAXDELETEDID");
+	argv[6] = slice_str(deleted);
+	return st == ST_OK ? resp_command(m->sink, argv, 7) : st;
+}
+
+static enum status emit_groups(struct emitting *m)
+{
+	const struct group *g = (const struct group *)(const void *)m->groups.data;
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < m->groups.len / sizeof *g; i++) {
+		struct slice argv[7] = {slice_str("XGROUP"), slice_str("CREATE"), m->record->name,
+					g[i].name};
+		char id[STREAM_ID_TEXT_MAX], read[NUMBER_MAX];
+
+		id_text(id, g[i].last);
+		(void)snprintf(read, sizeof read, "%" PRId64, g[i].entries_read);
+		argv[4] = slice_str(id);
+		argv[5] = slice_str("ENTRIESREAD");
+		argv[6] = slice_str(read);
+		st = resp_command(m->sink, argv, 7);
+	}
+	return st;
+}
+
+enum status emit_stream(struct resp_sink *sink, const struct view *v,
+			const struct key_record *record)
+{
+	struct emitting m = {.sink = sink, .v = v, .record = record};
+	enum status st = each_record(&m, note_record);
+
+	if (st == ST_OK) {
+		st = each_record(&m, emit_entry);
+	}
+	if (st == ST_OK) {
+		st = emit_numbers(&m);
+	}
+	if (st == ST_OK) {
+		st = emit_groups(&m);
+	}
+	if (st == ST_OK && m.groups.len > 0) {
+		st = each_record(&m, emit_of_group);
+	}
+	buf_deinit(&m.groups);
+	buf_deinit(&m.argv);
+	return st;
+}
