@@ -2,7 +2,7 @@
 #include "tools/emit_stream.h"
 
 #include "engine/base/bytes.h"
-#include "tools/value.h"
+#include "tools/stream_groups.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,44 +70,14 @@ struct emitting {
 	struct resp_sink *sink;
 	const struct view *v;
 	const struct key_record *record;
-	uint64_t removed;
-	struct stream_id max_deleted;
-	struct buf groups; /* struct group */
-	struct buf argv;   /* struct slice: an entry's command */
-};
-
-struct group {
-	uint64_t number;
-	struct stream_id last;
-	int64_t entries_read;
-	struct slice name; /* borrowed from the view */
+	struct stream_groups groups;
+	struct buf argv; /* struct slice: an entry's command */
 };
 
 static struct slice number_text(char dst[NUMBER_MAX], uint64_t v)
 {
 	(void)snprintf(dst, NUMBER_MAX, "%" PRIu64, v);
 	return slice_str(dst);
-}
-
-static enum status note_record(struct emitting *m, struct slice subkey, struct slice value)
-{
-	struct group g;
-
-	if (subkey.data[0] == STREAM_EXTRA && value.len == STREAM_EXTRA_LEN) {
-		m->removed = bytes_get_u64le(value.data);
-		m->max_deleted = stream_id_at(value.data + 8);
-	}
-	if (subkey.data[0] != STREAM_GROUP) {
-		return ST_OK;
-	}
-	if (value.len < STREAM_GROUP_LEN) {
-		return ST_CORRUPT;
-	}
-	g = (struct group){.number = bytes_get_u64le(value.data),
-			   .last = stream_id_at(value.data + 8),
-			   .entries_read = (int64_t)bytes_get_u64le(value.data + 40),
-			   .name = slice_skip(value, STREAM_GROUP_LEN)};
-	return buf_append(&m->groups, &g, sizeof g);
 }
 
 static enum status emit_entry(struct emitting *m, struct slice subkey, struct slice value)
@@ -132,50 +102,13 @@ static enum status emit_entry(struct emitting *m, struct slice subkey, struct sl
 			    m->argv.len / sizeof(struct slice));
 }
 
-/* The group of that number, NULL when there is none. */
-static const struct group *group_of(const struct emitting *m, uint64_t number)
-{
-	const struct group *g = (const struct group *)(const void *)m->groups.data;
-
-	for (size_t i = 0; i < m->groups.len / sizeof *g; i++) {
-		if (g[i].number == number) {
-			return &g[i];
-		}
-	}
-	return NULL;
-}
-
-/* The name in a consumer's record. */
-static enum status consumer_name(const struct emitting *m, uint64_t group, uint64_t number,
-				 struct slice *out)
-{
-	struct stream_subkey k;
-	struct store_key key;
-	struct slice stored;
-	enum status st;
-
-	stream_subkey_init(&k, STREAM_CONSUMER);
-	stream_subkey_number(&k, group);
-	stream_subkey_number(&k, number);
-	store_key_of_elem(&key, m->record->slot, m->record->meta.id, stream_subkey_slice(&k));
-	st = view_get(m->v, store_key_slice(&key), &stored);
-	if (st != ST_OK || stored.len < STREAM_CONSUMER_LEN) {
-		return st == ST_OK || st == ST_NOT_FOUND ? ST_CORRUPT : st;
-	}
-	*out = slice_skip(stored, STREAM_CONSUMER_LEN);
-	return ST_OK;
-}
-
 static enum status emit_consumer(struct emitting *m, struct slice subkey, struct slice value)
 {
-	const struct group *g;
 	struct slice argv[5] = {slice_str("XGROUP"), slice_str("CREATECONSUMER"), m->record->name};
+	const struct group_facts *g;
+	enum status st = stream_groups_of(&m->groups, subkey, &g);
 
-	if (subkey.len != 1 + 16 || value.len < STREAM_CONSUMER_LEN) {
-		return ST_CORRUPT;
-	}
-	g = group_of(m, bytes_get_u64be(subkey.data + 1));
-	if (g == NULL) {
+	if (st != ST_OK || value.len < STREAM_CONSUMER_LEN) {
 		return ST_CORRUPT;
 	}
 	argv[3] = g->name;
@@ -185,19 +118,14 @@ static enum status emit_consumer(struct emitting *m, struct slice subkey, struct
 
 static enum status emit_pending(struct emitting *m, struct slice subkey, struct slice value)
 {
-	const struct group *g;
 	struct slice argv[CLAIM_ARGS] = {slice_str("XCLAIM"), m->record->name};
 	char id[STREAM_ID_TEXT_MAX], time[NUMBER_MAX], count[NUMBER_MAX];
-	enum status st;
+	const struct group_facts *g;
+	enum status st = stream_groups_of(&m->groups, subkey, &g);
 
-	if (subkey.len != 1 + 8 + STREAM_ID_LEN || value.len != STREAM_PENDING_LEN) {
-		return ST_CORRUPT;
+	if (st == ST_OK) {
+		st = stream_groups_consumer(&m->groups, subkey, value, &argv[3]);
 	}
-	g = group_of(m, bytes_get_u64be(subkey.data + 1));
-	if (g == NULL) {
-		return ST_CORRUPT;
-	}
-	st = consumer_name(m, g->number, bytes_get_u64le(value.data), &argv[3]);
 	if (st != ST_OK) {
 		return st;
 	}
@@ -260,11 +188,11 @@ static enum status emit_numbers(struct emitting *m)
 		st = resp_command(m->sink, argv, 7);
 	}
 	id_text(last, (struct stream_id){meta->aux[0], meta->aux[1]});
-	id_text(deleted, m->max_deleted);
+	id_text(deleted, m->groups.max_deleted);
 	argv[0] = slice_str("XSETID");
 	argv[2] = slice_str(last);
 	argv[3] = slice_str("ENTRIESADDED");
-	argv[4] = number_text(added, meta->count + m->removed);
+	argv[4] = number_text(added, meta->count + m->groups.removed);
 	argv[5] = slice_str("MAXDELETEDID");
 	argv[6] = slice_str(deleted);
 	return st == ST_OK ? resp_command(m->sink, argv, 7) : st;
@@ -272,10 +200,11 @@ static enum status emit_numbers(struct emitting *m)
 
 static enum status emit_groups(struct emitting *m)
 {
-	const struct group *g = (const struct group *)(const void *)m->groups.data;
+	size_t count;
+	const struct group_facts *g = stream_groups_all(&m->groups, &count);
 	enum status st = ST_OK;
 
-	for (size_t i = 0; st == ST_OK && i < m->groups.len / sizeof *g; i++) {
+	for (size_t i = 0; st == ST_OK && i < count; i++) {
 		struct slice argv[7] = {slice_str("XGROUP"), slice_str("CREATE"), m->record->name,
 					g[i].name};
 		char id[STREAM_ID_TEXT_MAX], read[NUMBER_MAX];
@@ -294,7 +223,7 @@ enum status emit_stream(struct resp_sink *sink, const struct view *v,
 			const struct key_record *record)
 {
 	struct emitting m = {.sink = sink, .v = v, .record = record};
-	enum status st = each_record(&m, note_record);
+	enum status st = stream_groups_read(v, record, &m.groups);
 
 	if (st == ST_OK) {
 		st = each_record(&m, emit_entry);
@@ -305,10 +234,10 @@ enum status emit_stream(struct resp_sink *sink, const struct view *v,
 	if (st == ST_OK) {
 		st = emit_groups(&m);
 	}
-	if (st == ST_OK && m.groups.len > 0) {
+	if (st == ST_OK && m.groups.groups.len > 0) {
 		st = each_record(&m, emit_of_group);
 	}
-	buf_deinit(&m.groups);
+	stream_groups_deinit(&m.groups);
 	buf_deinit(&m.argv);
 	return st;
 }

@@ -4,6 +4,7 @@
 #include "net/command/cmd_stream.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
+#include "net/command/dispatch_state.h"
 
 struct read_request {
 	bool by_group, no_ack, blocks, group_given;
@@ -25,6 +26,11 @@ static bool only_by_group(struct command_ctx *ctx, const struct read_request *r,
 		    word);
 	}
 	return r->by_group;
+}
+
+static int shown(struct slice text)
+{
+	return text.len == 0 ? 0 : (int)strnlen((const char *)text.data, text.len);
 }
 
 /* STREAMS at argument i. False: the error reply was sent. */
@@ -50,6 +56,12 @@ static bool parse_option(struct command_ctx *ctx, struct read_request *r, size_t
 	int64_t count;
 
 	if (more > 0 && command_arg_is(ctx, *i, "block")) {
+		if (dispatch_is_busy(ctx->dispatch)) {
+			resp_error(ctx->reply,
+				   "ERR %.*s command is not allowed with BLOCK option from scripts",
+				   shown(ctx->argv[0]), (const char *)ctx->argv[0].data);
+			return false;
+		}
 		r->blocks = true;
 		return command_arg_deadline(ctx, ++*i, &r->deadline_ms);
 	}
@@ -96,11 +108,6 @@ static bool parse_read(struct command_ctx *ctx, struct read_request *r)
 		return false;
 	}
 	return true;
-}
-
-static int shown(struct slice text)
-{
-	return text.len == 0 ? 0 : (int)strnlen((const char *)text.data, text.len);
 }
 
 /* The group of the stream at argument i. False: the error reply was sent. */

@@ -142,6 +142,18 @@ class Storage(ToolCase):
                 self.assertNotIn(b"-", t.read()[1][:1])
             got = {key: full(t, key, NODES + TIMES) for key in wanted}
         self.assertEqual(got, {key: kept(value, TIMES) for key, value in wanted.items()})
+        # Equal digests, until something is acknowledged, or a consumer or group changes.
+        self.slot("diff", primary.dir, target.dir)
+        seen = set()
+        with target.client() as t:
+            for change in ((), ("XACK", "s1", "workers", "100-0"),
+                           ("XGROUP", "CREATECONSUMER", "s1", "workers", "w3"),
+                           ("XGROUP", "SETID", "empty", "g", "5-4"), ("XSETID", "empty", "9-9")):
+                if change:
+                    t.call(*change)
+                seen.add(self.slot("digest", target.dir, "--total").text)
+        self.assertEqual(len(seen), 5)
+        self.assertIn("s1", self.slot("diff", primary.dir, target.dir, code=1).text)
 
     def test_a_consumer_that_waits_is_made_and_lost_with_its_group(self):
         server = self.server()

@@ -75,6 +75,8 @@ def command(rng):
         lambda: ["SUBSCRIBE", "c"], lambda: ["CLIENT", "ID"], lambda: ["CONFIG", "GET", "x"],
         lambda: ["EVAL", "return 1", 0], lambda: ["OBJECT", "REFCOUNT", "nokey"],
         lambda: ["OBJECT", "NOSUCH"], lambda: ["SELECT", 0], lambda: ["BLPOP", "nokey", 0],
+        lambda: ["xread", "BLOCK", 0, "STREAMS", "nokey", "$"],
+        lambda: ["XREAD", "STREAMS", "nokey", 0], lambda: ["ZADD", k, 1, "m"],
     ])()
     how = "pcall" if rng.random() < 0.4 else "call"
     return "redis.%s(%s)" % (how, ",".join(

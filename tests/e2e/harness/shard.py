@@ -44,7 +44,8 @@ def wait_equal(*servers, seconds=60):
 
 
 READS = {b"string": ("GET",), b"hash": ("HGETALL",), b"list": ("LRANGE", 0, -1),
-         b"set": ("SMEMBERS",)}
+         b"set": ("SMEMBERS",), b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+         b"stream": ("XRANGE", "-", "+")}
 
 
 def content(server):
