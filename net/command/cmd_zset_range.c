@@ -1,10 +1,6 @@
 /* Sorted set commands about ranges, by rank, score or member: each is two places in the order, and
  * what lies between them is given, counted, stored or removed. */
-#include "engine/base/alloc.h"
 #include "net/command/cmd_zset.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 enum range_type { RANGE_AUTO, RANGE_RANK, RANGE_SCORE, RANGE_LEX };
 enum direction { DIRECTION_AUTO, DIRECTION_UP, DIRECTION_DOWN };
@@ -18,30 +14,13 @@ struct range {
 
 /* --- arguments --- */
 
-/* A score as ranges take it: whatever strtod reads to its end, '(' in front of an exclusive one. */
+/* A score as ranges take it: '(' stands in front of an exclusive one. */
 static bool parse_score(struct slice text, double *out, bool *exclusive)
 {
-	char small[64], *copy = small, *end;
-	bool ok;
+	bool exact;
 
 	*exclusive = text.len > 0 && text.data[0] == '(';
-	text = slice_skip(text, *exclusive);
-	if (text.len >= sizeof small) {
-		copy = mem_alloc(text.len + 1);
-		if (copy == NULL) {
-			return false;
-		}
-	}
-	if (text.len > 0) {
-		memcpy(copy, text.data, text.len);
-	}
-	copy[text.len] = 0;
-	*out = strtod(copy, &end);
-	ok = *end == 0 && !isnan(*out);
-	if (copy != small) {
-		mem_free(copy);
-	}
-	return ok;
+	return parse_float_loose(slice_skip(text, *exclusive), out, &exact);
 }
 
 /* One end of a range of members; upper: the greater one. */

@@ -168,6 +168,10 @@ MUST_CHECK bool parse_int(struct slice text, int64_t *out);
 MUST_CHECK bool parse_long_float(struct slice text, long double *out);
 MUST_CHECK bool parse_float(struct slice text, double *out);
 
+/* Whatever strtod reads to its end, so that spaces in front and nothing at all will do; no NaN.
+ * *exact: it is in the range of a double. False as well without memory for a long text. */
+MUST_CHECK bool parse_float_loose(struct slice text, double *out, bool *exact);
+
 /* True when the bytes are the word, ignoring ASCII case. */
 bool word_is(struct slice text, const char *word);
 

@@ -51,6 +51,7 @@ bool key_spec_next(struct slice *text, struct key_spec *out)
 	    !facts_word(&begin, ' ', &word)) {
 		return false;
 	}
+	out->unknown = slice_eq(word, slice_str("unknown"));
 	out->by_keyword = slice_eq(word, slice_str("keyword"));
 	if (out->by_keyword && !facts_word(&begin, ' ', &out->keyword)) {
 		return false;
@@ -85,11 +86,23 @@ static void reply_words(struct resp_writer *w, struct slice words)
 	}
 }
 
+/* A step that is "unknown". */
+static void reply_unknown(struct resp_writer *w)
+{
+	resp_bulk_str(w, "unknown");
+	resp_bulk_str(w, "spec");
+	resp_map(w, 0);
+}
+
 static void reply_begin(struct resp_writer *w, const struct key_spec *k)
 {
 	resp_bulk_str(w, "begin_search");
 	resp_map(w, 2);
 	resp_bulk_str(w, "type");
+	if (k->unknown) {
+		reply_unknown(w);
+		return;
+	}
 	resp_bulk_str(w, k->by_keyword ? "keyword" : "index");
 	resp_bulk_str(w, "spec");
 	resp_map(w, k->by_keyword ? 2 : 1);
@@ -111,6 +124,10 @@ static void reply_find(struct resp_writer *w, const struct key_spec *k)
 	resp_bulk_str(w, "find_keys");
 	resp_map(w, 2);
 	resp_bulk_str(w, "type");
+	if (k->unknown) {
+		reply_unknown(w);
+		return;
+	}
 	resp_bulk_str(w, k->by_number ? "keynum" : "range");
 	resp_bulk_str(w, "spec");
 	resp_map(w, 3);

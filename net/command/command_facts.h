@@ -3,7 +3,8 @@
  *
  * keys: key specifications, "; " between them; each is "FLAGS, BEGIN, FIND" with BEGIN one of
  *   "index POS", "keyword WORD FROM" and FIND one of "range LAST STEP LIMIT",
- *   "keynum INDEX FIRST STEP", the numbers as COMMAND INFO names them.
+ *   "keynum INDEX FIRST STEP", the numbers as COMMAND INFO names them; or "FLAGS, unknown, unknown"
+ *   for keys that no such rule finds.
  * args: arguments, "; " between them; each is "NAME TYPE" followed by any of k:KEY_SPEC_INDEX
  *   t:TOKEN s:SINCE d:DEPRECATED_SINCE f:FLAGS (o optional, m multiple, t multiple_token) and, for
  *   oneof and block, by " {arguments}". */
@@ -34,6 +35,7 @@ const struct command_facts *command_facts_find(const char *full_name);
 /* A decoded key specification. */
 struct key_spec {
 	struct slice flags; /* words with spaces between them */
+	bool unknown;	    /* nothing but the flags is set */
 	bool by_keyword;
 	struct slice keyword;
 	int64_t begin;	/* index; for a keyword: where to look from */

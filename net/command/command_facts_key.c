@@ -259,6 +259,28 @@ const struct command_facts command_facts_key[] = {
      .tips = "nondeterministic_output request_policy:special",
      .args = "cursor integer; pattern pattern t:MATCH f:o; count integer t:COUNT f:o; type "
 	     "string t:TYPE s:6.0.0 f:o"},
+    {.name = "sort",
+     .since = "1.0.0",
+     .group = "generic",
+     .complexity = "O(N+M*log(M)) with N elements, and M of them returned; O(N) when not sorted",
+     .summary = "Returns or stores the elements of a list, set or sorted set in an order.",
+     .acl = "dangerous list set slow sortedset write",
+     .keys = "RO access, index 1, range 0 1 0; RO access, unknown, unknown; "
+	     "OW update, unknown, unknown",
+     .args = "key key k:0; pattern pattern k:1 t:BY f:o; offset_count block t:LIMIT f:o "
+	     "{offset integer; count integer}; pattern pattern k:1 t:GET f:omt; order oneof f:o "
+	     "{asc pure-token t:ASC; desc pure-token t:DESC}; sorting pure-token t:ALPHA f:o; "
+	     "destination key k:2 t:STORE f:o"},
+    {.name = "sort_ro",
+     .since = "7.0.0",
+     .group = "generic",
+     .complexity = "O(N+M*log(M)) with N elements, and M of them returned; O(N) when not sorted",
+     .summary = "Returns the elements of a list, set or sorted set in an order.",
+     .acl = "dangerous list read set slow sortedset",
+     .keys = "RO access, index 1, range 0 1 0; RO access, unknown, unknown",
+     .args = "key key k:0; pattern pattern k:1 t:BY f:o; offset_count block t:LIMIT f:o "
+	     "{offset integer; count integer}; pattern pattern k:1 t:GET f:omt; order oneof f:o "
+	     "{asc pure-token t:ASC; desc pure-token t:DESC}; sorting pure-token t:ALPHA f:o"},
     {.name = "touch",
      .since = "3.2.1",
      .group = "generic",

@@ -30,6 +30,8 @@ void cmd_move(struct command_ctx *ctx);
 void cmd_rename(struct command_ctx *ctx);
 void cmd_renamenx(struct command_ctx *ctx);
 void cmd_scan(struct command_ctx *ctx);
+void cmd_sort(struct command_ctx *ctx);
+void cmd_sort_ro(struct command_ctx *ctx);
 void cmd_keys(struct command_ctx *ctx);
 void cmd_randomkey(struct command_ctx *ctx);
 void cmd_wait(struct command_ctx *ctx);

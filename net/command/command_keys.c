@@ -79,6 +79,24 @@ bool command_has_keys(const struct command_entry *entry)
 	return f != NULL && f->keys != NULL;
 }
 
+/* Where SORT's last STORE names its key; 0: nowhere. What stands behind other options is no option.
+ */
+static size_t sort_store(const struct slice *argv, size_t argc)
+{
+	size_t found = 0;
+
+	for (size_t i = 2; i < argc; i++) {
+		if (word_is(argv[i], "limit")) {
+			i += 2;
+		} else if (word_is(argv[i], "get") || word_is(argv[i], "by")) {
+			i++;
+		} else if (word_is(argv[i], "store") && i + 1 < argc) {
+			found = ++i;
+		}
+	}
+	return found;
+}
+
 enum status command_keys_each(const struct command_entry *entry, const struct slice *argv,
 			      size_t argc, bool with_channels, command_key_fn *each, void *arg)
 {
@@ -88,9 +106,17 @@ enum status command_keys_each(const struct command_entry *entry, const struct sl
 
 	while (key_spec_next(&rest, &k)) {
 		bool channel = slice_eq(k.flags, slice_str("not_key"));
-		size_t begin = spec_begin(&k, argv, argc);
+		size_t begin = k.unknown ? 0 : spec_begin(&k, argv, argc);
 		struct key_range range;
 
+		/* SORT: the first such specification means what BY and GET find, the last STORE. */
+		if (k.unknown && rest.len == 0 && strcmp(entry->full_name, "sort") == 0) {
+			size_t at = sort_store(argv, argc);
+
+			if (at != 0 && !each(arg, argv[at], k.flags)) {
+				return ST_END;
+			}
+		}
 		if (begin == 0 || (channel && !with_channels)) {
 			continue;
 		}

@@ -1,4 +1,5 @@
 /* Numbers, words and glob patterns in arguments, with Redis's rules about what is one. */
+#include "engine/base/alloc.h"
 #include "net/command/command.h"
 
 #include <errno.h>
@@ -94,6 +95,31 @@ bool parse_float(struct slice text, double *out)
 	}
 	*out = v;
 	return true;
+}
+
+bool parse_float_loose(struct slice text, double *out, bool *exact)
+{
+	char small[64], *copy = small, *end;
+	bool ok;
+
+	if (text.len >= sizeof small) {
+		copy = mem_alloc(text.len + 1);
+		if (copy == NULL) {
+			return false;
+		}
+	}
+	if (text.len > 0) {
+		memcpy(copy, text.data, text.len);
+	}
+	copy[text.len] = 0;
+	errno = 0;
+	*out = strtod(copy, &end);
+	*exact = errno != ERANGE;
+	ok = *end == 0 && !isnan(*out);
+	if (copy != small) {
+		mem_free(copy);
+	}
+	return ok;
 }
 
 bool word_is(struct slice text, const char *word)
