@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { SEGMENT_SIZE = 64 << 20, PENDING_PAUSE_US = 500 };
+enum { PENDING_PAUSE_US = 500 };
 
 struct snapshot_log {
 	const struct io *io;
@@ -44,14 +44,14 @@ static enum status make_folder(struct snapshot_log *l, const char *dir)
 }
 
 enum status snapshot_log_open(const struct io *io, const struct clock *clock, const char *dir,
-			      const struct wal_segment *segment, uint64_t first_lsn, uint64_t chain,
-			      struct snapshot_log **out)
+			      uint64_t segment_size, const struct wal_segment *segment,
+			      uint64_t first_lsn, uint64_t chain, struct snapshot_log **out)
 {
 	struct snapshot_log *l = mem_calloc(1, sizeof *l);
 	struct wal_writer_options opts = {
 	    .io = io,
 	    .clock = clock,
-	    .segment_size = SEGMENT_SIZE,
+	    .segment_size = segment_size,
 	    .keep_size = UINT64_MAX,
 	    .dictionary = segment->dictionary,
 	    .fsync = WAL_FSYNC_NO,

@@ -10,13 +10,13 @@
 
 struct snapshot_log;
 
-/* Begins the log at first_lsn with this chain, in the history and with the dictionary of segment.
- * What an earlier attempt left is removed. ST_LIMIT: dir is too long. ST_IO, ST_NO_SPACE,
- * ST_NO_MEMORY. */
+/* Begins the log at first_lsn with this chain, in the history and with the dictionary of segment;
+ * segment_size: bytes of each of its files, which are allocated as they begin. What an earlier
+ * attempt left is removed. ST_LIMIT: dir is too long. ST_IO, ST_NO_SPACE, ST_NO_MEMORY. */
 MUST_CHECK enum status snapshot_log_open(const struct io *io, const struct clock *clock,
-					 const char *dir, const struct wal_segment *segment,
-					 uint64_t first_lsn, uint64_t chain,
-					 struct snapshot_log **out);
+					 const char *dir, uint64_t segment_size,
+					 const struct wal_segment *segment, uint64_t first_lsn,
+					 uint64_t chain, struct snapshot_log **out);
 
 /* Appends a frame whose payload was checked. segment: what it was sealed for; a new history begins
  * a segment. ST_CORRUPT: it does not follow. ST_READ_ONLY: the disk failed. ST_NO_MEMORY. */

@@ -7,6 +7,7 @@
 #include "net/repl_copy_in.h"
 
 #include "engine/base/alloc.h"
+#include "engine/base/bytes.h"
 #include "engine/base/logger.h"
 #include "engine/dataset.h"
 #include "engine/snapshot_log.h"
@@ -22,9 +23,11 @@ struct repl_copy_in {
 	struct snapshot_writer *writer;
 	struct snapshot_head head;
 	struct snapshot_tail tail;
-	bool ended; /* the tail has come */
+	bool ended;	   /* the tail has come */
+	uint64_t need_lsn; /* the log has to lead up to there, at least */
 	struct wal_history source;
 	struct snapshot_log *log;
+	uint64_t wal_segment_size;
 	uint64_t bytes, total;
 };
 
@@ -177,8 +180,8 @@ static enum status begin(struct repl_copy_in *c, uint64_t map_size_max, struct s
 	return st;
 }
 
-enum status repl_copy_in_begin(const char *dir, uint64_t map_size_max, struct slice head,
-			       struct repl_copy_in **out, struct buf *error)
+enum status repl_copy_in_begin(const char *dir, uint64_t map_size_max, uint64_t wal_segment_size,
+			       struct slice head, struct repl_copy_in **out, struct buf *error)
 {
 	struct repl_copy_in *c = mem_calloc(1, sizeof *c);
 	enum status st = c == NULL ? ST_NO_MEMORY : ST_OK;
@@ -187,6 +190,7 @@ enum status repl_copy_in_begin(const char *dir, uint64_t map_size_max, struct sl
 		st = ST_LIMIT;
 	}
 	if (st == ST_OK) {
+		c->wal_segment_size = wal_segment_size;
 		st = begin(c, map_size_max, head, error);
 	}
 	if (st != ST_OK) {
@@ -213,11 +217,18 @@ enum status repl_copy_in_block(struct repl_copy_in *c, struct slice block, struc
 
 enum status repl_copy_in_end(struct repl_copy_in *c, struct slice tail, struct buf *error)
 {
-	enum status st = c->ended ? ST_CORRUPT : snapshot_tail_decode(tail, &c->tail);
+	enum status st =
+	    c->ended || tail.len != SNAPSHOT_TAIL_LEN + sizeof(uint64_t)
+		? ST_CORRUPT
+		: snapshot_tail_decode(slice_of(tail.data, SNAPSHOT_TAIL_LEN), &c->tail);
 
 	if (st != ST_OK) {
 		buf_note(error, "the end of a full copy does not decode");
 		return ST_CORRUPT;
+	}
+	c->need_lsn = bytes_get_u64le(tail.data + SNAPSHOT_TAIL_LEN);
+	if (c->need_lsn < c->tail.drain_lsn) {
+		c->need_lsn = c->tail.drain_lsn;
 	}
 	st = snapshot_writer_finish(c->writer, &c->tail, error);
 	if (st == ST_OK) {
@@ -225,19 +236,20 @@ enum status repl_copy_in_end(struct repl_copy_in *c, struct slice tail, struct b
 		logger(LOG_LVL_NOTICE,
 		       "MASTER <-> REPLICA sync: %" PRIu64
 		       " entries received; the log is needed up to LSN %" PRIu64,
-		       c->tail.entries, c->tail.drain_lsn);
+		       c->tail.entries, c->need_lsn);
 	}
 	return st;
 }
 
 /* --- the copy's log --- */
 
-/* The store's effects are all in the log: both are closed. */
+/* The store's effects, and what the primary had when the copy ended, are all in the log: both are
+ * closed. */
 static enum status complete(struct repl_copy_in *c, struct buf *error)
 {
 	enum status st;
 
-	if (!same_up_to(&c->source, snapshot_log_history(c->log), c->tail.drain_lsn)) {
+	if (!same_up_to(&c->source, snapshot_log_history(c->log), c->need_lsn)) {
 		return give_up(c, "the primary's history has taken another turn meanwhile", error);
 	}
 	st = snapshot_log_finish(c->log);
@@ -252,8 +264,8 @@ static enum status complete(struct repl_copy_in *c, struct buf *error)
 static enum status open_log(struct repl_copy_in *c, const struct wal_segment *segment,
 			    uint64_t first_lsn, uint64_t chain, struct buf *error)
 {
-	enum status st = snapshot_log_open(io_posix(), clock_system(), c->dir, segment, first_lsn,
-					   chain, &c->log);
+	enum status st = snapshot_log_open(io_posix(), clock_system(), c->dir, c->wal_segment_size,
+					   segment, first_lsn, chain, &c->log);
 
 	if (st != ST_OK) {
 		buf_note(error, "the log of the full copy can't be made: %s", status_text(st));
@@ -288,7 +300,7 @@ enum status repl_copy_in_frame(struct repl_copy_in *c, const struct wal_segment 
 	}
 	c->bytes += stored.len;
 	next = snapshot_log_next_lsn(c->log);
-	return next > c->tail.drain_lsn && next > c->head.lsn ? complete(c, error) : ST_OK;
+	return next > c->need_lsn && next > c->head.lsn ? complete(c, error) : ST_OK;
 }
 
 enum status repl_copy_in_segment(struct repl_copy_in *c, const struct wal_segment *segment,
@@ -296,7 +308,7 @@ enum status repl_copy_in_segment(struct repl_copy_in *c, const struct wal_segmen
 {
 	enum status st;
 
-	if (!c->ended || c->log != NULL || c->tail.drain_lsn > 0) {
+	if (!c->ended || c->log != NULL || c->need_lsn > 0) {
 		return ST_OK;
 	}
 	/* A shard without a record yet: there is no frame to wait for. */

@@ -13,8 +13,10 @@ struct repl_copy_in;
 /* The place where an unfinished copy in dir goes on, appended to resume; false: there is none. */
 bool repl_copy_in_unfinished(const char *dir, struct buf *resume);
 
-/* A copy begins with this head; one that was left unfinished goes on when it is the same. */
-MUST_CHECK enum status repl_copy_in_begin(const char *dir, uint64_t map_size_max, struct slice head,
+/* A copy begins with this head; one that was left unfinished goes on when it is the same. Sizes as
+ * the directives say them. */
+MUST_CHECK enum status repl_copy_in_begin(const char *dir, uint64_t map_size_max,
+					  uint64_t wal_segment_size, struct slice head,
 					  struct repl_copy_in **out, struct buf *error);
 /* Blocks, then the tail. */
 MUST_CHECK enum status repl_copy_in_block(struct repl_copy_in *c, struct slice block,

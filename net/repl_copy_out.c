@@ -1,6 +1,8 @@
 /* Sending the store. */
 #include "net/repl_copy_out.h"
 
+#include "engine/base/bytes.h"
+
 enum { BLOCK_RAW_BYTES = 1 << 20 };
 
 enum status repl_copy_out_begin(struct repl_copy_out *c, struct wal_pin *pin, uint64_t *lsn,
@@ -44,6 +46,12 @@ static enum status send_end(struct repl_copy_out *c)
 	c->block.len = 0;
 	if (st == ST_OK) {
 		st = snapshot_tail_encode(&tail, &c->block);
+	}
+	if (st == ST_OK) {
+		uint8_t shown[sizeof(uint64_t)];
+
+		bytes_put_u64le(shown, c->shown(c->arg));
+		st = buf_append(&c->block, shown, sizeof shown);
 	}
 	return st == ST_OK ? c->message(c->arg, REPL_COPY_END, buf_slice(&c->block)) : st;
 }

@@ -14,6 +14,7 @@ struct repl_copy_out {
 	uint64_t bandwidth_max; /* bytes per second, 0: no limit */
 	enum status (*message)(void *arg, enum repl_type type, struct slice payload);
 	enum status (*wait)(void *arg, uint64_t ms); /* lets time pass */
+	uint64_t (*shown)(void *arg);		     /* newest LSN that replicas may have */
 	void *arg;
 
 	struct snapshot_reader *reader; /* the copy's own */
@@ -24,7 +25,9 @@ struct repl_copy_out {
  * there already. */
 MUST_CHECK enum status repl_copy_out_begin(struct repl_copy_out *c, struct wal_pin *pin,
 					   uint64_t *lsn, struct buf *error);
-/* Sends head, blocks and tail. */
+/* Sends head, blocks, tail and how far the log goes by then: the copy is not taken before it has
+ * all of that, lest a replica is elected with next to nothing because the rest is still on its way.
+ */
 MUST_CHECK enum status repl_copy_out_run(struct repl_copy_out *c, struct buf *error);
 void repl_copy_out_end(struct repl_copy_out *c);
 

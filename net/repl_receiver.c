@@ -345,8 +345,8 @@ static enum status take_copy(struct repl_receiver *r, const struct repl_message 
 
 	atomic_store(&r->copy_us, now_us());
 	if (m->type == REPL_COPY_BEGIN && r->copy == NULL) {
-		st = repl_copy_in_begin(r->dir, r->opts.map_size_max, m->payload, &r->copy,
-					&r->error);
+		st = repl_copy_in_begin(r->dir, r->opts.map_size_max, r->opts.wal_segment_size,
+					m->payload, &r->copy, &r->error);
 	} else if (r->copy != NULL && m->type != REPL_COPY_BEGIN) {
 		st = m->type == REPL_COPY_BLOCK ? repl_copy_in_block(r->copy, m->payload, &r->error)
 						: repl_copy_in_end(r->copy, m->payload, &r->error);

@@ -27,7 +27,7 @@ struct repl_receiver_options {
 	bool full;		     /* its log can't be continued: ask for a full copy */
 	bool failover;		     /* this node hands over to that one */
 	const char *dir;	     /* data directory, for a full copy */
-	uint64_t map_size_max;
+	uint64_t map_size_max, wal_segment_size;
 	uint32_t timeout_ms; /* repl-timeout */
 	bool nodelay;
 	void (*notify)(void *arg); /* there are items. Receiver's thread; must not block */

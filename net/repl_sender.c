@@ -353,6 +353,13 @@ static enum status copy_wait(void *arg, uint64_t ms)
 	return wait_socket(arg, false, ms);
 }
 
+static uint64_t shown_lsn(void *arg)
+{
+	struct repl_sender *s = arg;
+
+	return atomic_load(&s->ship_lsn);
+}
+
 /* Sends the store, then leaves the tail where the copy's log begins. */
 static enum status full_copy(struct repl_sender *s)
 {
@@ -363,6 +370,7 @@ static enum status full_copy(struct repl_sender *s)
 	    .bandwidth_max = s->opts.bandwidth_max,
 	    .message = copy_message,
 	    .wait = copy_wait,
+	    .shown = shown_lsn,
 	    .arg = s,
 	};
 	uint64_t lsn;

@@ -211,6 +211,7 @@ static void start_receiver(struct replication *r)
 	    .failover = r->failing_over,
 	    .dir = s->run_dir,
 	    .map_size_max = (uint64_t)config_int(s->config, CONFIG_MAP_SIZE_MAX),
+	    .wal_segment_size = (uint64_t)config_int(s->config, CONFIG_WAL_SEGMENT_SIZE),
 	    .timeout_ms = (uint32_t)config_int(s->config, CONFIG_REPL_TIMEOUT) * 1000,
 	    .nodelay = config_int(s->config, CONFIG_REPL_DISABLE_NODELAY) == 0,
 	    .notify = on_notify,

@@ -33,7 +33,8 @@
  *   H  heartbeat: last LSN, durable LSN, horizon, wall clock ms, each u64
  *   B  full copy begins: snapshot head
  *   D  a block of the copy (snapshot_block.h)
- *   E  full copy ends: snapshot tail; a segment header and frames from the copy's LSN on follow
+ *   E  full copy ends: snapshot tail, u64 newest LSN of the log by then: the copy is of use with
+ *      the records up to there; a segment header and frames from the copy's LSN on follow
  * From the replica:
  *   A  ack: newest LSN received, newest durable LSN, each u64
  *

@@ -15,7 +15,7 @@ from harness import case  # noqa: E402
 from harness.link import Link  # noqa: E402
 from harness.resp import Client, Closed  # noqa: E402
 from harness.servers import LONG, Server, info, redis_binary  # noqa: E402
-from harness.shard import content, replication, until, wait_equal, wait_linked  # noqa: E402
+from harness.shard import content, linked, replication, until, wait_equal, wait_linked  # noqa: E402
 
 
 def fill(client, count, rng, prefix="k"):
@@ -68,9 +68,12 @@ class Replication(case.ToolCase):
             c.call("SET", "big", b"x" * 3000000)
             c.call("SAVE")
             fill(c, 1000, rng)
-        replica = self.replica(primary)
+        replica = self.replica(primary, **{"wal-segment-size": "1mb"})
         wait_linked(replica)
         self.assertIn(b"big", self.same(primary, replica))
+        # The copy's log is allocated as the replica's directive says: its disk may be a small one.
+        for file in os.scandir(os.path.join(replica.dir, "wal")):
+            self.assertLessEqual(file.stat().st_size, 5000000)
         with primary.client() as c:
             self.assertEqual(info(c, "stats")["sync_full"], "1")
             self.assertEqual(c.call("DBSIZE"), replica.client().call("DBSIZE"))
@@ -172,6 +175,25 @@ class Replication(case.ToolCase):
         link.rate = 0
         wait_linked(replica)
         self.assertNotIn(b"old", self.same(primary, replica))
+
+    def test_a_copy_is_not_taken_before_it_has_what_the_primary_had(self):
+        # All of it is in the log: the store, which is copied, is empty.
+        primary, replica = self.server(), self.server()
+        with primary.client() as c, replica.client() as r:
+            r.call("SET", "old", "1")
+            for i in range(300):
+                c.call("SET", "k:%d" % i, random.Random(i).randbytes(20000))
+            link = Link(primary.port)
+            self.addCleanup(link.close)
+            link.rate = 3000000
+            r.call("REPLICAOF", "127.0.0.1", link.port)
+            states = set()
+            while not linked(replica):
+                states.add((r.call("DBSIZE"), r.call("GET", "old")))
+            self.assertEqual(r.call("DBSIZE"), 300)
+            self.assertEqual(states - {(1, b"1"), (300, None)}, set())
+            self.assertIn((1, b"1"), states)
+        self.same(primary, replica)
 
     # --- roles ---
 
