@@ -123,7 +123,7 @@ static void every_state_a_power_loss_leaves_has_one_dataset(void **state)
 	to = disk_find_ack(ops, count, ENDED);
 	marked = disk_find_renamed(ops, count, DATASET_COPY "/READY");
 	for (size_t n = from; n <= to; n++) {
-		for (int i = 0; i < SHUFFLES + 2; i++) {
+		for (int i = 0; i < disk_shuffles(SHUFFLES) + 2; i++) {
 			enum disk_image how = i == 0	   ? DISK_ALL
 					      : i == 1	   ? DISK_SYNCED
 					      : i % 2 == 0 ? DISK_RANDOM

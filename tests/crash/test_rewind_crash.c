@@ -161,7 +161,7 @@ static void every_state_a_power_loss_leaves_is_before_or_after(void **state)
 	to = disk_find_ack(ops, count, ENDED);
 	marked = disk_find_renamed(ops, count, REWIND_MARK);
 	for (size_t n = from; n <= to; n++) {
-		for (int i = 0; i < SHUFFLES + 2; i++) {
+		for (int i = 0; i < disk_shuffles(SHUFFLES) + 2; i++) {
 			enum disk_image how = i == 0	   ? DISK_ALL
 					      : i == 1	   ? DISK_SYNCED
 					      : i % 2 == 0 ? DISK_RANDOM

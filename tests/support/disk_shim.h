@@ -61,6 +61,10 @@ enum disk_image {
 	DISK_REORDERED, /* likewise, and each change of a name since is there or not */
 };
 
+/* How many random states to try at each operation: as many as given, or CAIRN_SHUFFLES where that
+ * is set (a sanitized run is slow, and the plain one has them all). */
+int disk_shuffles(int plain);
+
 /* Writes the state after the first n operations into root (an existing, empty folder). Returns the
  * newest LSN acknowledged by then. */
 uint64_t disk_image_write(const struct disk_op *ops, size_t n, enum disk_image how, struct rng *rng,
