@@ -90,23 +90,35 @@ static void cmd_save(struct command_ctx *ctx)
 	}
 }
 
+static void checkpoint(struct command_ctx *ctx, const char *started, const char *scheduled)
+{
+	enum status st = engine_writable(ctx->engine) == ST_READ_ONLY
+			     ? ST_READ_ONLY
+			     : engine_checkpoint(ctx->engine);
+
+	if (st == ST_OK) {
+		resp_simple(ctx->reply, started);
+	} else if (st == ST_AGAIN) {
+		resp_simple(ctx->reply, scheduled);
+	} else {
+		command_reply_status(ctx, st);
+	}
+}
+
 static void cmd_bgsave(struct command_ctx *ctx)
 {
-	enum status st;
-
 	if (ctx->argc > 2 || (ctx->argc == 2 && !command_arg_is(ctx, 1, "schedule"))) {
 		resp_error(ctx->reply, ERR_SYNTAX);
 		return;
 	}
-	st = engine_writable(ctx->engine) == ST_READ_ONLY ? ST_READ_ONLY
-							  : engine_checkpoint(ctx->engine);
-	if (st == ST_OK) {
-		resp_simple(ctx->reply, "Background saving started");
-	} else if (st == ST_AGAIN) {
-		resp_simple(ctx->reply, "Background saving scheduled");
-	} else {
-		command_reply_status(ctx, st);
-	}
+	checkpoint(ctx, "Background saving started", "Background saving scheduled");
+}
+
+/* What makes the log short again is a checkpoint too. */
+static void cmd_bgrewriteaof(struct command_ctx *ctx)
+{
+	checkpoint(ctx, "Background append only file rewriting started",
+		   "Background append only file rewriting scheduled");
 }
 
 static void cmd_shutdown(struct command_ctx *ctx)
@@ -155,6 +167,8 @@ static void cmd_shutdown(struct command_ctx *ctx)
 }
 
 const struct command commands_server[] = {
+    {"bgrewriteaof", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, NO_KEYS, cmd_bgrewriteaof,
+     NULL},
     {"bgsave", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, NO_KEYS, cmd_bgsave, NULL},
     {"command", -1, CMD_LOADING | CMD_STALE, NO_KEYS, cmd_command, subcommands_command},
     {"config", -2, 0, NO_KEYS, NULL, subcommands_config},
