@@ -5,57 +5,18 @@
 #include "engine/base/alloc.h"
 #include "net/command/session.h"
 
-enum { BLOCKED_BUCKETS = 256 };
-
 /* --- keys --- */
-
-static void link_in(struct blocked_table *t, struct blocked_key *k)
-{
-	struct blocked_key **head = &t->buckets[k->hash & t->buckets_mask];
-
-	k->next = *head;
-	k->link = head;
-	if (k->next != NULL) {
-		k->next->link = &k->next;
-	}
-	*head = k;
-}
-
-/* Keeps chains short; staying small for want of memory only costs time. */
-static enum status make_room(struct blocked_table *t)
-{
-	size_t size = t->buckets == NULL ? BLOCKED_BUCKETS : (t->buckets_mask + 1) * 2;
-	struct blocked_key **old = t->buckets;
-	size_t old_size = old == NULL ? 0 : t->buckets_mask + 1;
-	struct blocked_key **buckets;
-
-	if (old != NULL && t->keys_count < old_size) {
-		return ST_OK;
-	}
-	buckets = mem_calloc(size, sizeof *buckets);
-	if (buckets == NULL) {
-		return old == NULL ? ST_NO_MEMORY : ST_OK;
-	}
-	t->buckets = buckets;
-	t->buckets_mask = size - 1;
-	for (size_t i = 0; i < old_size; i++) {
-		for (struct blocked_key *k = old[i], *next; k != NULL; k = next) {
-			next = k->next;
-			link_in(t, k);
-		}
-	}
-	mem_free(old);
-	return ST_OK;
-}
 
 static struct blocked_key *find(const struct blocked_table *t, struct slice name, uint64_t hash)
 {
-	struct blocked_key *k = t->buckets == NULL ? NULL : t->buckets[hash & t->buckets_mask];
+	for (struct chained *c = chain_table_first(&t->keys, hash); c != NULL; c = c->next) {
+		struct blocked_key *k = (struct blocked_key *)c;
 
-	while (k != NULL && (k->hash != hash || !slice_eq(blocked_key_name(k), name))) {
-		k = k->next;
+		if (c->hash == hash && slice_eq(blocked_key_name(k), name)) {
+			return k;
+		}
 	}
-	return k;
+	return NULL;
 }
 
 /* Finds or makes the key. NULL: no memory. */
@@ -64,19 +25,18 @@ static struct blocked_key *key_of(struct blocked_table *t, struct slice name)
 	uint64_t hash = key_order(name);
 	struct blocked_key *k = find(t, name, hash);
 
-	if (k != NULL || make_room(t) != ST_OK) {
+	if (k != NULL || chain_table_room(&t->keys) != ST_OK) {
 		return k;
 	}
 	k = mem_alloc(sizeof *k + name.len);
 	if (k == NULL) {
 		return NULL;
 	}
-	*k = (struct blocked_key){.hash = hash, .len = name.len};
+	*k = (struct blocked_key){.chained = {.hash = hash}, .len = name.len};
 	if (name.len > 0) {
 		memcpy(k->name, name.data, name.len);
 	}
-	link_in(t, k);
-	t->keys_count++;
+	chain_table_add(&t->keys, &k->chained);
 	return k;
 }
 
@@ -86,11 +46,7 @@ static void release(struct blocked_table *t, struct blocked_key *k)
 	if (k->first != NULL || k->ready || k->pinned) {
 		return;
 	}
-	*k->link = k->next;
-	if (k->next != NULL) {
-		k->next->link = k->link;
-	}
-	t->keys_count--;
+	chain_table_remove(&t->keys, &k->chained);
 	mem_free(k);
 }
 
@@ -247,6 +203,6 @@ void blocked_table_deinit(struct blocked_table *t)
 	for (struct blocked_key *k; (k = blocked_take_ready(t)) != NULL;) {
 		blocked_give_back(t, k, false);
 	}
-	mem_free(t->buckets);
+	chain_table_deinit(&t->keys);
 	*t = (struct blocked_table){0};
 }

@@ -30,6 +30,7 @@
 #ifndef CAIRN_NET_COMMAND_BLOCKED_H
 #define CAIRN_NET_COMMAND_BLOCKED_H
 
+#include "net/command/chain_table.h"
 #include "net/command/command.h"
 
 struct blocked_key;
@@ -63,10 +64,9 @@ struct blocked_client {
 };
 
 struct blocked_key {
-	struct blocked_key *next, **link; /* in its bucket */
+	struct chained chained; /* by name */
 	struct blocked_key *ready_next;
 	struct blocked_wait *first, *last;
-	uint64_t hash;
 	bool ready;  /* changed, and not served since */
 	bool pinned; /* being served */
 	size_t len;
@@ -74,8 +74,7 @@ struct blocked_key {
 };
 
 struct blocked_table {
-	struct blocked_key **buckets; /* NULL until first used */
-	size_t buckets_mask, keys_count;
+	struct chain_table keys; /* blocked_key */
 	struct blocked_client *clients, *clients_last;
 	size_t clients_count;
 	struct blocked_key *ready, *ready_last;

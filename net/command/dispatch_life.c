@@ -174,14 +174,14 @@ void dispatch_touched(void *dispatch, const struct store_key *key)
 	if (d->migrations != NULL) {
 		migration_touched(d, key);
 	}
-	if (d->blocked.keys_count > 0) {
+	if (d->blocked.keys.count > 0) {
 		if (key != NULL) {
 			blocked_touched(&d->blocked, key->name);
 		} else {
 			blocked_touched_all(&d->blocked);
 		}
 	}
-	if (d->watches.count == 0) {
+	if (d->watches.keys.count == 0) {
 		return;
 	}
 	if (key == NULL) {

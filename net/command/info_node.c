@@ -102,7 +102,7 @@ void info_clients(struct info *in)
 	    "total_blocking_keys:%llu\r\n",
 	    (llu)s->clients, (llu)in->ctx->host->cluster_links, (llu)s->maxclients,
 	    (llu)s->input_buffer_max, (llu)s->output_buffer_max, (llu)s->blocked_clients,
-	    (llu)timed_waits(in->ctx->dispatch), (llu)in->ctx->dispatch->blocked.keys_count);
+	    (llu)timed_waits(in->ctx->dispatch), (llu)in->ctx->dispatch->blocked.keys.count);
 }
 
 static void memory_allocator(struct info *in, uint64_t used)

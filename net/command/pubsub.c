@@ -4,60 +4,6 @@
 #include "engine/base/alloc.h"
 #include "engine/key_codec.h"
 
-enum { BUCKETS_MIN = 64 };
-
-/* --- hashes --- */
-
-static void chain_in(struct chain_table *t, struct chained *c)
-{
-	struct chained **head = &t->buckets[c->hash & t->mask];
-
-	c->next = *head;
-	c->link = head;
-	if (c->next != NULL) {
-		c->next->link = &c->next;
-	}
-	*head = c;
-}
-
-static void chain_out(struct chain_table *t, struct chained *c)
-{
-	*c->link = c->next;
-	if (c->next != NULL) {
-		c->next->link = c->link;
-	}
-	t->count--;
-}
-
-/* Keeps chains short; staying small for want of memory only costs time. */
-static enum status chain_room(struct chain_table *t)
-{
-	size_t size = t->buckets == NULL ? BUCKETS_MIN : (t->mask + 1) * 2;
-	struct chain_table grown = {.mask = size - 1, .count = t->count};
-
-	if (t->buckets != NULL && t->count <= t->mask) {
-		return ST_OK;
-	}
-	grown.buckets = mem_calloc(size, sizeof *grown.buckets);
-	if (grown.buckets == NULL) {
-		return t->buckets == NULL ? ST_NO_MEMORY : ST_OK;
-	}
-	for (size_t i = 0; t->buckets != NULL && i <= t->mask; i++) {
-		for (struct chained *c = t->buckets[i], *next; c != NULL; c = next) {
-			next = c->next;
-			chain_in(&grown, c);
-		}
-	}
-	mem_free(t->buckets);
-	*t = grown;
-	return ST_OK;
-}
-
-static struct chained *chain_first(const struct chain_table *t, uint64_t hash)
-{
-	return t->buckets == NULL ? NULL : t->buckets[hash & t->mask];
-}
-
 static uint64_t topic_hash(enum subscription_kind kind, struct slice name)
 {
 	return key_order(name) * SUBSCRIPTION_KINDS + (uint64_t)kind;
@@ -74,7 +20,7 @@ struct topic *pubsub_find(const struct pubsub *p, enum subscription_kind kind, s
 {
 	uint64_t hash = topic_hash(kind, name);
 
-	for (struct chained *c = chain_first(&p->topics, hash); c != NULL; c = c->next) {
+	for (struct chained *c = chain_table_first(&p->topics, hash); c != NULL; c = c->next) {
 		struct topic *t = (struct topic *)c;
 
 		if (c->hash == hash && t->kind == kind && slice_eq(topic_name(t), name)) {
@@ -86,7 +32,8 @@ struct topic *pubsub_find(const struct pubsub *p, enum subscription_kind kind, s
 
 static struct topic *topic_create(struct pubsub *p, enum subscription_kind kind, struct slice name)
 {
-	struct topic *t = chain_room(&p->topics) == ST_OK ? mem_alloc(sizeof *t + name.len) : NULL;
+	struct topic *t =
+	    chain_table_room(&p->topics) == ST_OK ? mem_alloc(sizeof *t + name.len) : NULL;
 
 	if (t == NULL) {
 		return NULL;
@@ -104,14 +51,13 @@ static struct topic *topic_create(struct pubsub *p, enum subscription_kind kind,
 	}
 	p->of_kind[kind] = t;
 	p->counts[kind]++;
-	chain_in(&p->topics, &t->chained);
-	p->topics.count++;
+	chain_table_add(&p->topics, &t->chained);
 	return t;
 }
 
 static void topic_free(struct pubsub *p, struct topic *t)
 {
-	chain_out(&p->topics, &t->chained);
+	chain_table_remove(&p->topics, &t->chained);
 	*t->link_of_kind = t->next_of_kind;
 	if (t->next_of_kind != NULL) {
 		t->next_of_kind->link_of_kind = t->link_of_kind;
@@ -127,7 +73,8 @@ static struct subscription *find_subscription(const struct pubsub *p, const stru
 {
 	uint64_t hash = subscription_hash(t, s);
 
-	for (struct chained *c = chain_first(&p->subscriptions, hash); c != NULL; c = c->next) {
+	for (struct chained *c = chain_table_first(&p->subscriptions, hash); c != NULL;
+	     c = c->next) {
 		struct subscription *sub = (struct subscription *)c;
 
 		if (sub->topic == t && sub->session == s) {
@@ -167,7 +114,7 @@ enum status pubsub_subscribe(struct pubsub *p, struct session *s, enum subscript
 	if (t != NULL && find_subscription(p, t, s) != NULL) {
 		return ST_OK;
 	}
-	if (chain_room(&p->subscriptions) != ST_OK) {
+	if (chain_table_room(&p->subscriptions) != ST_OK) {
 		return ST_NO_MEMORY;
 	}
 	sub = mem_alloc(sizeof *sub);
@@ -180,8 +127,7 @@ enum status pubsub_subscribe(struct pubsub *p, struct session *s, enum subscript
 	}
 	*sub = (struct subscription){
 	    .chained = {.hash = subscription_hash(t, s)}, .topic = t, .session = s, .pubsub = p};
-	chain_in(&p->subscriptions, &sub->chained);
-	p->subscriptions.count++;
+	chain_table_add(&p->subscriptions, &sub->chained);
 	link_in(sub);
 	return ST_OK;
 }
@@ -190,7 +136,7 @@ void pubsub_end(struct subscription *sub)
 {
 	struct topic *t = sub->topic;
 
-	chain_out(&sub->pubsub->subscriptions, &sub->chained);
+	chain_table_remove(&sub->pubsub->subscriptions, &sub->chained);
 	*sub->link_of_topic = sub->next_of_topic;
 	if (sub->next_of_topic != NULL) {
 		sub->next_of_topic->link_of_topic = sub->link_of_topic;
@@ -235,7 +181,7 @@ void pubsub_deinit(struct pubsub *p)
 			pubsub_end(p->of_kind[k]->subscriptions);
 		}
 	}
-	mem_free(p->topics.buckets);
-	mem_free(p->subscriptions.buckets);
+	chain_table_deinit(&p->topics);
+	chain_table_deinit(&p->subscriptions);
 	*p = (struct pubsub){.counts = {0}};
 }

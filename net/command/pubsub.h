@@ -5,18 +5,8 @@
 
 #include "engine/base/slice.h"
 #include "engine/base/status.h"
+#include "net/command/chain_table.h"
 #include "net/command/session.h"
-
-/* An entry of a hash by chains; first in what is kept there. */
-struct chained {
-	struct chained *next, **link;
-	uint64_t hash;
-};
-
-struct chain_table {
-	struct chained **buckets; /* NULL until first used */
-	size_t mask, count;
-};
 
 /* A name that somebody listens to; it is freed with its last subscription. */
 struct topic {

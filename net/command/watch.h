@@ -4,24 +4,22 @@
 
 #include "engine/base/slice.h"
 #include "engine/base/status.h"
+#include "net/command/chain_table.h"
 #include "net/command/session.h"
 
 /* A key that a session watches; in two lists. */
 struct watched_key {
+	struct chained chained; /* by name */
 	struct watched_key *next_of_session;
-	struct watched_key *next, **link; /* in its bucket */
 	struct watch_table *table;
 	struct session *session;
-	uint64_t hash;
 	bool live; /* it was there when it was watched */
 	size_t len;
 	uint8_t name[];
 };
 
 struct watch_table {
-	struct watched_key **buckets; /* NULL until first used */
-	size_t buckets_mask;
-	size_t count;
+	struct chain_table keys; /* watched_key */
 };
 
 void watch_table_deinit(struct watch_table *t);

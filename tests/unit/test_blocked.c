@@ -68,7 +68,7 @@ static void queues_are_in_the_order_of_arrival(void **state)
 	assert_int_equal(block(0, "a", "b"), ST_OK);
 	assert_int_equal(block(1, "b", "a"), ST_OK);
 	assert_int_equal(block(2, "b", NULL), ST_OK);
-	assert_int_equal(table.keys_count, 2);
+	assert_int_equal(table.keys.count, 2);
 	blocked_touched(&table, slice_str("b"));
 	blocked_touched(&table, slice_str("other"));
 	blocked_touched(&table, slice_str("a"));
@@ -95,7 +95,7 @@ static void a_key_named_twice_is_waited_for_once(void **state)
 	blocked_touched_all(&table);
 	expect_ready("2");
 	blocked_forget(&sessions[1]);
-	assert_int_equal(table.keys_count, 0);
+	assert_int_equal(table.keys.count, 0);
 	assert_int_equal(table.clients_count, 0);
 }
 
@@ -119,7 +119,7 @@ static void a_key_outlives_its_clients_while_it_is_held(void **state)
 	expect_ready("2");
 	blocked_forget(&sessions[0]);
 	blocked_forget(&sessions[1]);
-	assert_int_equal(table.keys_count, 0);
+	assert_int_equal(table.keys.count, 0);
 }
 
 static void the_cursor_moves_on_when_its_client_goes(void **state)
@@ -172,7 +172,7 @@ static void without_memory_nobody_waits(void **state)
 		}
 		assert_int_equal(st, ST_NO_MEMORY);
 		assert_null(sessions[0].blocked);
-		assert_int_equal(table.keys_count, 0);
+		assert_int_equal(table.keys.count, 0);
 		assert_int_equal(table.clients_count, 0);
 	}
 }

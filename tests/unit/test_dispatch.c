@@ -271,17 +271,17 @@ static void unwatch_discard_and_exec_forget_the_watches(void **state)
 	struct command_box *b = *state;
 
 	(void)command_box_line(b, "WATCH k l");
-	assert_int_equal(b->dispatch->watches.count, 2);
+	assert_int_equal(b->dispatch->watches.keys.count, 2);
 	(void)command_box_line(b, "WATCH k");
-	assert_int_equal(b->dispatch->watches.count, 2);
+	assert_int_equal(b->dispatch->watches.keys.count, 2);
 	by_another(b, "SET k 1");
 	(void)command_box_line(b, "UNWATCH");
-	assert_int_equal(b->dispatch->watches.count, 0);
+	assert_int_equal(b->dispatch->watches.keys.count, 0);
 	assert_false(b->session.watch_broken);
 	(void)command_box_line(b, "WATCH k");
 	(void)command_box_line(b, "MULTI");
 	(void)command_box_line(b, "DISCARD");
-	assert_int_equal(b->dispatch->watches.count, 0);
+	assert_int_equal(b->dispatch->watches.keys.count, 0);
 }
 
 static void replies_are_left_out_when_the_client_says_so(void **state)
@@ -357,6 +357,11 @@ static void waiting_commands_answer_when_their_time_has_come(void **state)
 	}
 	assert_true(slice_eq(buf_slice(&b->out), slice_str("+OK\r\n")));
 	assert_true(turns > 0);
+	(void)command_box_line(b, "SET a 2");
+	assert_true(slice_eq(command_box_line(b, "BGREWRITEAOF"),
+			     slice_str("+Background append only file rewriting started\r\n")));
+	assert_true(
+	    slice_eq(command_box_line(b, "BGSAVE"), slice_str("+Background saving scheduled\r\n")));
 	/* In a transaction nothing waits. */
 	(void)command_box_line(b, "MULTI");
 	(void)command_box_line(b, "WAIT 1 0");

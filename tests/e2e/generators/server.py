@@ -35,7 +35,8 @@ FIXED = [
     ["LATENCY", "HISTORY", "x"], ["LATENCY", "HISTORY"],
     ["SHUTDOWN", "NOSUCH"], ["SHUTDOWN", "SAVE", "NOSAVE"], ["SHUTDOWN", "ABORT"],
     ["SHUTDOWN", "ABORT", "NOW"], ["BGSAVE", "NOSUCH"], ["SAVE", "x"], ["DBSIZE", "x"],
-    ["BGREWRITEAOF", "x"], ["FLUSHALL", "NOSUCH"], ["FLUSHDB", "ASYNC", "x"], ["WAIT"], ["WAIT", "x", "0"],
+    ["BGREWRITEAOF", "x"],
+    ["FLUSHALL", "NOSUCH"], ["FLUSHDB", "ASYNC", "x"], ["WAIT"], ["WAIT", "x", "0"],
     ["WAIT", "0", "0"], ["WAIT", "0", "x"], ["WAIT", "0", "-1"], ["ROLE"],
 ]
 # Directives that both know and whose change is harmless here.
