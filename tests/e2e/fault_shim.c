@@ -1,14 +1,22 @@
-/* Loaded before the C library (LD_PRELOAD): fails or delays disk calls of a running node, and sets
- * its wall clock, as a small file says. CAIRN_FAULTS names it; each line is
+/* Loaded before the C library (LD_PRELOAD): fails or delays disk calls of a running process, kills
+ * it before one of them, and sets its wall clock, as a small file says. CAIRN_FAULTS names it; each
+ * line is
  *   CALL errno N | CALL delay MILLISECONDS     CALL: fdatasync pwrite
+ *   change kill N                              before the N-th call from the process's start that
+ *                                              changes a file, as SIGKILL does
  *   clock SECONDS                              added to the wall clock
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,19 +56,86 @@ static int fails(const char *call)
 	return 0;
 }
 
+/* The file is about to be changed. */
+static void changes(void)
+{
+	static atomic_int count;
+	int before = atomic_fetch_add(&count, 1) + 1, number;
+	char text[256];
+
+	read_faults(text, sizeof text);
+	if (sscanf(text, "change kill %d", &number) == 1 && number == before) {
+		(void)kill(getpid(), SIGKILL);
+	}
+}
+
 int fdatasync(int fd)
 {
+	changes();
 	return fails("fdatasync") ? -1 : REAL(fdatasync)(fd);
+}
+
+int fsync(int fd)
+{
+	changes();
+	return REAL(fsync)(fd);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
+	changes();
 	return fails("pwrite") ? -1 : REAL(pwrite)(fd, data, len, at);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at)
 {
+	changes();
 	return fails("pwrite") ? -1 : REAL(pwrite64)(fd, data, len, at);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	struct stat s;
+
+	/* LMDB's way to write pages; to sockets it is no matter. */
+	if (fstat(fd, &s) == 0 && S_ISREG(s.st_mode)) {
+		changes();
+	}
+	return REAL(writev)(fd, parts, count);
+}
+
+int ftruncate(int fd, off_t len)
+{
+	changes();
+	return REAL(ftruncate)(fd, len);
+}
+
+int rename(const char *from, const char *to)
+{
+	changes();
+	return REAL(rename)(from, to);
+}
+
+int unlink(const char *path)
+{
+	changes();
+	return REAL(unlink)(path);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	changes();
+	return REAL(mkdir)(path, mode);
+}
+
+static long ahead(void)
+{
+	char text[256];
+	long seconds = 0;
+
+	read_faults(text, sizeof text);
+	(void)sscanf(text, "clock %ld", &seconds);
+	return seconds;
 }
 
 int clock_gettime(clockid_t id, struct timespec *now)
@@ -68,13 +143,17 @@ int clock_gettime(clockid_t id, struct timespec *now)
 	int rc = REAL(clock_gettime)(id, now);
 
 	if (rc == 0 && id == CLOCK_REALTIME) {
-		char text[256];
-		long ahead;
+		now->tv_sec += ahead();
+	}
+	return rc;
+}
 
-		read_faults(text, sizeof text);
-		if (sscanf(text, "clock %ld", &ahead) == 1) {
-			now->tv_sec += ahead;
-		}
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	int rc = REAL(gettimeofday)(now, zone);
+
+	if (rc == 0) {
+		now->tv_sec += ahead();
 	}
 	return rc;
 }

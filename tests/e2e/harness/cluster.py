@@ -129,13 +129,17 @@ class Cluster:
             server.wait_ready()
         result = subprocess.run(
             ["redis-cli", "--cluster", "create"] +
-            ["127.0.0.1:%d" % server.port for server in self.nodes] +
+            ["%s:%d" % self.reach(server) for server in self.nodes] +
             ["--cluster-replicas", str(self.replicas), "--cluster-yes"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT_SECONDS, check=False)
         if result.returncode != 0:
             raise AssertionError(result.stdout.decode())
         self.settle()
         return self
+
+    def reach(self, server):
+        """Host and port that the others know a node by."""
+        return "127.0.0.1", server.port
 
     def living(self):
         return [s for s in self.nodes if s.process is not None and s.process.poll() is None]
@@ -154,7 +158,7 @@ class Cluster:
                 seen = lines(c)
                 replication = info(c, "replication")
             if any(line.flags[-1] in ("fail", "fail?", "handshake") for line in seen.values()
-                   if line.port in [s.port for s in living]):
+                   if line.port in [self.reach(s)[1] for s in living]):
                 return False
             maps.add(tuple(sorted((line.id, line.primary or "", tuple(line.slots))
                                   for line in seen.values())))
@@ -177,11 +181,11 @@ class Cluster:
         """The living nodes that follow a node."""
         with self.living()[0].client(timeout=5) as c:
             seen = lines(c)
-        mine = [line.id for line in seen.values() if line.port == server.port]
+        mine = [line.id for line in seen.values() if line.port == self.reach(server)[1]]
         return [self.by_port(line.port) for line in seen.values() if line.primary in mine]
 
     def by_port(self, port):
-        return next(s for s in self.nodes if s.port == port)
+        return next(s for s in self.nodes if self.reach(s)[1] == port)
 
     def restart_all(self):
         """Kills all at once and starts them again."""

@@ -42,9 +42,10 @@ class Link:
             for args in ((near, far, peer[0], False), (far, near, peer[0], True)):
                 threading.Thread(target=self._pump, args=args, daemon=True).start()
 
-    def is_held(self, client):
-        """Whether nothing gets through now, either way, for who connected from that address."""
-        del client
+    def is_held(self, client, towards_client):
+        """Whether nothing gets through now, in that direction, for who connected from that
+        address."""
+        del client, towards_client
         return self.held
 
     def _pump(self, source, target, client, towards_client):
@@ -54,7 +55,7 @@ class Link:
                 data = source.recv(65536)
                 if not data:
                     break
-                while self.is_held(client) and not self.closed:
+                while self.is_held(client, towards_client) and not self.closed:
                     time.sleep(0.01)
                 if towards_client:
                     if self.damage is not None:

@@ -189,7 +189,8 @@ class Gate(Link):
         super().__init__(to_port)
         self.barred = frozenset()
 
-    def is_held(self, source):
+    def is_held(self, source, towards_client):
+        del towards_client
         return source in self.barred
 
 

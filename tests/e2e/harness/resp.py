@@ -93,8 +93,9 @@ def plain(reply):
 
 
 class Client:
-    def __init__(self, port, timeout=20.0, proto=2, host="127.0.0.1", password=None):
-        self.sock = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, timeout=20.0, proto=2, host="127.0.0.1", password=None, source=None):
+        self.sock = socket.create_connection((host, port), timeout=timeout,
+                                             source_address=source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = bytearray()
         self.at = 0
