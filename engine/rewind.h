@@ -18,6 +18,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/io.h"
+#include "engine/divergent.h"
 
 enum { REWIND_FILE_SIZE = 256 };
 
@@ -28,6 +29,7 @@ enum { REWIND_FILE_SIZE = 256 };
 struct rewind_result {
 	uint64_t records, bytes; /* bytes: of the file */
 	uint64_t first_lsn, last_lsn;
+	struct divergent_name name;
 	char file[REWIND_FILE_SIZE]; /* relative to the data directory; "" when there was nothing */
 };
 

@@ -1,5 +1,6 @@
 /* The archive of given-up records: frames of the log, sealed anew in one segment file. */
 #include "engine/base/alloc.h"
+#include "engine/divergent.h"
 #include "engine/rewind_impl.h"
 #include "engine/wal/wal_frame.h"
 #include "engine/wal/wal_reader.h"
@@ -13,8 +14,6 @@ enum {
 	GROUP_BYTES = 4 << 20, /* written at once */
 	ZSTD_LEVEL = 1,
 };
-
-static const char folder_name[] = "divergent";
 
 struct archive {
 	const struct io *io;
@@ -45,7 +44,7 @@ static enum status failed(struct archive *a, enum status st, const char *what, c
 
 static enum status make_folder(struct archive *a, const char *dir)
 {
-	enum status st = wal_segment_path(dir, folder_name, a->folder);
+	enum status st = wal_segment_path(dir, DIVERGENT_FOLDER, a->folder);
 
 	if (st == ST_OK) {
 		st = wal_segment_path(a->folder, "archive.tmp", a->tmp);
@@ -130,11 +129,12 @@ static enum status begin(struct archive *a, const struct wal_frame *first, uint6
 			 bool *there)
 {
 	enum status st;
-	char name[REWIND_FILE_SIZE];
+	struct divergent_name *id = &a->result->name;
+	char name[DIVERGENT_NAME_SIZE];
 
-	(void)snprintf(name, sizeof name, "%" PRIu64 "-%016" PRIx64 "-%016" PRIx64 ".wal",
-		       first->epoch, first->first_lsn, first->timeline);
-	(void)snprintf(a->result->file, sizeof a->result->file, "%s/%.200s", folder_name, name);
+	*id = (struct divergent_name){first->epoch, first->first_lsn, first->timeline};
+	divergent_name_format(id, name);
+	(void)snprintf(a->result->file, sizeof a->result->file, "%s/%s", DIVERGENT_FOLDER, name);
 	a->result->first_lsn = first->first_lsn;
 	a->segment = (struct wal_segment){
 	    .first_lsn = first->first_lsn,

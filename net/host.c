@@ -2,6 +2,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "net/cluster_host.h"
+#include "net/divergent_files.h"
 #include "net/process.h"
 #include "net/server.h"
 
@@ -231,6 +232,10 @@ const struct command_host_ops server_host_ops = {
     .want_acks = replication_want_acks,
     .walstream = replication_walstream,
     .failover = replication_failover,
+    .fate = replication_fate,
+    .divergent_each = divergent_files_each,
+    .divergent_read = divergent_files_read,
+    .divergent_drop = divergent_files_drop,
     .migrate = &migrate_pool_ops,
     .serve_busy = busy_serve,
     .cluster_command = cluster_host_command,

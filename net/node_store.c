@@ -5,6 +5,7 @@
 #include "engine/dataset.h"
 #include "engine/engine_shard.h"
 #include "engine/rewind.h"
+#include "engine/rewind_fork.h"
 #include "net/replication_impl.h"
 #include "net/server.h"
 
@@ -152,6 +153,23 @@ static void open_again(struct server *s, bool replica)
 	buf_deinit(&error);
 }
 
+/* What the given-up records replaced is kept beside them, while it is all there. */
+static void keep_fork(struct server *s, const struct divergent_name *name)
+{
+	uint64_t keys = 0;
+	enum status st = rewind_keep_fork(s->engine, io_posix(), s->run_dir, name, &keys);
+
+	if (st != ST_OK) {
+		logger(LOG_LVL_WARNING,
+		       "the values at the fork are not kept beside the archive: %s",
+		       st == ST_LIMIT ? "there are too many of them" : status_text(st));
+		return;
+	}
+	divergent_files_add(&s->replication->divergent, s->run_dir, name);
+	logger(LOG_LVL_NOTICE,
+	       "what %" PRIu64 " of their keys held at the fork is kept beside them", keys);
+}
+
 bool node_store_rewind(struct server *s, uint64_t lsn)
 {
 	struct rewind_result result = {0};
@@ -161,8 +179,7 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 	close_engine(s, true);
 	st = rewind_log(io_posix(), s->run_dir, lsn, &result, &error);
 	if (result.records > 0) {
-		s->replication->divergent_records += result.records;
-		s->replication->divergent_files++;
+		divergent_files_add(&s->replication->divergent, s->run_dir, &result.name);
 		logger(LOG_LVL_WARNING,
 		       "%" PRIu64 " records (LSN %" PRIu64 " to %" PRIu64
 		       ") are not in the primary's history: archived in %s",
@@ -177,6 +194,10 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 	}
 	buf_deinit(&error);
 	open_again(s, true);
+	s->replication->rejoined_by_log += st == ST_OK;
+	if (st == ST_OK && result.records > 0) {
+		keep_fork(s, &result.name);
+	}
 	return st == ST_OK;
 }
 

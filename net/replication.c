@@ -260,7 +260,10 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 		r->need_full = !node_store_rewind(s, lsn);
 		r->retry_at_ms = 0;
 	} else if (end == REPL_END_COPIED) {
-		r->retry_at_ms = node_store_take_copy(s) ? 0 : s->mono_ms + RETRY_MS;
+		bool taken = node_store_take_copy(s);
+
+		r->rejoined_by_copy += taken && r->need_full;
+		r->retry_at_ms = taken ? 0 : s->mono_ms + RETRY_MS;
 		r->need_full = false;
 	}
 }
@@ -448,6 +451,9 @@ void replication_cron(struct replication *r)
 		start_receiver(r);
 	}
 	replication_update_rules(r);
+	divergent_files_trim(&r->divergent, r->server->run_dir,
+			     (uint64_t)config_int(r->server->config, CONFIG_DIVERGENT_KEEP_TIME),
+			     r->server->now_ms, r->server->mono_ms);
 }
 
 /* --- for commands --- */
@@ -516,7 +522,8 @@ enum status replication_create(struct server *s, struct replication **out)
 	}
 	r->server = s;
 	r->heartbeat.horizon_lsn = UINT64_MAX;
-	if (space != NULL) {
+	st = divergent_files_load(&r->divergent, s->run_dir);
+	if (st == ST_OK && space != NULL) {
 		char host[256];
 		int64_t port = 0;
 
@@ -527,6 +534,7 @@ enum status replication_create(struct server *s, struct replication **out)
 		st = replication_follow(r, host, (int)port);
 	}
 	if (st != ST_OK) {
+		divergent_files_deinit(&r->divergent);
 		mem_free(r);
 		return st;
 	}
@@ -542,6 +550,7 @@ void replication_destroy(struct replication *r)
 	drop_receiver(r);
 	replication_drop_replicas(r);
 	buf_deinit(&r->pending_resume);
+	divergent_files_deinit(&r->divergent);
 	mem_free(r->host);
 	mem_free(r);
 }

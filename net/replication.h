@@ -35,6 +35,8 @@ void replication_each_replica(struct command_host *h,
 enum status replication_of(struct command_host *h, const char *host, int port);
 unsigned replication_acked(struct command_host *h, uint64_t lsn, bool durable);
 void replication_want_acks(struct command_host *h);
+void replication_fate(struct command_host *h, const struct write_position *p,
+		      struct write_fate *out);
 enum status replication_walstream(struct command_host *h, struct session *session,
 				  const struct walstream_request *request, struct buf *error);
 enum status replication_failover(struct command_host *h, const struct failover_request *request,

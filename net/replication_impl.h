@@ -4,6 +4,7 @@
 #ifndef CAIRN_NET_REPLICATION_IMPL_H
 #define CAIRN_NET_REPLICATION_IMPL_H
 
+#include "net/divergent_files.h"
 #include "net/replication.h"
 
 /* A connected replica. */
@@ -57,7 +58,8 @@ struct replication {
 	unsigned failover_attempts;
 	uint64_t failover_deadline_ms, failover_lsn;
 
-	uint64_t divergent_records, divergent_files;
+	struct divergent_files divergent;	    /* what this node had to give up */
+	uint64_t rejoined_by_log, rejoined_by_copy; /* ways back from a fork, since the start */
 };
 
 /* Ends all links to replicas: the dataset is about to change under them. */

@@ -1,4 +1,4 @@
-/* What replication tells INFO, ROLE and CLIENT LIST. */
+/* What replication tells INFO, ROLE, CLIENT LIST and CLUSTER LSN. */
 #include "net/replication_impl.h"
 #include "net/server.h"
 
@@ -80,8 +80,11 @@ void replication_view(struct command_host *h, struct replication_view *out)
 	    .timeline = last->id,
 	    .previous_timeline = history->count > 1 ? last[-1].id : 0,
 	    .timeline_lsn = last->first_lsn,
-	    .divergent_records = r->divergent_records,
-	    .divergent_files = r->divergent_files,
+	    .divergent_records = r->divergent.records,
+	    .divergent_files = r->divergent.count,
+	    .divergent_bytes = r->divergent.bytes,
+	    .rejoined_by_log = r->rejoined_by_log,
+	    .rejoined_by_copy = r->rejoined_by_copy,
 	};
 	view_link(r, out);
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
@@ -89,6 +92,50 @@ void replication_view(struct command_host *h, struct replication_view *out)
 
 		repl_sender_info(p->sender, &info);
 		out->output_bytes += info.bytes_sent;
+	}
+}
+
+/* --- what has become of a write --- */
+
+/* The timeline goes on elsewhere, but not as far as the write. */
+static bool was_left_behind(const struct wal_history *h, const struct write_position *p,
+			    uint64_t *fork_lsn)
+{
+	for (uint32_t i = 0; i + 1 < h->count; i++) {
+		if (h->items[i].id == p->timeline && p->lsn >= h->items[i + 1].first_lsn) {
+			*fork_lsn = h->items[i + 1].first_lsn - 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+void replication_fate(struct command_host *h, const struct write_position *p,
+		      struct write_fate *out)
+{
+	const struct server *s = server_of_host(h);
+	const struct wal_history *history = engine_history(s->engine);
+	const struct wal_timeline *line = wal_history_at(history, p->lsn);
+	const struct divergent_archive *a =
+	    divergent_files_find(&s->replication->divergent, p->lsn, p->timeline);
+
+	*out = (struct write_fate){.what = FATE_UNKNOWN};
+	if (line != NULL && line->id == p->timeline) {
+		if (p->lsn > engine_last_lsn(s->engine)) {
+			out->what = FATE_NOT_HERE;
+			return;
+		}
+		out->what = p->lsn <= engine_durable_lsn(s->engine) ? FATE_DURABLE : FATE_PENDING;
+		out->replicas = replication_acked(h, p->lsn, false);
+		out->replicas_durable = replication_acked(h, p->lsn, true);
+		return;
+	}
+	if (was_left_behind(history, p, &out->fork_lsn)) {
+		out->what = FATE_DIVERGENT;
+	}
+	if (a != NULL) {
+		out->what = FATE_DIVERGENT;
+		divergent_name_format(&a->name, out->file);
 	}
 }
 

@@ -46,6 +46,16 @@ static uint64_t end_of(const struct wal_history *h, uint32_t i, uint64_t last)
 	return end < last ? end : last;
 }
 
+const struct wal_timeline *wal_history_at(const struct wal_history *h, uint64_t lsn)
+{
+	const struct wal_timeline *at = NULL;
+
+	for (uint32_t i = 0; i < h->count && h->items[i].first_lsn <= lsn; i++) {
+		at = &h->items[i];
+	}
+	return at;
+}
+
 enum status wal_history_fork(const struct wal_history *a, uint64_t a_last,
 			     const struct wal_history *b, uint64_t b_last, uint64_t *fork)
 {

@@ -37,6 +37,9 @@ void wal_history_begin(struct wal_history *h, struct wal_timeline timeline);
 /* The same shard and the same entries. */
 bool wal_history_eq(const struct wal_history *a, const struct wal_history *b);
 
+/* The timeline that a record belongs to; NULL: one that is forgotten. */
+const struct wal_timeline *wal_history_at(const struct wal_history *h, uint64_t lsn);
+
 /* The newest LSN that a log of history a, ending at a_last, shares with one of history b, ending at
  * b_last: the end of the newest timeline that both know, as far as both have it. ST_NOT_FOUND:
  * another shard, or no timeline in common. */

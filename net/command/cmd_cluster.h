@@ -26,6 +26,10 @@ void cmd_cluster_links(struct command_ctx *ctx);
 /* Statistics of slots: cmd_slot_stats.c. */
 void cmd_cluster_slot_stats(struct command_ctx *ctx);
 
+/* Positions of writes, archives of given-up ones: cmd_divergent.c. */
+void cmd_cluster_lsn(struct command_ctx *ctx);
+void cmd_cluster_divergent(struct command_ctx *ctx);
+
 /* What changes it: cmd_cluster_change.c. */
 void cmd_cluster_change(struct command_ctx *ctx);
 

@@ -4,6 +4,7 @@
 #define CAIRN_NET_COMMAND_COMMAND_HOST_H
 
 #include "engine/base/buf.h"
+#include "engine/divergent.h"
 #include "net/command/session.h"
 
 struct command_stat {
@@ -58,7 +59,30 @@ struct replication_view {
 	uint64_t input_bytes, output_bytes;
 	const char *failover_state; /* INFO's word */
 	uint64_t lsn, shard_id, timeline, previous_timeline, timeline_lsn;
-	uint64_t divergent_records, divergent_files; /* given up and archived */
+	/* Given up and archived; how often this node came back from a fork, and how. */
+	uint64_t divergent_records, divergent_files, divergent_bytes;
+	uint64_t rejoined_by_log, rejoined_by_copy;
+};
+
+/* Where a write stands in its shard's history. */
+struct write_position {
+	uint64_t epoch, lsn, timeline;
+};
+
+/* What has become of it, as far as this node knows. */
+enum write_fate_kind {
+	FATE_DURABLE,	/* in this node's history and on its disk */
+	FATE_PENDING,	/* in its history, not on its disk yet */
+	FATE_NOT_HERE,	/* this node has not got as far in that timeline */
+	FATE_DIVERGENT, /* the history went on without it: given up, or to be given up */
+	FATE_UNKNOWN,	/* of a timeline that this node does not know of */
+};
+
+struct write_fate {
+	enum write_fate_kind what;
+	unsigned replicas, replicas_durable; /* that have acknowledged it, to this node */
+	uint64_t fork_lsn;		/* FATE_DIVERGENT: where its history was left; 0: unknown */
+	char file[DIVERGENT_NAME_SIZE]; /* its archive on this node; "": there is none here */
 };
 
 /* One replica of this node. */
@@ -171,6 +195,20 @@ struct command_host_ops {
 	/* Hands the primary's role over. error gets the error reply. */
 	enum status (*failover)(struct command_host *h, const struct failover_request *request,
 				struct buf *error);
+
+	/* What has become of a write; NULL in a host without replication, as the next three. */
+	void (*fate)(struct command_host *h, const struct write_position *p,
+		     struct write_fate *out);
+	/* The archives of given-up records, oldest first; reading from one waits for the disk.
+	 * ST_NOT_FOUND: no such archive; others as divergent_read and divergent_remove. */
+	void (*divergent_each)(struct command_host *h,
+			       void (*each)(void *arg, const struct divergent_archive *a),
+			       void *arg);
+	enum status (*divergent_read)(struct command_host *h, const struct divergent_name *name,
+				      uint64_t from_lsn, uint64_t count,
+				      void (*each)(void *arg, const struct divergent_op *op),
+				      void *arg);
+	enum status (*divergent_drop)(struct command_host *h, const struct divergent_name *name);
 
 	/* A subcommand of CLUSTER that changes state (cluster/operator.h), argv[0] being its name:
 	 * carried out, and durable where it has to be, when this returns. Only with a cluster. */

@@ -46,6 +46,8 @@ struct session {
 	const char *last_cmd; /* static text, "get" or "client|list"; "NULL" before the first */
 	uint64_t gate_lsn;    /* replies written so far may leave when this is acknowledged */
 	uint64_t commands;
+	/* Its last write; LSN 0: there was none yet. */
+	uint64_t write_lsn, write_epoch, write_timeline;
 
 	/* MULTI */
 	bool in_multi, multi_failed, watch_broken;

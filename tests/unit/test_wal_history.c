@@ -127,6 +127,21 @@ static void bytes_come_back_and_damage_is_refused(void **state)
 	buf_deinit(&b);
 }
 
+static void each_record_has_its_timeline(void **state)
+{
+	struct wal_history h = {
+	    .count = 2,
+	    .items = {{.id = 5, .first_lsn = 10}, {.id = 6, .first_lsn = 20}},
+	};
+
+	(void)state;
+	assert_null(wal_history_at(&h, 9));
+	assert_int_equal(wal_history_at(&h, 10)->id, 5);
+	assert_int_equal(wal_history_at(&h, 19)->id, 5);
+	assert_int_equal(wal_history_at(&h, 20)->id, 6);
+	assert_int_equal(wal_history_at(&h, UINT64_MAX)->id, 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +149,7 @@ int main(void)
 	    cmocka_unit_test(a_full_history_forgets_its_oldest_entry),
 	    cmocka_unit_test(forks_are_where_both_logs_end_to_agree),
 	    cmocka_unit_test(strangers_share_nothing),
+	    cmocka_unit_test(each_record_has_its_timeline),
 	    cmocka_unit_test(bytes_come_back_and_damage_is_refused),
 	};
 
