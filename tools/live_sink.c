@@ -2,12 +2,11 @@
 #include "tools/live_sink.h"
 
 #include "engine/base/alloc.h"
+#include "tools/live_node.h"
 
 #include <hiredis/hiredis.h>
-#include <signal.h>
-#include <sys/time.h>
 
-enum { CONNECT_SECONDS = 10, REPLY_SECONDS = 120, UNDER_WAY_MAX = 2000 };
+enum { UNDER_WAY_MAX = 2000 };
 
 struct live_sink {
 	redisContext *context;
@@ -50,50 +49,16 @@ static enum status read_reply(struct live_sink *s)
 	return st;
 }
 
-static enum status authenticate(struct live_sink *s, const struct node_address *a)
-{
-	int rc;
-
-	if (a->password[0] == '\0') {
-		rc = redisAppendCommand(s->context, "PING");
-	} else if (a->user[0] == '\0') {
-		rc = redisAppendCommand(s->context, "AUTH %s", a->password);
-	} else {
-		rc = redisAppendCommand(s->context, "AUTH %s %s", a->user, a->password);
-	}
-	if (rc != REDIS_OK) {
-		return broken(s);
-	}
-	s->under_way++;
-	return read_reply(s);
-}
-
 enum status live_sink_open(const struct node_address *a, struct live_sink **out, struct buf *error)
 {
-	struct timeval connect = {.tv_sec = CONNECT_SECONDS}, reply = {.tv_sec = REPLY_SECONDS};
 	struct live_sink *s = mem_calloc(1, sizeof *s);
-	enum status st = ST_IO;
+	enum status st = s == NULL ? ST_NO_MEMORY : live_connect(a, &s->context, error);
 
-	if (s == NULL) {
-		return ST_NO_MEMORY;
-	}
-	s->error = error;
-	(void)signal(SIGPIPE, SIG_IGN); /* a node that goes away is an error like any other */
-	s->context = a->port == 0 ? redisConnectUnixWithTimeout(a->host, connect)
-				  : redisConnectWithTimeout(a->host, a->port, connect);
-	if (s->context == NULL) {
-		st = ST_NO_MEMORY;
-	} else if (s->context->err != 0) {
-		buf_note(error, "%s port %u: %s", a->host, a->port, s->context->errstr);
-	} else if (redisSetTimeout(s->context, reply) != REDIS_OK) {
-		st = broken(s);
-	} else {
-		st = authenticate(s, a);
-	}
 	if (st != ST_OK) {
-		live_sink_close(s);
+		mem_free(s);
 		return st;
 	}
+	s->error = error;
 	*out = s;
 	return ST_OK;
 }

@@ -50,11 +50,14 @@ static enum status grow(struct id_map *map)
 	return ST_OK;
 }
 
-static enum status remember(struct id_map *map, const struct meta *meta, struct slice key)
+enum status id_map_add(struct id_map *map, const struct meta *meta, struct slice key)
 {
 	struct id_entry *e;
 	size_t i;
 
+	if (meta->form != FORM_LARGE) {
+		return ST_OK;
+	}
 	if (map->used * 4 >= map->buckets_count * 3 && grow(map) != ST_OK) {
 		return ST_NO_MEMORY;
 	}
@@ -184,8 +187,8 @@ enum status id_map_learn(struct id_map *map, const struct wal_record *rec)
 			continue;
 		}
 		st = meta_decode(op.value, &meta);
-		if (st == ST_OK && meta.form == FORM_LARGE) {
-			st = remember(map, &meta, op.name);
+		if (st == ST_OK) {
+			st = id_map_add(map, &meta, op.name);
 		}
 	}
 	return st == ST_END ? ST_OK : st;

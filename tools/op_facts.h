@@ -27,6 +27,10 @@ void id_map_deinit(struct id_map *map);
 /* The entry of a collection, NULL: unknown. Valid until the map changes. */
 const struct id_entry *id_map_find(const struct id_map *map, uint64_t id);
 
+/* Takes in a large collection's key record, instead of what was known of its id; one of another
+ * form is passed over. ST_NO_MEMORY. */
+MUST_CHECK enum status id_map_add(struct id_map *map, const struct meta *meta, struct slice key);
+
 struct op_facts {
 	bool has_slot; /* all but FLUSH */
 	uint16_t slot;

@@ -8,6 +8,7 @@ static const struct tool_verb verbs[] = {
     {"stats", "records and bytes by command, slot, type, prefix or minute", wal_stats},
     {"replay", "point-in-time recovery, or commands for a running node", wal_replay},
     {"repair", "cuts a damaged or unwanted end off (writes)", wal_repair},
+    {"diverge", "what a deposed primary gave up: list, show, diff, put back", wal_diverge},
     {"train-dict", "trains a compression dictionary from what was written", wal_train_dict},
     {NULL, NULL, NULL},
 };

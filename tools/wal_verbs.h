@@ -17,6 +17,8 @@ int wal_stats(struct tool *t, int argc, char **argv);
 int wal_replay(struct tool *t, int argc, char **argv);
 /* Cuts the end off. */
 int wal_repair(struct tool *t, int argc, char **argv);
+/* Given-up records: list, show, diff, replay. */
+int wal_diverge(struct tool *t, int argc, char **argv);
 /* Trains a compression dictionary. */
 int wal_train_dict(struct tool *t, int argc, char **argv);
 

@@ -35,7 +35,7 @@ endforeach()
 foreach(name dump migrate debug cluster_bytes mixed_forming scripts)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
-foreach(name failover cluster_cli mixed_cluster replication tools tools_replay tools_damage
+foreach(name failover cluster_cli mixed_cluster replication diverge tools tools_replay tools_damage
 		manpages streams)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
