@@ -101,6 +101,9 @@ enum status told_of_view(const struct view *v, struct slice key, struct told_val
 		out->state = TOLD_ABSENT;
 		return ST_OK;
 	}
+	if (st == ST_OK && record.meta.type == TYPE_STREAM) {
+		return ST_OK; /* no command reads one with its groups */
+	}
 	if (st == ST_OK) {
 		out->type = record.meta.type;
 		out->expire_at_ms = record.meta.expire_at_ms;

@@ -187,17 +187,6 @@ static bool runs_here(struct dispatch *d, struct session *s, const struct comman
 
 /* --- running --- */
 
-/* Where the client's last write is, for CLUSTER LSN: by then the history may have taken a turn. */
-static void note_write(const struct engine *e, struct session *s, uint64_t lsn)
-{
-	const struct wal_history *h = engine_history(e);
-	const struct wal_timeline *line = &h->items[h->count - 1];
-
-	s->write_lsn = lsn;
-	s->write_epoch = line->epoch;
-	s->write_timeline = line->id;
-}
-
 /* Ends the batch. True: the reply stands. */
 static bool end_batch(struct dispatch *d, struct command_ctx *ctx)
 {
@@ -231,7 +220,7 @@ static bool end_batch(struct dispatch *d, struct command_ctx *ctx)
 		s->gate_lsn = seen;
 	}
 	if (lsn != 0) {
-		note_write(e, s, lsn);
+		session_wrote(s, lsn, engine_history(e));
 	}
 	return true;
 }

@@ -2,6 +2,7 @@
 #include "net/command/session.h"
 
 #include "engine/base/alloc.h"
+#include "engine/engine_shard.h"
 #include "net/command/blocked.h"
 #include "net/command/migrate_job.h"
 #include "net/command/pubsub.h"
@@ -14,6 +15,15 @@ void session_init(struct session *s, uint64_t id, uint64_t now_ms)
 {
 	*s = (struct session){
 	    .id = id, .proto = 2, .created_ms = now_ms, .last_ms = now_ms, .last_cmd = "NULL"};
+}
+
+void session_wrote(struct session *s, uint64_t lsn, const struct wal_history *history)
+{
+	const struct wal_timeline *line = &history->items[history->count - 1];
+
+	s->write_lsn = lsn;
+	s->write_epoch = line->epoch;
+	s->write_timeline = line->id;
 }
 
 void session_deinit(struct session *s)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+struct wal_history;
 struct watched_key;
 struct subscription;
 struct queued_command;
@@ -77,6 +78,9 @@ struct session {
 };
 
 void session_init(struct session *s, uint64_t id, uint64_t now_ms);
+/* Its last write is the record lsn of that history, for CLUSTER LSN: by the time that it asks the
+ * history may have taken another turn. */
+void session_wrote(struct session *s, uint64_t lsn, const struct wal_history *history);
 /* Frees what it owns, forgets its watches and ends its subscriptions. */
 void session_deinit(struct session *s);
 
