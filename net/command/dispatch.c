@@ -15,6 +15,7 @@
 
 enum {
 	ARGS_SHOWN_MAX = 128, /* bytes of arguments that an error repeats */
+	QUEUED_LEN = 9,	      /* of the reply */
 	COUNT_SLICE = 2000,   /* blind writes resolved per turn */
 	CALIBRATE_MS = 1000,
 };
@@ -289,6 +290,10 @@ static void count_run(struct dispatch *d, const struct command_ctx *ctx,
 	uint64_t ticks = now > began ? now - began : 0;
 
 	command_stats_count(&d->stats, entry->index, ticks, error);
+	if (!d->in_exec) { /* what is run within another one is part of that */
+		slot_loads_count(&d->slot_loads, d->route_slot, ctx->argv, ctx->argc, ticks,
+				 out->len > ctx->reply_at ? out->len - ctx->reply_at : 0);
+	}
 	if (ticks >= d->slow_ticks) {
 		dispatch_note_slow(d, ctx, ticks);
 	}
@@ -412,6 +417,7 @@ static void enqueue(struct dispatch *d, struct session *s, const struct command_
 	}
 	if (st == ST_OK) {
 		resp_simple(w, "QUEUED");
+		slot_loads_count(&d->slot_loads, d->route_slot, argv, argc, 0, QUEUED_LEN);
 	} else if (st == ST_LIMIT) {
 		reject(d, s, entry, w, "ERR transaction is larger than client-query-buffer-limit");
 	} else {

@@ -57,6 +57,7 @@ void dispatch_destroy(struct dispatch *d)
 	blocked_table_deinit(&d->blocked);
 	pubsub_deinit(&d->pubsub);
 	scripts_destroy(d->scripts);
+	(void)!slot_loads_enable(&d->slot_loads, false);
 	buf_deinit(&d->message);
 	buf_deinit(&d->behind_reply);
 	command_stats_deinit(&d->stats);
@@ -95,7 +96,7 @@ void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key)
 
 void dispatch_config_changed(struct dispatch *d)
 {
-	const char *tracking = d->host->ops->config_value(d->host, "latency-tracking");
+	const char *tracking = d->host->ops->config_value(d->host, "latency-tracking"), *by_slot;
 	int64_t queue = setting_int(d, "client-query-buffer-limit", QUEUE_BYTES_DEFAULT);
 
 	d->stats.histograms = tracking == NULL || strcmp(tracking, "no") != 0;
@@ -121,6 +122,10 @@ void dispatch_config_changed(struct dispatch *d)
 			(size_t)setting_int(d, "slowlog-max-len", SLOWLOG_LEN_DEFAULT));
 	d->busy_ms = (uint64_t)setting_int(d, "busy-reply-threshold", BUSY_MS_DEFAULT);
 	d->latency.threshold_ms = (uint64_t)setting_int(d, "latency-monitor-threshold", 0);
+	by_slot = d->host->ops->config_value(d->host, "cluster-slot-stats-enabled");
+	/* Without memory for it the reply shows that nothing is counted. */
+	(void)!slot_loads_enable(&d->slot_loads, d->host->cluster != NULL && by_slot != NULL &&
+						     strcmp(by_slot, "yes") == 0);
 	d->settings_known = true;
 	dispatch_calibrate(d);
 }
@@ -233,4 +238,5 @@ void dispatch_each_error_stat(const struct dispatch *d,
 void dispatch_stats_reset(struct dispatch *d)
 {
 	command_stats_reset(&d->stats);
+	slot_loads_reset(&d->slot_loads);
 }

@@ -9,6 +9,7 @@
 #include "net/command/dispatch.h"
 #include "net/command/latency_log.h"
 #include "net/command/pubsub.h"
+#include "net/command/slot_load.h"
 #include "net/command/slowlog.h"
 #include "net/command/watch.h"
 
@@ -39,6 +40,7 @@ struct dispatch {
 	size_t cold_len, cold_cap;
 	struct slice *route_keys; /* of the request whose place is being decided */
 	size_t route_cap;
+	struct slot_loads slot_loads;
 	uint16_t route_slot; /* of the present request's keys; SLOTS: it has none, or no cluster */
 	bool probes;	     /* the slot is on the move: even a blind write's keys are looked at */
 	uint64_t busy_ms;    /* busy-reply-threshold; 0: for ever */

@@ -2,6 +2,7 @@
 #include "tests/support/cluster_box.h"
 
 #include "cluster/failure.h"
+#include "net/command/dispatch_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -235,6 +236,36 @@ static void slots_tell_their_keys(void **state)
 	COMMAND_BOX_CHECK(&b->command, cases);
 }
 
+/* A request and each command of a transaction count as they came, EXEC's reply as it left. */
+static void slots_tell_what_their_requests_cost(void **state)
+{
+	struct cluster_box *b = *state;
+	static const struct box_case requests[] = {
+	    {"SET hello 1", "+OK\r\n"},	   {"MULTI", "+OK\r\n"},  {"GET hello", "+QUEUED\r\n"},
+	    {"EXEC", "*1\r\n$1\r\n1\r\n"}, {"PING", "+PONG\r\n"},
+	};
+	static const struct box_case reset[] = {
+	    {"CLUSTER SLOT-STATS SLOTSRANGE 866 866",
+	     "*1\r\n*2\r\n:866\r\n*8\r\n$9\r\nkey-count\r\n:1\r\n$8\r\ncpu-usec\r\n:0\r\n"
+	     "$16\r\nnetwork-bytes-in\r\n:0\r\n$17\r\nnetwork-bytes-out\r\n:0\r\n"},
+	};
+	struct slice reply;
+
+	(void)command_box_line(&b->command, "PING"); /* settings are read */
+	assert_int_equal(slot_loads_enable(&b->command.dispatch->slot_loads, true), ST_OK);
+	COMMAND_BOX_CHECK(&b->command, requests);
+	reply =
+	    command_box_line(&b->command, "CLUSTER SLOT-STATS ORDERBY network-bytes-out LIMIT 1");
+	assert_true(slice_has_prefix(
+	    reply, slice_str("*1\r\n*2\r\n:866\r\n*8\r\n$9\r\nkey-count\r\n:1\r\n")));
+	assert_true(has(reply, "network-bytes-in\r\n:69\r\n"));
+	assert_true(has(reply, "network-bytes-out\r\n:25\r\n"));
+	reply = command_box_line(&b->command, "CLUSTER SLOT-STATS ORDERBY cpu-usec ASC LIMIT 1");
+	assert_true(slice_has_prefix(reply, slice_str("*1\r\n*2\r\n:0\r\n")));
+	dispatch_stats_reset(b->command.dispatch);
+	COMMAND_BOX_CHECK(&b->command, reset);
+}
+
 static void help_lists_every_subcommand(void **state)
 {
 	struct cluster_box *b = *state;
@@ -265,6 +296,7 @@ int main(void)
 	    CLUSTER_BOX_TEST(replicas_and_reports),
 	    CLUSTER_BOX_TEST(changes),
 	    CLUSTER_BOX_TEST(slots_tell_their_keys),
+	    CLUSTER_BOX_TEST(slots_tell_what_their_requests_cost),
 	    CLUSTER_BOX_TEST(help_lists_every_subcommand),
 	};
 
