@@ -4,7 +4,6 @@ RedisCluster, node-redis' cluster, ioredis where it is installed (in NODE_PATH),
 hiredis, redis-benchmark. Each checks what it reads; their errors are compared with those of the
 same events on redis-server. The short form kills a primary; the long form does the rest."""
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,28 +12,9 @@ import time
 import unittest
 
 from harness import case, cluster
+from harness.libraries import ENVIRONMENT, PYTHON, client, node_has, python_has_redis
 from harness.mixed import MixedCase, address, ask, cli
 from harness.servers import LONG
-
-SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
-# Debian's own, for which its libraries are packaged.
-PYTHON = "/usr/bin/python3"
-NODE_PATH = os.pathsep.join(["/usr/share/nodejs", "/usr/lib/nodejs",
-                             os.environ.get("NODE_PATH", "")])
-
-
-def node_has(library):
-    return shutil.which("node") is not None and subprocess.run(
-        ["node", "-e", "require(process.argv[1])", library], env=dict(os.environ,
-                                                                      NODE_PATH=NODE_PATH),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
-
-
-def python_has_redis():
-    return os.path.exists(PYTHON) and subprocess.run(
-        [PYTHON, "-c", "from redis.cluster import RedisCluster"], stderr=subprocess.DEVNULL,
-        check=False).returncode == 0
-
 
 class Load:
     """A client program that is running."""
@@ -43,7 +23,7 @@ class Load:
         self.name = name
         self.process = subprocess.Popen(
             command + [str(p) for p in ports], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env=dict(os.environ, NODE_PATH=NODE_PATH, PYTHONDONTWRITEBYTECODE="1"))
+            text=True, env=ENVIRONMENT)
 
     def report(self):
         self.process.stdin.write("\n")
@@ -74,10 +54,10 @@ class Clients(MixedCase):
         """(name, command) of each client that is here."""
         found = [("hiredis", [case.BINARIES.hiredis])]
         if python_has_redis():
-            found.append(("redis-py", [PYTHON, os.path.join(SCRIPTS, "cluster_redis_py.py")]))
+            found.append(("redis-py", [PYTHON, client("cluster_redis_py.py")]))
         for library in ("redis", "ioredis"):
             if node_has(library):
-                script = os.path.join(SCRIPTS, "cluster_node_redis.js")
+                script = client("cluster_node_redis.js")
                 found.append(("node-" + library, ["node", script, library]))
         return found
 
