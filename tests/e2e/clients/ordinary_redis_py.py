@@ -1,5 +1,6 @@
-"""What an application does with redis-py on one node: PORT. Prints a line of JSON for each step; the
-lines of two servers can be compared, since what a server may choose itself is left out or sorted."""
+"""What an application does with redis-py on one node: PORT. Prints a line of JSON for each step;
+the lines of two servers can be compared, since what a server may choose itself is left out or
+sorted."""
 import json
 import sys
 import threading
