@@ -294,6 +294,33 @@ enum status batch_flush(struct engine *e)
 	return ST_OK;
 }
 
+enum status batch_library(struct engine *e, const struct wal_op *op)
+{
+	struct batch *b = &e->batch;
+	size_t turn_len;
+	enum status st = open_record(e);
+
+	if (st != ST_OK) {
+		return st;
+	}
+	turn_len = e->turn.len;
+	st = libraries_keep(e);
+	if (st == ST_OK) {
+		st = wal_record_add(&e->turn, b->record_start, op, &op->value, 1);
+	}
+	if (st == ST_OK) {
+		st = libraries_apply(e, op, e->next_lsn);
+	}
+	if (st != ST_OK) {
+		e->turn.len = turn_len;
+		close_empty_record(e);
+		return st;
+	}
+	b->ops++;
+	e->stats.writes_since_checkpoint++;
+	return ST_OK;
+}
+
 uint64_t engine_commit(struct engine *e)
 {
 	struct batch *b = &e->batch;
@@ -301,6 +328,7 @@ uint64_t engine_commit(struct engine *e)
 
 	INVARIANT(b->open);
 	b->open = false;
+	libraries_settle(e, false);
 	if (b->ops > 0) {
 		wal_record_end(&e->turn, b->record_start);
 		lsn = e->next_lsn++;
@@ -326,6 +354,7 @@ void engine_rollback(struct engine *e)
 
 	INVARIANT(b->open);
 	b->open = false;
+	libraries_settle(e, true);
 	if (b->ops > 0) {
 		if (b->undo_active != NULL) {
 			b->undo.len = b->undo_flush_len;
@@ -379,6 +408,9 @@ enum status apply_key(const struct wal_op *op, struct store_key *key)
 		break;
 	case WAL_OP_DROP:
 	case WAL_OP_FLUSH:
+	case WAL_OP_PUT_LIBRARY:
+	case WAL_OP_DEL_LIBRARY:
+	case WAL_OP_FLUSH_LIBRARIES:
 	case WAL_OP_KINDS:
 		store_key_of_garbage(key, op->slot, op->id);
 		break;
@@ -394,6 +426,9 @@ enum status apply_op(struct engine *e, const struct wal_op *op, const struct sto
 	size_t n = 0;
 	bool put = is_put(op);
 
+	if (library_set_concerns(op)) {
+		return libraries_apply(e, op, lsn);
+	}
 	if (op->kind == WAL_OP_FLUSH) {
 		while (!memtable_reset(e->active, SIZE_MAX)) {
 		}

@@ -7,6 +7,7 @@
 #include "engine/base/planted.h"
 #include "engine/base/thread.h"
 #include "engine/drain.h"
+#include "engine/library_set.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -395,6 +396,9 @@ static enum status drain_chunk(struct checkpoint *c, size_t *at, bool *done)
 		}
 	}
 	store_reader_reset(c->reader);
+	if (st == ST_OK && c->job.libraries != NULL && i == c->sorted.count) {
+		st = store_txn_note(d->txn, library_set_note, buf_slice(c->job.libraries));
+	}
 	if (st == ST_OK) {
 		next = next_state(c, i == c->sorted.count);
 		st = store_txn_state(d->txn, &next);

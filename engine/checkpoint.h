@@ -36,6 +36,9 @@ struct checkpoint_job {
 	uint64_t lsn; /* of the newest record in it */
 	uint64_t next_id;
 	struct wal_history history;
+	/* The libraries of functions encoded (engine/library_set.h), which stay as long as the
+	 * table does; NULL: they are as the store has them. */
+	const struct buf *libraries;
 };
 
 struct checkpoint_slot_change {

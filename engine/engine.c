@@ -107,6 +107,9 @@ static enum status open_store(struct engine *e, struct store_state *state, struc
 	if (st == ST_OK) {
 		st = counts_load(e);
 	}
+	if (st == ST_OK) {
+		st = libraries_load(e, error);
+	}
 	if (st != ST_OK && error->len == 0) {
 		say(error, "cannot read", path, st);
 	}
@@ -351,7 +354,7 @@ enum status engine_writable(const struct engine *e)
 
 enum status engine_checkpoint(struct engine *e)
 {
-	e->checkpoint_wanted = memtable_entries(e->active) > 0 || memtable_flushed(e->active);
+	e->checkpoint_wanted = engine_changed(e);
 	return e->frozen != NULL ? ST_AGAIN : ST_OK;
 }
 
@@ -415,6 +418,8 @@ static enum status close_engine(struct engine *e, bool drain)
 	memtable_destroy(e->frozen);
 	memtable_destroy(e->spare);
 	mem_ahead_stop(e->mem_ahead);
+	library_set_deinit(&e->libraries.set);
+	buf_deinit(&e->libraries.frozen);
 	buf_deinit(&e->turn);
 	buf_deinit(&e->batch.undo);
 	buf_deinit(&e->batch.undo_bytes);

@@ -49,6 +49,12 @@ void engine_back_tables(struct engine *e)
 	}
 }
 
+bool engine_changed(const struct engine *e)
+{
+	return memtable_entries(e->active) > 0 || memtable_flushed(e->active) ||
+	       e->libraries.changed;
+}
+
 static bool freeze_due(const struct engine *e, uint64_t now_ms)
 {
 	if (e->frozen != NULL || e->turn_count > 0 || e->failed != ST_OK ||
@@ -58,7 +64,7 @@ static bool freeze_due(const struct engine *e, uint64_t now_ms)
 	if (memtable_bytes(e->active) >= e->memtable_max) {
 		return true;
 	}
-	if (memtable_entries(e->active) == 0 && !memtable_flushed(e->active)) {
+	if (!engine_changed(e)) {
 		return false;
 	}
 	return e->checkpoint_wanted ||
@@ -69,12 +75,15 @@ static void submit(struct engine *e, const struct wal_history *history)
 {
 	e->frozen_held = false;
 	engine_pace_drain(e);
-	checkpoint_submit(e->checkpoint, &(struct checkpoint_job){
-					     .table = e->frozen,
-					     .lsn = e->frozen_lsn,
-					     .next_id = e->next_id,
-					     .history = *history,
-					 });
+	checkpoint_submit(
+	    e->checkpoint,
+	    &(struct checkpoint_job){
+		.table = e->frozen,
+		.lsn = e->frozen_lsn,
+		.next_id = e->next_id,
+		.history = *history,
+		.libraries = e->libraries.frozen_changed ? &e->libraries.frozen : NULL,
+	    });
 }
 
 /* Makes the active table the checkpoint's next job. */
@@ -83,7 +92,7 @@ static bool freeze(struct engine *e, uint64_t now_ms)
 	struct memtable *fresh;
 	size_t count;
 
-	if (engine_fresh_table(e, &fresh) != ST_OK) {
+	if (libraries_freeze(e) != ST_OK || engine_fresh_table(e, &fresh) != ST_OK) {
 		return false; /* memory is short: the active table grows on, and writers are held
 				 back */
 	}
@@ -97,6 +106,8 @@ static bool freeze(struct engine *e, uint64_t now_ms)
 	e->frozen_held = true;
 	e->frozen_wanted = e->checkpoint_wanted;
 	e->checkpoint_wanted = false;
+	e->libraries.frozen_changed = e->libraries.changed;
+	e->libraries.changed = false;
 	e->active = fresh;
 	e->active_since_ms = now_ms;
 	e->unresolved_at = 0;

@@ -1,6 +1,6 @@
 /* The inside of the engine, shared by its source files: engine.c (open, close, turns),
  * engine_freeze.c, batch.c (writes and undo), keyspace.c (user keys), merge_iter.c (ordered scans),
- * counts.c, expire.c, recovery.c, residency.c, engine_shard.c. */
+ * counts.c, expire.c, recovery.c, residency.c, engine_shard.c, engine_library.c. */
 #ifndef CAIRN_ENGINE_ENGINE_IMPL_H
 #define CAIRN_ENGINE_ENGINE_IMPL_H
 
@@ -8,6 +8,7 @@
 #include "engine/base/mem_ahead.h"
 #include "engine/base/rng.h"
 #include "engine/engine.h"
+#include "engine/library_set.h"
 #include "engine/memtable.h"
 #include "engine/residency.h"
 #include "engine/store.h"
@@ -41,6 +42,19 @@ struct batch {
 	struct memtable *undo_active; /* the table that a FLUSH of this batch replaced */
 	size_t undo_flush_len;	      /* length of undo then */
 	uint64_t undo_next_id;
+	bool libraries_kept; /* the libraries as they were before it: */
+	struct library_set undo_libraries;
+	uint64_t undo_libraries_lsn;
+};
+
+/* The libraries of functions (engine_library.h). */
+struct libraries {
+	struct library_set set;
+	uint64_t lsn; /* of the last change; 0: it is in the store */
+	uint64_t version;
+	bool changed;	     /* since the active table began: the next checkpoint stores them */
+	struct buf frozen;   /* encoded, as of frozen_lsn, for the checkpoint under way */
+	bool frozen_changed; /* ... which stores them */
 };
 
 /* One side of a merge: the entry it stands at. */
@@ -106,6 +120,7 @@ struct engine {
 	uint64_t turn_first_lsn;
 	uint32_t turn_count;
 	struct batch batch;
+	struct libraries libraries;
 
 	struct engine_iter iters[ENGINE_ITERS];
 	struct ahead *ahead; /* keys of requests to come */
@@ -146,6 +161,8 @@ uint64_t engine_random_id(struct engine *e);
 
 /* --- engine_freeze.c --- */
 
+/* Whether there is anything that the store has not. */
+bool engine_changed(const struct engine *e);
 /* Freezes the active table when it is full, old or wanted, and submits what may be drained. */
 void engine_freeze_due(struct engine *e, uint64_t now_ms);
 /* Renews the reader behind commits and takes over a finished drain. */
@@ -185,6 +202,21 @@ MUST_CHECK enum status apply_key(const struct wal_op *op, struct store_key *key)
  * operation's. ST_CORRUPT: a value that is no key record. */
 MUST_CHECK enum status apply_op(struct engine *e, const struct wal_op *op,
 				const struct store_key *key, uint64_t hash, uint64_t lsn);
+
+/* Logs an operation on libraries and does it. Any failure leaves the batch as before. */
+MUST_CHECK enum status batch_library(struct engine *e, const struct wal_op *op);
+
+/* --- engine_library.c --- */
+
+/* Takes the libraries that the store has. error gets a line on failure. */
+MUST_CHECK enum status libraries_load(struct engine *e, struct buf *error);
+/* Does an operation of the record lsn. ST_CORRUPT: it can't have been logged; ST_NO_MEMORY. */
+MUST_CHECK enum status libraries_apply(struct engine *e, const struct wal_op *op, uint64_t lsn);
+/* Keeps what there is, once in a batch, for its end: which drops it, or brings it back. */
+MUST_CHECK enum status libraries_keep(struct engine *e);
+void libraries_settle(struct engine *e, bool undo);
+/* Makes their bytes for a checkpoint, where they changed. ST_NO_MEMORY. */
+MUST_CHECK enum status libraries_freeze(struct engine *e);
 
 /* --- reads through the three layers (keyspace.c) --- */
 

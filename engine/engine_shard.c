@@ -77,7 +77,7 @@ static void tell(struct engine *e, const struct wal_op *op, const struct store_k
 {
 	bool named = op->kind == WAL_OP_PUT_KEY || op->kind == WAL_OP_DEL_KEY;
 
-	if (e->opts.touched != NULL && op->kind != WAL_OP_DROP) {
+	if (e->opts.touched != NULL && op->kind != WAL_OP_DROP && !library_set_concerns(op)) {
 		e->opts.touched(e->opts.touched_arg, named ? key : NULL);
 	}
 }

@@ -4,6 +4,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/bytes.h"
 #include "engine/key_codec.h"
+#include "engine/library_set.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -158,7 +159,7 @@ enum status snapshot_resume_decode(struct slice in, struct snapshot_resume *out)
 		return st;
 	}
 	slot = bytes_get_u16le(in.data + SNAPSHOT_RESUME_LEN - 2);
-	if (in.len != SNAPSHOT_RESUME_LEN || slot > SLOTS) {
+	if (in.len != SNAPSHOT_RESUME_LEN || slot > SNAPSHOT_END) {
 		return ST_CORRUPT;
 	}
 	*out = (struct snapshot_resume){numbers[0], numbers[1], numbers[2], numbers[3], slot};
@@ -218,12 +219,33 @@ enum status snapshot_entry_decode(struct slice *raw, struct slice *key, struct s
 	return ST_OK;
 }
 
+struct slice snapshot_libraries_key(void)
+{
+	static const uint8_t key[] = {0xff, 0xff, 'F'};
+
+	return slice_of(key, sizeof key);
+}
+
+static enum status check_libraries(struct slice value)
+{
+	struct library_set set = {0};
+	enum status st = library_set_decode(value, &set);
+
+	library_set_deinit(&set);
+	return st == ST_NO_MEMORY ? st : st == ST_OK && value.len > 0 ? ST_OK : ST_CORRUPT;
+}
+
 enum status snapshot_entry_check(struct slice key, struct slice value)
 {
 	struct slice name, record;
 	struct store_key made;
 	struct meta meta;
-	enum status st = store_key_check(key);
+	enum status st;
+
+	if (slice_eq(key, snapshot_libraries_key())) {
+		return check_libraries(value);
+	}
+	st = store_key_check(key);
 
 	if (st != ST_OK) {
 		return st;

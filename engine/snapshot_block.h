@@ -2,7 +2,8 @@
  * which a broken copy goes on. Pure. Integers are little-endian.
  *
  * An entry is one record of the store's keyspace table: a store key (engine/key_codec.h) and its
- * stored value. A block is a header and a payload:
+ * stored value; or, behind all of these, the libraries of functions (engine/library_set.h) under
+ * the key ff ff 'F', where there are any. A block is a header and a payload:
  *
  *   off  size  field
  *     0     4  magic f7 'C' 'S' 'B'
@@ -25,11 +26,13 @@
  *
  *   head:   [version u32][lsn][next id][keys][bytes] u64, history (engine/wal/wal_history.h)
  *   tail:   [version u32][drain lsn][next id][entries][sum] u64
- *   resume: [version u32][lsn][drain lsn][entries][sum] u64 [slot u16] */
+ *   resume: [version u32][lsn][drain lsn][entries][sum] u64 [slot u16]
+ *           slot 16384: all slots are there, the libraries are not; 16385: nothing is missing */
 #ifndef CAIRN_ENGINE_SNAPSHOT_BLOCK_H
 #define CAIRN_ENGINE_SNAPSHOT_BLOCK_H
 
 #include "engine/base/buf.h"
+#include "engine/base/keyslot.h"
 #include "engine/wal/wal_history.h"
 
 enum {
@@ -55,12 +58,15 @@ struct snapshot_tail {
 	uint64_t entries, sum; /* of the whole copy */
 };
 
+/* What follows the slots in a copy. */
+enum { SNAPSHOT_LIBRARIES = SLOTS, SNAPSHOT_END = SLOTS + 1 };
+
 /* A place between two slots. */
 struct snapshot_resume {
 	uint64_t lsn;	    /* of the copy */
 	uint64_t drain_lsn; /* newest drain mark met so far */
 	uint64_t entries, sum;
-	uint16_t slot; /* the first one still to be sent */
+	uint16_t slot; /* the first one still to be sent; or one of the above */
 };
 
 struct snapshot_block {
@@ -94,8 +100,11 @@ MUST_CHECK enum status snapshot_entry_encode(struct slice key, struct slice valu
 MUST_CHECK enum status snapshot_entry_decode(struct slice *raw, struct slice *key,
 					     struct slice *value);
 
-/* ST_CORRUPT unless the entry could stand in a store: the key's shape, a key record that decodes
- * and lies under the store key of its own name, an empty garbage mark. */
+/* The key of the entry that is the libraries. */
+struct slice snapshot_libraries_key(void);
+
+/* ST_CORRUPT unless the entry could stand in a store (or is the libraries): the key's shape, a key
+ * record that decodes and lies under the store key of its own name, an empty garbage mark. */
 MUST_CHECK enum status snapshot_entry_check(struct slice key, struct slice value);
 
 /* (De)compresses; one serves one thread. */

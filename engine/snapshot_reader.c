@@ -11,7 +11,7 @@ struct snapshot_reader {
 	struct snapshot_codec *codec;
 	struct snapshot_head head;
 	uint64_t entries, sum;	    /* sent so far */
-	uint16_t slot;		    /* the slot under way, or the next one; SLOTS: all was sent */
+	uint16_t slot;		    /* the slot under way, or the next one, or what follows them */
 	bool split;		    /* it has been read in part: its marks are held */
 	uint16_t key_len;	    /* 0: nothing of the slot was sent yet */
 	uint8_t key[STORE_KEY_MAX]; /* sent last, but for marks sent once more */
@@ -232,9 +232,30 @@ static enum status fill(struct snapshot_reader *r, struct place *at, size_t raw_
 		st = store_cursor_next(r->cursor, &key, &value);
 	}
 	if (st == ST_NOT_FOUND) {
-		return end_slot(r, at, SLOTS);
+		return end_slot(r, at, SNAPSHOT_LIBRARIES);
 	}
 	at->split = st == ST_OK && at->key_len > 0;
+	return st;
+}
+
+/* The libraries of functions, behind the last slot: as they are now, which is as good as at any
+ * other time since the copy began, for the log's operations on them are final too. */
+static enum status add_libraries(struct snapshot_reader *r, struct place *at)
+{
+	struct slice key = snapshot_libraries_key(), value;
+	enum status st = store_reader_note(r->reader, library_set_note, &value);
+
+	if (st == ST_OK && r->block_entries > 0 &&
+	    r->raw.len + snapshot_entry_len(key, value) > SNAPSHOT_RAW_MAX) {
+		return ST_OK; /* with the next block */
+	}
+	if (st == ST_OK) {
+		st = add(r, key, value);
+	}
+	if (st == ST_OK || st == ST_NOT_FOUND) {
+		at->slot = SNAPSHOT_END;
+		return ST_OK;
+	}
 	return st;
 }
 
@@ -278,7 +299,7 @@ enum status snapshot_reader_next(struct snapshot_reader *r, size_t raw_target, s
 	uint64_t drain_lsn = 0;
 	enum status st;
 
-	if (r->slot == SLOTS) {
+	if (r->slot == SNAPSHOT_END) {
 		return ST_END;
 	}
 	memcpy(at.key, r->key, r->key_len);
@@ -291,8 +312,11 @@ enum status snapshot_reader_next(struct snapshot_reader *r, size_t raw_target, s
 		return st;
 	}
 	st = read_state(r, &state, &drain_lsn);
-	if (st == ST_OK) {
+	if (st == ST_OK && at.slot < SLOTS) {
 		st = fill(r, &at, raw_target);
+	}
+	if (st == ST_OK && at.slot == SNAPSHOT_LIBRARIES) {
+		st = add_libraries(r, &at);
 	}
 	store_reader_reset(r->reader);
 	if (st == ST_OK && r->block_entries > 0) {
@@ -311,7 +335,7 @@ enum status snapshot_reader_tail(struct snapshot_reader *r, struct snapshot_tail
 	uint64_t drain_lsn = 0;
 	enum status st;
 
-	if (r->slot != SLOTS) {
+	if (r->slot != SNAPSHOT_END) {
 		return ST_INVALID;
 	}
 	st = store_reader_renew(r->reader);

@@ -1,6 +1,7 @@
 /* Building a store from the blocks of a full copy. */
 #include "engine/base/alloc.h"
 #include "engine/key_codec.h"
+#include "engine/library_set.h"
 #include "engine/snapshot_writer_impl.h"
 
 #include <inttypes.h>
@@ -158,6 +159,17 @@ static enum status advance(struct order *o, struct slice key)
 	return ST_OK;
 }
 
+static bool is_libraries(struct slice key)
+{
+	return slice_eq(key, snapshot_libraries_key());
+}
+
+/* The place of a key among slots and what follows them. */
+static uint16_t place_of(struct slice key)
+{
+	return is_libraries(key) ? (uint16_t)SNAPSHOT_LIBRARIES : store_key_slot(key);
+}
+
 /* Everything that can be wrong with a block is found here. */
 static enum status check_block(const struct snapshot_writer *w, const struct snapshot_block *b,
 			       struct slice raw, struct buf *error)
@@ -178,7 +190,7 @@ static enum status check_block(const struct snapshot_writer *w, const struct sna
 	while ((st = snapshot_entry_decode(&raw, &key, &value)) == ST_OK) {
 		st = snapshot_entry_check(key, value);
 		if (st == ST_OK) {
-			st = store_key_slot(key) < w->place.slot ? ST_CORRUPT : advance(&o, key);
+			st = place_of(key) < w->place.slot ? ST_CORRUPT : advance(&o, key);
 		}
 		if (st != ST_OK) {
 			break;
@@ -224,6 +236,12 @@ static enum status put_entry(struct snapshot_writer *w, const struct order *o, s
 	return st;
 }
 
+static enum status put_libraries(struct snapshot_writer *w, struct slice value)
+{
+	w->bytes += value.len;
+	return store_txn_note(w->txn, library_set_note, value);
+}
+
 /* Takes a block that has been checked. */
 static enum status take(struct snapshot_writer *w, const struct snapshot_block *b, struct slice raw)
 {
@@ -232,14 +250,14 @@ static enum status take(struct snapshot_writer *w, const struct snapshot_block *
 	enum status st = snapshot_writer_begin(w);
 
 	while (st == ST_OK && (st = snapshot_entry_decode(&raw, &key, &value)) == ST_OK) {
-		uint16_t slot = store_key_slot(key);
+		uint16_t slot = place_of(key);
 
 		if (slot > w->place.slot || w->entries == 0) {
 			w->place.slot = slot;
 			w->place.entries = w->entries;
 			w->place.sum = w->sum;
 		}
-		st = put_entry(w, &o, key, value);
+		st = is_libraries(key) ? put_libraries(w, value) : put_entry(w, &o, key, value);
 		if (st == ST_OK) {
 			st = advance(&o, key);
 		}
@@ -312,7 +330,7 @@ static enum status put_state(struct snapshot_writer *w, const struct snapshot_ta
 					    .drain_lsn = tail->drain_lsn,
 					    .entries = w->entries,
 					    .sum = w->sum,
-					    .slot = SLOTS};
+					    .slot = SNAPSHOT_END};
 	return st == ST_OK ? put_note(w) : st;
 }
 

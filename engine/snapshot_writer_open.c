@@ -207,7 +207,7 @@ static enum status take_up(struct snapshot_writer *w)
 	}
 	w->entries = w->place.entries;
 	w->sum = w->place.sum;
-	for (size_t i = 0; i < w->place.slot; i++) {
+	for (size_t i = 0; i < w->place.slot && i < SLOTS; i++) {
 		w->bytes += w->stats[i].bytes;
 	}
 	return remove_rest(w);

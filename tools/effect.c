@@ -70,6 +70,12 @@ enum status effect_of(const struct wal_op *op, struct effect *out)
 	case WAL_OP_FLUSH:
 		out->kind = EFFECT_FLUSH;
 		return ST_OK;
+	case WAL_OP_PUT_LIBRARY:
+	case WAL_OP_DEL_LIBRARY:
+	case WAL_OP_FLUSH_LIBRARIES:
+		out->kind = EFFECT_LIBRARY;
+		out->op = *op;
+		return ST_OK;
 	case WAL_OP_KINDS:
 		break;
 	}

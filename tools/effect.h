@@ -5,7 +5,13 @@
 #include "engine/key_codec.h"
 #include "engine/wal/wal_record.h"
 
-enum effect_kind { EFFECT_PUT, EFFECT_DEL, EFFECT_DROP, EFFECT_FLUSH };
+enum effect_kind {
+	EFFECT_PUT,
+	EFFECT_DEL,
+	EFFECT_DROP,
+	EFFECT_FLUSH,
+	EFFECT_LIBRARY /* on the libraries of functions: library_set_apply tells */
+};
 
 struct effect {
 	enum effect_kind kind;
@@ -16,6 +22,7 @@ struct effect {
 	uint8_t name_len[4];	/* backs a piece: the effect must stay where it is */
 	uint16_t slot;		/* DROP */
 	uint64_t id;		/* DROP */
+	struct wal_op op;	/* LIBRARY */
 };
 
 /* Fills *out, which borrows the operation. ST_CORRUPT: a subkey that no store key can hold, a slot

@@ -2,6 +2,7 @@
 #include "tools/env_writer.h"
 
 #include "engine/base/alloc.h"
+#include "engine/library_set.h"
 
 #include <unistd.h>
 
@@ -16,7 +17,8 @@ struct env_writer {
 	struct store *store;
 	struct store_txn *txn;
 	uint64_t next_id;
-	struct buf value;	  /* a stored value put together */
+	struct buf value; /* a stored value put together */
+	struct library_set libraries;
 	struct slot_stat *stats;  /* [SLOTS] */
 	uint8_t dirty[SLOTS / 8]; /* stats not yet in the store */
 	bool made;		  /* the temporary folder is ours */
@@ -327,6 +329,11 @@ enum status env_writer_apply(struct env_writer *w, const struct effect *e)
 		memset(w->stats, 0, SLOTS * sizeof *w->stats);
 		memset(w->dirty, 0, sizeof w->dirty);
 		return store_txn_clear(w->txn);
+	case EFFECT_LIBRARY: {
+		enum status st = library_set_apply(&w->libraries, &e->op);
+
+		return st == ST_LIMIT ? ST_CORRUPT : st;
+	}
 	}
 	return ST_INVALID;
 }
@@ -351,7 +358,7 @@ enum status env_writer_copy(struct env_writer *w, struct store_reader *base)
 		}
 	}
 	store_cursor_close(cursor);
-	return st == ST_NOT_FOUND ? ST_OK : st;
+	return st == ST_NOT_FOUND ? library_set_load(base, &w->libraries) : st;
 }
 
 uint64_t env_writer_next_id(const struct env_writer *w)
@@ -363,6 +370,12 @@ enum status env_writer_seal(struct env_writer *w, const struct store_state *stat
 {
 	enum status st = store_txn_state(w->txn, state);
 
+	if (st == ST_OK) {
+		st = library_set_encode(&w->libraries, &w->value);
+	}
+	if (st == ST_OK && w->value.len > 0) {
+		st = store_txn_note(w->txn, library_set_note, buf_slice(&w->value));
+	}
 	if (st == ST_OK) {
 		st = commit(w);
 	}
@@ -459,6 +472,7 @@ void env_writer_destroy(struct env_writer *w)
 	buf_deinit(&w->temp_dir);
 	buf_deinit(&w->temp_file);
 	buf_deinit(&w->value);
+	library_set_deinit(&w->libraries);
 	mem_free(w->stats);
 	mem_free(w);
 }

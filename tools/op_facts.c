@@ -144,7 +144,14 @@ enum status op_facts_of(const struct id_map *map, const struct wal_op *op, struc
 	const struct id_entry *e;
 
 	*out = (struct op_facts){0};
-	if (op->kind == WAL_OP_FLUSH) {
+	if (op->kind == WAL_OP_FLUSH || op->kind == WAL_OP_FLUSH_LIBRARIES) {
+		return ST_OK;
+	}
+	if (op->kind == WAL_OP_PUT_LIBRARY || op->kind == WAL_OP_DEL_LIBRARY) {
+		out->has_library = true;
+		out->library = op->name;
+		out->has_value = op->kind == WAL_OP_PUT_LIBRARY;
+		out->value = op->value;
 		return ST_OK;
 	}
 	if (op->kind == WAL_OP_PUT_KEY || op->kind == WAL_OP_DEL_KEY) {

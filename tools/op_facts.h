@@ -32,7 +32,7 @@ const struct id_entry *id_map_find(const struct id_map *map, uint64_t id);
 MUST_CHECK enum status id_map_add(struct id_map *map, const struct meta *meta, struct slice key);
 
 struct op_facts {
-	bool has_slot; /* all but FLUSH */
+	bool has_slot; /* all but FLUSH and what is about libraries */
 	uint16_t slot;
 	bool has_key;	  /* key is known */
 	struct slice key; /* borrows the operation or the map */
@@ -44,6 +44,8 @@ struct op_facts {
 	struct slice sub;
 	bool has_value; /* string or blob of PUT_KEY, value of an element */
 	struct slice value;
+	bool has_library; /* PUT_LIBRARY, DEL_LIBRARY */
+	struct slice library;
 	bool is_score; /* value is the score of a sorted set's member */
 };
 

@@ -215,6 +215,8 @@ enum status overlay_apply(struct overlay *o, const struct effect *effect)
 		/* Nothing refers to a dropped collection any more and its id never comes back, so
 		 * readers, who go from a key record to its elements, cannot meet what is left. */
 		return ST_OK;
+	case EFFECT_LIBRARY: /* no key; who wants libraries looks at the operations */
+		return ST_OK;
 	case EFFECT_PUT:
 	case EFFECT_DEL:
 		break;

@@ -232,7 +232,7 @@ enum status wal_op_next(struct slice *ops, struct wal_op *out)
 	    (shape->value && !take_counted(&in, &op.value))) {
 		return ST_CORRUPT;
 	}
-	if (shape->name && !shape->loc) {
+	if (op.kind == WAL_OP_PUT_KEY || op.kind == WAL_OP_DEL_KEY) {
 		op.slot = keyslot(op.name);
 	}
 	*out = op;

@@ -1,6 +1,7 @@
 /* EVAL, EVALSHA, their read-only forms, and SCRIPT. */
 #include "net/command/cmd_script.h"
 
+#include "net/command/cmd_function.h"
 #include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/script_run.h"
@@ -75,63 +76,10 @@ static const struct cached_script *find_or_compile(struct command_ctx *ctx, stru
 
 /* --- running --- */
 
-/* The number of keys; false: the error reply was sent. */
-static bool take_keys_count(struct command_ctx *ctx, size_t *out)
-{
-	int64_t count;
-
-	if (!command_arg_int(ctx, 2, &count, NULL)) {
-		return false;
-	}
-	if (count > (int64_t)ctx->argc - 3) {
-		resp_error(ctx->reply, "ERR Number of keys can't be greater than number of args");
-		return false;
-	}
-	if (count < 0) {
-		resp_error(ctx->reply, "ERR Number of keys can't be negative");
-		return false;
-	}
-	*out = (size_t)count;
-	return true;
-}
-
-/* What a script that says what it does is refused for before it begins. */
-static const char *refused_by_flags(const struct command_ctx *ctx, unsigned flags)
-{
-	if ((flags & SCRIPT_PLAIN) != 0) {
-		return NULL;
-	}
-	if (ctx->host->cluster != NULL && (flags & SCRIPT_NO_CLUSTER) != 0) {
-		return "ERR Can not run script on cluster, 'no-cluster' flag is set.";
-	}
-	if ((flags & SCRIPT_NO_WRITES) == 0 && (ctx->cmd->flags & CMD_READONLY) != 0) {
-		return "ERR Can not execute a script with write flag using *_ro command.";
-	}
-	return NULL;
-}
-
 static void run_script(struct command_ctx *ctx, const struct cached_script *script,
 		       size_t keys_count)
 {
-	struct dispatch *d = ctx->dispatch;
-	struct script_run run = {
-	    .scripts = d->scripts,
-	    .ctx = ctx,
-	    .name = script->sha,
-	    .flags = script->flags,
-	    .read_only =
-		(ctx->cmd->flags & CMD_READONLY) != 0 || (script->flags & SCRIPT_NO_WRITES) != 0,
-	    .resp = 2,
-	    .slot = d->route_slot,
-	    .began_us = d->clock->mono_us(d->clock->ctx),
-	};
-	const char *refusal = refused_by_flags(ctx, script->flags);
-
-	if (refusal != NULL) {
-		resp_error(ctx->reply, "%s", refusal);
-		return;
-	}
-	script_run(&run, &d->scripts->box, script->ref, keys_count);
+	script_start(ctx, false, script->sha, script->flags, script->ref, keys_count);
 }
 
 static void cmd_eval(struct command_ctx *ctx)
@@ -139,7 +87,7 @@ static void cmd_eval(struct command_ctx *ctx)
 	const struct cached_script *script;
 	size_t keys_count;
 
-	if (!take_keys_count(ctx, &keys_count)) {
+	if (!script_keys_count(ctx, NULL, &keys_count)) {
 		return;
 	}
 	script = find_or_compile(ctx, ctx->argv[1]);
@@ -157,7 +105,7 @@ static void cmd_evalsha(struct command_ctx *ctx)
 		resp_error(ctx->reply, "NOSCRIPT No matching script. Please use EVAL.");
 		return;
 	}
-	if (!take_keys_count(ctx, &keys_count)) {
+	if (!script_keys_count(ctx, NULL, &keys_count)) {
 		return;
 	}
 	script = script_cache_find(&ctx->dispatch->scripts->cache, ctx->argv[1]);
@@ -168,7 +116,7 @@ static void cmd_evalsha(struct command_ctx *ctx)
 	run_script(ctx, script, keys_count);
 }
 
-unsigned script_flags_of_request(const struct dispatch *d, const struct command *cmd,
+unsigned script_flags_of_request(struct dispatch *d, const struct command *cmd,
 				 const struct slice *argv, size_t argc)
 {
 	const struct cached_script *script;
@@ -178,6 +126,9 @@ unsigned script_flags_of_request(const struct dispatch *d, const struct command 
 
 	if (argc < 2) {
 		return SCRIPT_PLAIN;
+	}
+	if (cmd->run == cmd_fcall) {
+		return function_flags(d, argv[1]);
 	}
 	if (cmd->run == cmd_evalsha) {
 		script = script_cache_find(&d->scripts->cache, argv[1]);
@@ -221,19 +172,7 @@ static void cmd_script_flush(struct command_ctx *ctx)
 
 static void cmd_script_kill(struct command_ctx *ctx)
 {
-	struct script_run *run = ctx->dispatch->scripts->run;
-
-	if (run == NULL) {
-		resp_error(ctx->reply, "NOTBUSY No scripts in execution right now.");
-	} else if (run->wrote) {
-		resp_error(ctx->reply,
-			   "UNKILLABLE Sorry the script already executed write commands against "
-			   "the dataset. You can either wait the script termination or kill the "
-			   "server in a hard way using the SHUTDOWN NOSAVE command.");
-	} else {
-		run->killed = true;
-		resp_ok(ctx->reply);
-	}
+	script_kill(ctx, false);
 }
 
 /* A debugger would hold the executor, and with it everybody, for as long as somebody thinks. */
@@ -285,6 +224,8 @@ const struct command commands_script[] = {
     {"eval_ro", -3, SCRIPT_COMMON | CMD_READONLY, NO_KEYS, cmd_eval, NULL},
     {"evalsha", -3, SCRIPT_COMMON, NO_KEYS, cmd_evalsha, NULL},
     {"evalsha_ro", -3, SCRIPT_COMMON | CMD_READONLY, NO_KEYS, cmd_evalsha, NULL},
+    {"fcall", -3, SCRIPT_COMMON, NO_KEYS, cmd_fcall, NULL},
+    {"fcall_ro", -3, SCRIPT_COMMON | CMD_READONLY, NO_KEYS, cmd_fcall, NULL},
     {"script", -2, 0, NO_KEYS, NULL, subcommands_script},
     {.name = NULL},
 };

@@ -6,7 +6,7 @@
 
 /* The flags (enum script_flags) of the script that a request of EVAL or its kin would run;
  * SCRIPT_PLAIN when there is none. */
-unsigned script_flags_of_request(const struct dispatch *d, const struct command *cmd,
+unsigned script_flags_of_request(struct dispatch *d, const struct command *cmd,
 				 const struct slice *argv, size_t argc);
 
 #endif

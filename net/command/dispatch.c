@@ -580,7 +580,7 @@ out:
 	return result;
 }
 
-bool dispatch_may_write(const struct dispatch *d, const struct session *s, const struct slice *argv,
+bool dispatch_may_write(struct dispatch *d, const struct session *s, const struct slice *argv,
 			size_t argc)
 {
 	const struct command_entry *entry = command_table_resolve(&d->table, argv, argc);

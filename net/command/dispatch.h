@@ -49,7 +49,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key);
 
 /* True when the request may write (for EXEC: when a queued command may): for CLIENT PAUSE WRITE. */
-bool dispatch_may_write(const struct dispatch *d, const struct session *s, const struct slice *argv,
+bool dispatch_may_write(struct dispatch *d, const struct session *s, const struct slice *argv,
 			size_t argc);
 
 /* After DISPATCH_COLD: store keys to touch, and how many elements behind each, valid until the next

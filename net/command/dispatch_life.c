@@ -75,6 +75,9 @@ enum status dispatch_rename(struct dispatch *d, const char *from, const char *to
 void dispatch_set_engine(struct dispatch *d, struct engine *e)
 {
 	d->engine = e;
+	functions_forget(&d->scripts->functions);
+	(void)!functions_sync(
+	    d); /* so that the log tells at the start; else when they are needed */
 }
 
 static int64_t setting_int(struct dispatch *d, const char *name, int64_t missing)

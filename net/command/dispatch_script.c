@@ -1,5 +1,6 @@
 /* Commands that a script runs: what may forbid them, and their run within the script's batch. */
 #include "engine/base/logger.h"
+#include "engine/engine_library.h"
 #include "net/command/cmd_script.h"
 #include "net/command/command_keys.h"
 #include "net/command/dispatch_state.h"
@@ -8,7 +9,7 @@
 
 #include <stdio.h>
 
-uint32_t dispatch_flags(const struct dispatch *d, const struct command_entry *entry,
+uint32_t dispatch_flags(struct dispatch *d, const struct command_entry *entry,
 			const struct slice *argv, size_t argc)
 {
 	uint32_t flags = entry->cmd->flags;
@@ -100,10 +101,6 @@ static const char *refused(struct script_run *run, const struct command_entry *e
 
 /* --- while a script runs long --- */
 
-static const char busy_text[] =
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL "
-    "or SHUTDOWN NOSAVE.";
-
 void script_look_around(struct script_run *run)
 {
 	enum { LOOK_US = 20000 };
@@ -122,8 +119,9 @@ void script_look_around(struct script_run *run)
 	if (run->served_us == 0) {
 		logger(LOG_LVL_WARNING,
 		       "Slow script detected: still in execution after %llu milliseconds. You can "
-		       "try killing the script using the SCRIPT KILL command. Script name is: %s.",
-		       (unsigned long long)(now - run->began_us) / 1000, run->name);
+		       "try killing the script using the %s command. Script name is: %s.",
+		       (unsigned long long)(now - run->began_us) / 1000,
+		       run->function ? "FUNCTION KILL" : "SCRIPT KILL", run->name);
 	}
 	run->served_us = now;
 	h->ops->serve_busy(h, run->ctx->session);
@@ -157,7 +155,7 @@ const char *dispatch_run_busy(struct dispatch *d, struct session *s,
 	bool shutdown = strcmp(entry->full_name, "shutdown") == 0;
 
 	if ((entry->cmd->flags & CMD_ALLOW_BUSY) == 0 || (shutdown && !may_shut_down(argv, argc))) {
-		return busy_text;
+		return script_busy_text(d->scripts->run);
 	}
 	ctx.session = s;
 	ctx.reply = w;
@@ -225,14 +223,20 @@ out:
 	}
 }
 
-void dispatch_script_stats(const struct dispatch *d, struct script_stats *out)
+void dispatch_script_stats(struct dispatch *d, struct script_stats *out)
 {
 	const struct scripts *s = d->scripts;
+	const struct library_set *libraries = engine_libraries(d->engine);
 
+	(void)!functions_sync(d); /* short of memory, it counts what there was */
 	*out = (struct script_stats){
 	    .eval_state = s->box.used,
+	    .functions_state = s->functions.box.used,
 	    .scripts = s->cache.count,
 	    .scripts_bytes = s->cache.bytes + s->cache.count * sizeof(struct cached_script) +
 			     s->cache.cap * sizeof(struct cached_script *),
+	    .libraries = libraries->count,
+	    .functions = s->functions.table.functions_count,
+	    .libraries_bytes = libraries->bytes,
 	};
 }

@@ -76,7 +76,7 @@ void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at);
 
 /* The flags of a command as they are for this request: what its script says of itself instead of
  * what the table says of EVAL. */
-uint32_t dispatch_flags(const struct dispatch *d, const struct command_entry *entry,
+uint32_t dispatch_flags(struct dispatch *d, const struct command_entry *entry,
 			const struct slice *argv, size_t argc);
 
 /* True while a script runs, which other clients' requests come in the midst of. */
@@ -93,7 +93,7 @@ struct script_stats {
 	uint64_t scripts, scripts_bytes;      /* cached by EVAL and SCRIPT LOAD; texts */
 	uint64_t libraries, functions, libraries_bytes;
 };
-void dispatch_script_stats(const struct dispatch *d, struct script_stats *out);
+void dispatch_script_stats(struct dispatch *d, struct script_stats *out);
 
 /* --- dispatch_writable.c --- */
 

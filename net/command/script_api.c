@@ -3,8 +3,10 @@
 #include "engine/base/logger.h"
 #include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/script_library.h"
 #include "net/command/script_run.h"
 #include "net/script/lua_values.h"
+#include "net/script/readonly.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -269,6 +271,13 @@ static lua_Number version_number(void)
 	}
 }
 
+static int api_register_function(lua_State *L)
+{
+	const char *error = script_library_register(L);
+
+	return error != NULL ? raise(L, error) : 0;
+}
+
 static const luaL_Reg functions[] = {
     {"call", api_call},
     {"pcall", api_pcall},
@@ -279,11 +288,23 @@ static const luaL_Reg functions[] = {
     {"log", api_log},
     {"sha1hex", api_sha1hex},
     {"set_repl", api_set_repl},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions_of_eval[] = {
     {"replicate_commands", api_replicate_commands},
     {"breakpoint", api_breakpoint},
     {"debug", api_debug},
     {NULL, NULL},
 };
+
+static const luaL_Reg functions_of_loading[] = {
+    {"register_function", api_register_function},
+    {"log", api_log},
+    {NULL, NULL},
+};
+
+enum { LOG_NUMBERS = 4 }; /* which come first */
 
 static const struct {
 	const char *name;
@@ -296,11 +317,10 @@ static const struct {
     {"REPL_ALL", REPL_ALL},
 };
 
-void script_api_fill(lua_State *L)
+/* Adds numbers and versions to the table on top of the stack. */
+static void fill_values(lua_State *L, size_t count)
 {
-	lua_newtable(L);
-	luaL_register(L, NULL, functions);
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+	for (size_t i = 0; i < count; i++) {
 		lua_pushinteger(L, numbers[i].value);
 		lua_setfield(L, -2, numbers[i].name);
 	}
@@ -308,5 +328,34 @@ void script_api_fill(lua_State *L)
 	lua_setfield(L, -2, "REDIS_VERSION");
 	lua_pushnumber(L, version_number());
 	lua_setfield(L, -2, "REDIS_VERSION_NUM");
+}
+
+void script_api_fill(lua_State *L)
+{
+	script_api_fill_functions(L);
+	lua_getfield(L, -1, "redis");
+	luaL_register(L, NULL, functions_of_eval);
+	lua_pop(L, 1);
+	lua_pushcfunction(L, sandbox_error_handler);
+	lua_setfield(L, -2, "__redis__err__handler");
+}
+
+void script_api_fill_functions(lua_State *L)
+{
+	lua_newtable(L);
+	luaL_register(L, NULL, functions);
+	fill_values(L, sizeof numbers / sizeof numbers[0]);
 	lua_setfield(L, -2, "redis");
+}
+
+void script_api_push_loading(lua_State *L)
+{
+	lua_newtable(L);
+	lua_newtable(L);
+	luaL_register(L, NULL, functions_of_loading);
+	fill_values(L, LOG_NUMBERS);
+	sandbox_make_strict(L);
+	readonly_wrap(L);
+	lua_setfield(L, -2, "redis");
+	sandbox_make_strict(L);
 }

@@ -36,6 +36,7 @@ void scripts_destroy(struct scripts *s)
 {
 	if (s != NULL) {
 		scripts_flush(s);
+		functions_deinit(&s->functions);
 		buf_deinit(&s->reply);
 		mem_free(s->argv);
 		mem_free(s);
@@ -98,32 +99,45 @@ static void write_failure(lua_State *L, const struct script_run *run)
 	lua_write_line(run->ctx->reply, '-', slice_str(lua_tostring(L, -1)));
 }
 
+static void set_globals_nil(lua_State *L)
+{
+	lua_pushnil(L);
+	sandbox_set_global(L, "KEYS");
+	lua_pushnil(L);
+	sandbox_set_global(L, "ARGV");
+}
+
 static int run_protected(lua_State *L)
 {
 	struct protected_run *p = lua_touserdata(L, 1);
 	struct script_run *run = p->run;
 	const struct command_ctx *ctx = run->ctx;
+	int args = run->function ? 2 : 0;
 
 	lua_settop(L, 0);
-	push_arguments(L, ctx->argv + 3, p->keys_count);
-	sandbox_set_global(L, "KEYS");
-	push_arguments(L, ctx->argv + 3 + p->keys_count, ctx->argc - 3 - p->keys_count);
-	sandbox_set_global(L, "ARGV");
 	lua_pushcfunction(L, sandbox_error_handler);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, p->ref);
-	if (lua_pcall(L, 0, 1, 1) == 0) {
+	push_arguments(L, ctx->argv + 3, p->keys_count);
+	if (!run->function) {
+		sandbox_set_global(L, "KEYS");
+	}
+	push_arguments(L, ctx->argv + 3 + p->keys_count, ctx->argc - 3 - p->keys_count);
+	if (!run->function) {
+		sandbox_set_global(L, "ARGV");
+	}
+	if (lua_pcall(L, args, 1, 1) == 0) {
 		lua_write_reply(L, ctx->reply, run->resp);
 	} else {
 		write_failure(L, run);
 	}
-	lua_pushnil(L); /* they may be large */
-	sandbox_set_global(L, "KEYS");
-	lua_pushnil(L);
-	sandbox_set_global(L, "ARGV");
+	if (!run->function) {
+		set_globals_nil(L); /* they may be large */
+	}
 	return 0;
 }
 
-void script_run(struct script_run *run, struct sandbox *box, int ref, size_t keys_count)
+/* Runs the function with that reference in box's registry. */
+static void run_in(struct script_run *run, struct sandbox *box, int ref, size_t keys_count)
 {
 	enum { KEPT = 64 * 1024 };
 	struct command_ctx *ctx = run->ctx;
@@ -148,5 +162,93 @@ void script_run(struct script_run *run, struct sandbox *box, int ref, size_t key
 		command_failed(ctx);
 		ctx->undo_exec = true;
 		resp_error(ctx->reply, "%s", run->doom);
+	}
+}
+
+/* --- starting and killing --- */
+
+bool script_keys_count(struct command_ctx *ctx, const char *error, size_t *out)
+{
+	int64_t count;
+
+	if (!command_arg_int(ctx, 2, &count, error)) {
+		return false;
+	}
+	if (count > (int64_t)ctx->argc - 3) {
+		resp_error(ctx->reply, "ERR Number of keys can't be greater than number of args");
+		return false;
+	}
+	if (count < 0) {
+		resp_error(ctx->reply, "ERR Number of keys can't be negative");
+		return false;
+	}
+	*out = (size_t)count;
+	return true;
+}
+
+/* What a script that says what it does is refused for before it begins. */
+static const char *refused_by_flags(const struct command_ctx *ctx, unsigned flags)
+{
+	if ((flags & SCRIPT_PLAIN) != 0) {
+		return NULL;
+	}
+	if (ctx->host->cluster != NULL && (flags & SCRIPT_NO_CLUSTER) != 0) {
+		return "ERR Can not run script on cluster, 'no-cluster' flag is set.";
+	}
+	if ((flags & SCRIPT_NO_WRITES) == 0 && (ctx->cmd->flags & CMD_READONLY) != 0) {
+		return "ERR Can not execute a script with write flag using *_ro command.";
+	}
+	return NULL;
+}
+
+void script_start(struct command_ctx *ctx, bool function, const char *name, unsigned flags, int ref,
+		  size_t keys_count)
+{
+	struct dispatch *d = ctx->dispatch;
+	struct scripts *s = d->scripts;
+	struct script_run run = {
+	    .scripts = s,
+	    .ctx = ctx,
+	    .name = name,
+	    .function = function,
+	    .flags = flags,
+	    .read_only = (ctx->cmd->flags & CMD_READONLY) != 0 || (flags & SCRIPT_NO_WRITES) != 0,
+	    .resp = 2,
+	    .slot = d->route_slot,
+	    .began_us = d->clock->mono_us(d->clock->ctx),
+	};
+	const char *refusal = refused_by_flags(ctx, flags);
+
+	if (refusal != NULL) {
+		resp_error(ctx->reply, "%s", refusal);
+		return;
+	}
+	run_in(&run, function ? &s->functions.box : &s->box, ref, keys_count);
+}
+
+const char *script_busy_text(const struct script_run *run)
+{
+	return run->function ? "BUSY Redis is busy running a script. You can only call FUNCTION "
+			       "KILL or SHUTDOWN NOSAVE."
+			     : "BUSY Redis is busy running a script. You can only call SCRIPT KILL "
+			       "or SHUTDOWN NOSAVE.";
+}
+
+void script_kill(struct command_ctx *ctx, bool function)
+{
+	struct script_run *run = ctx->dispatch->scripts->run;
+
+	if (run == NULL) {
+		resp_error(ctx->reply, "NOTBUSY No scripts in execution right now.");
+	} else if (run->wrote) {
+		resp_error(ctx->reply,
+			   "UNKILLABLE Sorry the script already executed write commands against "
+			   "the dataset. You can either wait the script termination or kill the "
+			   "server in a hard way using the SHUTDOWN NOSAVE command.");
+	} else if (run->function != function) {
+		resp_error(ctx->reply, "%s", script_busy_text(run));
+	} else {
+		run->killed = true;
+		resp_ok(ctx->reply);
 	}
 }

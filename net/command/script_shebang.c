@@ -5,6 +5,7 @@
 #include "net/proto/quoted_words.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 const char *const script_flag_names[] = {
     "no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys", NULL};
@@ -135,6 +136,117 @@ enum status script_shebang_read(struct slice body, unsigned *flags, struct slice
 		(void)snprintf(error, error_cap, "ERR Invalid engine in script shebang");
 		st = ST_INVALID;
 	}
+	mem_free(word);
+	return st;
+}
+
+/* --- libraries --- */
+
+bool script_name_ok(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t b = name.data[i], lower = b | 0x20;
+
+		if (!(lower >= 'a' && lower <= 'z') && !(b >= '0' && b <= '9') && b != '_') {
+			return false;
+		}
+	}
+	return name.len > 0;
+}
+
+/* What follows the engine's name, one word after the other. */
+static enum status read_options(struct slice line, size_t at, char *word, struct buf *name,
+				struct buf *error)
+{
+	static const char option[] = "name=";
+	const size_t option_len = sizeof option - 1;
+	bool named = false;
+	enum status st;
+	size_t len;
+
+	while ((st = quoted_word_next(line.data, line.len, &at, word, &len)) == ST_OK) {
+		if (len < option_len || strncasecmp(word, option, option_len) != 0) {
+			buf_note(error, "ERR Invalid metadata value given: %.*s", (int)len, word);
+			return ST_INVALID;
+		}
+		if (named) {
+			buf_note(error, "ERR Invalid metadata value, name argument was given "
+					"multiple times");
+			return ST_INVALID;
+		}
+		named = true;
+		st = buf_append(name, word + option_len, len - option_len);
+		if (st != ST_OK) {
+			buf_note(error, "OOM out of memory: the library was not loaded");
+			return st;
+		}
+	}
+	if (!named) {
+		buf_note(error, "ERR Library name was not given");
+		return ST_INVALID;
+	}
+	return ST_OK;
+}
+
+/* word has room for the line. */
+static enum status read_library_line(struct slice line, char *word, struct buf *name,
+				     struct buf *error)
+{
+	size_t at = 0, len;
+	char engine[64]; /* as far as an error shows it */
+	bool lua;
+	enum status st;
+
+	if (!well_quoted(line, word)) {
+		buf_note(error, "ERR Invalid library metadata");
+		return ST_INVALID;
+	}
+	st = quoted_word_next(line.data, line.len, &at, word, &len);
+	if (st != ST_OK || len < 2) { /* the mark may have been quoted away */
+		buf_note(error, "ERR Invalid library metadata");
+		return ST_INVALID;
+	}
+	lua = len == 5 && strncasecmp(word + 2, "lua", 3) == 0;
+	(void)snprintf(engine, sizeof engine, "%.*s", (int)(len - 2), word + 2);
+	st = read_options(line, at, word, name, error);
+	if (st != ST_OK) {
+		return st;
+	}
+	if (!script_name_ok(buf_slice(name))) {
+		buf_note(error, "ERR " SCRIPT_NAME_ERROR);
+		return ST_INVALID;
+	}
+	if (!lua) {
+		buf_note(error, "ERR Engine '%s' not found", engine);
+		return ST_INVALID;
+	}
+	return ST_OK;
+}
+
+enum status script_library_head(struct slice code, struct library_head *head, struct buf *error)
+{
+	const uint8_t *end;
+	struct slice line;
+	enum status st;
+	char *word;
+
+	if (code.len < 2 || memcmp(code.data, "#!", 2) != 0) {
+		buf_note(error, "ERR Missing library metadata");
+		return ST_INVALID;
+	}
+	end = memchr(code.data, '\n', code.len);
+	if (end == NULL || memchr(code.data, 0, (size_t)(end - code.data)) != NULL) {
+		buf_note(error, "ERR Invalid library metadata");
+		return ST_INVALID;
+	}
+	line = slice_of(code.data, (size_t)(end - code.data));
+	head->body = slice_skip(code, line.len);
+	word = mem_alloc(line.len);
+	if (word == NULL) {
+		buf_note(error, "OOM out of memory: the library was not loaded");
+		return ST_NO_MEMORY;
+	}
+	st = read_library_line(line, word, &head->name, error);
 	mem_free(word);
 	return st;
 }

@@ -2,8 +2,9 @@
 #ifndef CAIRN_NET_COMMAND_SCRIPT_SHEBANG_H
 #define CAIRN_NET_COMMAND_SCRIPT_SHEBANG_H
 
-#include "engine/base/slice.h"
-#include "engine/base/status.h"
+#include "engine/base/buf.h"
+
+#include <stdbool.h>
 
 enum script_flags {
 	SCRIPT_NO_WRITES = 1,
@@ -25,5 +26,22 @@ extern const char *const script_flag_names[];
  * error has the reply's text. */
 MUST_CHECK enum status script_shebang_read(struct slice body, unsigned *flags, struct slice *code,
 					   char *error, size_t error_cap);
+
+/* The first line of a library. */
+struct library_head {
+	struct buf name;   /* to be freed */
+	struct slice body; /* what is to be compiled, as above */
+};
+
+/* Reads it; head.name must be empty and is to be freed in any case. ST_INVALID, ST_NO_MEMORY: error
+ * has the reply's text. */
+MUST_CHECK enum status script_library_head(struct slice code, struct library_head *head,
+					   struct buf *error);
+
+/* Whether a library or a function may have this name; otherwise it gets the error. */
+bool script_name_ok(struct slice name);
+#define SCRIPT_NAME_ERROR                                                                          \
+	"Library names can only contain letters, numbers, or underscores(_) and must be at least " \
+	"one character long"
 
 #endif

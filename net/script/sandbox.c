@@ -248,6 +248,29 @@ static int no_such_global(lua_State *L)
 	return luaL_error(L, "Script attempted to access nonexistent global variable '%s'", name);
 }
 
+void sandbox_make_strict(lua_State *L)
+{
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, no_such_global);
+	lua_setfield(L, -2, "__index");
+	(void)lua_setmetatable(L, -2);
+}
+
+void sandbox_show(lua_State *L)
+{
+	struct sandbox *box = sandbox_of(L);
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, box->shown_ref);
+	(void)lua_getmetatable(L, -1);
+	if (lua_isnil(L, -3)) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, box->globals_ref);
+	} else {
+		lua_pushvalue(L, -3);
+	}
+	lua_setfield(L, -2, "__index"); /* Lua keeps that name, and the field is there */
+	lua_pop(L, 3);
+}
+
 /* --- making --- */
 
 static void open_library(lua_State *L, const char *name, lua_CFunction open)
@@ -276,7 +299,6 @@ static void choose_globals(lua_State *L)
 	lua_pushcclosure(L, load, 1);
 	lua_setfield(L, -2, "load");
 	set_function(L, "pcall", protected_call);
-	set_function(L, "__redis__err__handler", sandbox_error_handler);
 	lua_getfield(L, -1, "math");
 	set_function(L, "random", math_random);
 	set_function(L, "randomseed", math_randomseed);
@@ -339,9 +361,7 @@ static int open_protected(lua_State *L)
 	o->fill(L);
 	protect_libraries(L);
 	protect_strings(L);
-	lua_createtable(L, 0, 1);
-	set_function(L, "__index", no_such_global);
-	(void)lua_setmetatable(L, -2);
+	sandbox_make_strict(L);
 	lua_pushvalue(L, -1);
 	box->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_pushvalue(L, -1);

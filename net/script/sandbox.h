@@ -38,6 +38,14 @@ void sandbox_begin(struct sandbox *box);
 /* Sets a global that scripts see to the value on top of the stack, and pops it. */
 void sandbox_set_global(lua_State *L, const char *name);
 
+/* Has reading a name that the table on top of the stack does not have raise an error, as it does
+ * for globals. Raises out of memory. */
+void sandbox_make_strict(lua_State *L);
+
+/* What functions of this state, made already or later, find under the names of globals: the table
+ * on top of the stack, which is popped; nil: the globals again. Raises nothing. */
+void sandbox_show(lua_State *L);
+
 /* Compiles source text; as luaL_loadbuffer, but never takes bytecode. */
 MUST_CHECK int sandbox_compile(lua_State *L, const char *text, size_t len, const char *name);
 

@@ -86,6 +86,7 @@ class Side:
             self.drop(index)
         with Client(self.port) as c:
             c.call("FLUSHALL")
+            c.call("FUNCTION", "FLUSH")
             for name, value in self.config(c).items():
                 if Side.settings[self.port].get(name) != value:
                     c.call("CONFIG", "SET", name, Side.settings[self.port][name])
@@ -152,7 +153,7 @@ class Side:
         return ("counted", found), "\n".join(found).encode()
 
     def state(self, _step):
-        """Every key with its type, value and time to live, and their number."""
+        """Every key with its type, value and time to live, their number, and the libraries."""
         with Client(self.port) as c:
             keys = sorted(c.call("KEYS", "*"))
             # Expired keys count until the expiry cycle has been there.
@@ -161,6 +162,8 @@ class Side:
                     break
                 time.sleep(0.02)
             found = [("-", b"%d keys" % c.call("DBSIZE"))]
+            for listed in sorted(c.call("FUNCTION", "LIST", "WITHCODE")):
+                found.append(("$", repr((listed[1], listed[-1])).encode()))
             for key in keys:
                 kind = c.call("TYPE", key)
                 value = {b"string": lambda k: c.call("GET", k),

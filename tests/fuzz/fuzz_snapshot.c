@@ -5,6 +5,7 @@
  * that what lies behind them is reached; 2 entries; 3 head, tail and place. */
 #include "engine/base/bytes.h"
 #include "engine/key_codec.h"
+#include "engine/library_set.h"
 #include "engine/snapshot_block.h"
 
 #include <stdlib.h>
@@ -20,6 +21,21 @@
 
 enum { PAYLOAD_SUM_AT = 56, HEADER_SUM_AT = 64 };
 
+/* What is taken for libraries is what it would be written as. */
+static void read_libraries(struct slice value, enum status checked)
+{
+	struct library_set set = {0};
+	struct buf again = {0};
+
+	if (checked == ST_OK) {
+		REQUIRE(library_set_decode(value, &set) == ST_OK);
+		REQUIRE(library_set_encode(&set, &again) == ST_OK);
+		REQUIRE(slice_eq(buf_slice(&again), value));
+	}
+	library_set_deinit(&set);
+	buf_deinit(&again);
+}
+
 /* Every entry that is taken stands in a store as it came. */
 static void read_entries(struct slice raw)
 {
@@ -28,7 +44,9 @@ static void read_entries(struct slice raw)
 	enum status st;
 
 	while ((st = snapshot_entry_decode(&raw, &key, &value)) == ST_OK) {
-		if (snapshot_entry_check(key, value) == ST_OK) {
+		if (slice_eq(key, snapshot_libraries_key())) {
+			read_libraries(value, snapshot_entry_check(key, value));
+		} else if (snapshot_entry_check(key, value) == ST_OK) {
 			REQUIRE(store_key_check(key) == ST_OK);
 			REQUIRE(store_key_slot(key) < SLOTS);
 		}

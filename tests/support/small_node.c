@@ -2,6 +2,7 @@
  * slots. */
 #include "tests/support/small_node.h"
 
+#include "engine/engine_library.h"
 #include "engine/keyspace.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ void small_node_init(struct small_node *s, const char *dir, uint64_t seed)
 	memset(s, 0, sizeof *s);
 	(void)snprintf(s->dir, sizeof s->dir, "%s", dir);
 	rng_seed(&s->rng, seed);
+	rng_seed(&s->library_rng, seed);
 	s->memtable_max = 64 * 1024;
 	s->segment_size = 16 * 1024;
 	s->keep_size = 32 * 1024;
@@ -121,7 +123,32 @@ static uint64_t model_digest(const struct small_node *s)
 		}
 		sum += s->keys[n].large ? hash_pair(key, slice_str("large"), slice_str("")) : 0;
 	}
+	for (uint32_t n = 0; n < SMALL_LIBRARIES; n++) {
+		if (s->libraries[n] != 0) {
+			sum += hash_pair(field_of(n, name), slice_str("library"),
+					 value_of(s->libraries[n], value));
+		}
+	}
 	return sum;
+}
+
+/* Puts, removes or replaces a library; rarely removes all. */
+static enum status change_library(struct small_node *s)
+{
+	uint32_t n = (uint32_t)rng_below(&s->library_rng, SMALL_LIBRARIES);
+	uint64_t dice = rng_below(&s->library_rng, 20);
+	char name[NAME_LEN], value[VALUE_LEN];
+
+	if (dice == 0) {
+		memset(s->libraries, 0, sizeof s->libraries);
+		return engine_libraries_flush(s->e);
+	}
+	if (dice < 6) {
+		s->libraries[n] = 0;
+		return engine_library_del(s->e, field_of(n, name));
+	}
+	s->libraries[n] = 1 + (uint32_t)rng_below(&s->library_rng, 1000000);
+	return engine_library_put(s->e, field_of(n, name), value_of(s->libraries[n], value));
 }
 
 static enum status set_string(struct small_node *s, uint32_t n)
@@ -259,9 +286,13 @@ enum status small_node_step(struct small_node *s)
 			memset(s->keys, 0, sizeof s->keys);
 		}
 	}
+	if (st == ST_OK && rng_below(&s->library_rng, 12) == 0) {
+		st = change_library(s);
+	}
 	if (st != ST_OK) {
 		engine_rollback(s->e);
 		memcpy(s->keys, before.keys, sizeof s->keys);
+		memcpy(s->libraries, before.libraries, sizeof s->libraries);
 		return st;
 	}
 	lsn = engine_commit(s->e);
@@ -334,6 +365,18 @@ static enum status digest_slot(struct small_node *s, uint16_t slot, uint64_t *su
 	return st == ST_END ? ST_OK : st;
 }
 
+static uint64_t digest_libraries(struct small_node *s)
+{
+	const struct library_set *set = engine_libraries(s->e);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		sum += hash_pair(library_name(set->items[i]), slice_str("library"),
+				 library_code(set->items[i]));
+	}
+	return sum;
+}
+
 enum status small_node_digest(struct small_node *s, uint64_t *out)
 {
 	uint64_t by_lookup = 0, by_scan = 0;
@@ -348,11 +391,11 @@ enum status small_node_digest(struct small_node *s, uint64_t *out)
 			st = digest_slot(s, (uint16_t)slot, &by_scan);
 		}
 	}
+	*out = by_lookup + digest_libraries(s);
 	(void)engine_commit(s->e);
 	if (st == ST_OK && by_lookup != by_scan) {
 		return ST_INVALID;
 	}
-	*out = by_lookup;
 	return st;
 }
 
@@ -384,6 +427,13 @@ void small_node_adopt(struct small_node *s)
 				    (uint32_t)strtoul((const char *)value.data, NULL, 10);
 			}
 		}
+	}
+	for (uint32_t n = 0; n < SMALL_LIBRARIES; n++) {
+		const struct library *l =
+		    library_set_find(engine_libraries(s->e), field_of(n, name));
+
+		s->libraries[n] =
+		    l != NULL ? (uint32_t)strtoul((const char *)library_code(l).data, NULL, 10) : 0;
 	}
 	(void)engine_commit(s->e);
 	s->last_lsn = small_node_lsn(s);

@@ -7,13 +7,13 @@
 #include "engine/base/rng.h"
 #include "engine/engine.h"
 
-enum { SMALL_KEYS = 24, SMALL_FIELDS = 8, SMALL_LSN_MAX = 100000 };
+enum { SMALL_KEYS = 24, SMALL_FIELDS = 8, SMALL_LIBRARIES = 4, SMALL_LSN_MAX = 100000 };
 
 struct small_node {
 	char dir[256];
 	struct engine *e;
 	struct buf error; /* of the last open */
-	struct rng rng;
+	struct rng rng, library_rng;
 	uint64_t memtable_max, segment_size, keep_size;
 	const char *archive_dir;
 	enum wal_fsync fsync;
@@ -23,7 +23,8 @@ struct small_node {
 		bool large;
 		uint32_t fields[SMALL_FIELDS];
 	} keys[SMALL_KEYS];
-	uint64_t *digests; /* [SMALL_LSN_MAX]: of the content after each LSN */
+	uint32_t libraries[SMALL_LIBRARIES]; /* of functions, likewise */
+	uint64_t *digests;		     /* [SMALL_LSN_MAX]: of the content after each LSN */
 	uint64_t last_lsn;
 };
 
@@ -36,8 +37,8 @@ enum status small_node_open(struct small_node *s);
 /* Closes it. */
 enum status small_node_close(struct small_node *s);
 
-/* One random batch of one to four operations; records the digest for its LSN. When a write fails it
- * is rolled back and its status returned. */
+/* One random batch of one to four operations on keys, now and then on libraries; records the digest
+ * for its LSN. When a write fails it is rolled back and its status returned. */
 enum status small_node_step(struct small_node *s);
 
 /* Digest of what the engine holds now, read by scans and by lookups; the two must agree.

@@ -3,6 +3,7 @@
 #include "engine/engine_shard.h"
 
 #include "engine/base/rng.h"
+#include "engine/engine_library.h"
 #include "engine/keyspace.h"
 #include "tests/support/tree.h"
 
@@ -139,6 +140,13 @@ static void write_some(struct pair *p, struct node *n)
 			assert_int_equal(ks_flush(n->e), ST_OK);
 		}
 		break;
+	case 5:
+		(void)snprintf(name, sizeof name, "lib%u", (unsigned)rng_below(&p->rng, 3));
+		assert_int_equal(rng_below(&p->rng, 3) == 0
+				     ? engine_library_del(n->e, slice_str(name))
+				     : engine_library_put(n->e, slice_str(name), part),
+				 ST_OK);
+		break;
 	case 2:
 	case 3: {
 		struct meta large = {.type = TYPE_HASH, .form = FORM_LARGE};
@@ -267,6 +275,11 @@ static uint64_t digest(struct pair *p, struct node *n)
 			ks_iter_close(&fields);
 		}
 		ks_iter_close(&it);
+	}
+	for (size_t i = 0; i < engine_libraries(n->e)->count; i++) {
+		const struct library *l = engine_libraries(n->e)->items[i];
+
+		sum = mix(sum, library_name(l), library_code(l), 1);
 	}
 	(void)engine_commit(n->e);
 	return sum + keys;

@@ -23,7 +23,7 @@ static void heads_tails_and_places_come_back(void **state)
 {
 	struct snapshot_head head = {.lsn = 80, .next_id = 7, .keys = 5, .bytes = 100}, head2;
 	struct snapshot_tail tail = {90, 8, 1000, UINT64_MAX}, tail2;
-	struct snapshot_resume place = {80, 85, 500, 12345, SLOTS}, place2;
+	struct snapshot_resume place = {80, 85, 500, 12345, SNAPSHOT_END}, place2;
 	struct buf out = {0}, again = {0};
 
 	(void)state;
@@ -57,8 +57,8 @@ static void heads_tails_and_places_come_back(void **state)
 	assert_int_equal(place2.drain_lsn, 85);
 	assert_int_equal(place2.entries, 500);
 	assert_int_equal(place2.sum, 12345);
-	assert_int_equal(place2.slot, SLOTS);
-	bytes_put_u16le(out.data + out.len - 2, SLOTS + 1);
+	assert_int_equal(place2.slot, SNAPSHOT_END);
+	bytes_put_u16le(out.data + out.len - 2, SNAPSHOT_END + 1);
 	assert_int_equal(snapshot_resume_decode(buf_slice(&out), &place2), ST_CORRUPT);
 	assert_int_equal(snapshot_resume_decode(slice_of(out.data, 3), &place2), ST_CORRUPT);
 	buf_deinit(&again);

@@ -397,7 +397,7 @@ static void a_finished_copy_can_be_taken_up_again(void **state)
 	assert_int_equal(snapshot_writer_finish(f->w, &tail, &f->error), ST_OK);
 	close_writer(f);
 	place = place_of(f);
-	assert_int_equal(place.slot, SLOTS);
+	assert_int_equal(place.slot, SNAPSHOT_END);
 	assert_int_equal(place.drain_lsn, 120);
 	go_on(f, &place);
 	add_field(f, 16383, 3, "x");

@@ -19,7 +19,8 @@ COMPARE = {
     "MEMORY STATS": "kind", "MEMORY DOCTOR": "kind", "COMMAND COUNT": "kind",
     "XPENDING": "near", "XINFO CONSUMERS": "older", "XINFO STREAM": "older",
     "LATENCY LATEST": "kind", "LATENCY RESET": "kind", "SLOWLOG GET": "kind",
-    "SLOWLOG LEN": "kind", "HELLO": "hello",
+    "SLOWLOG LEN": "kind", "HELLO": "hello", "FUNCTION LIST": "unordered",
+    "FUNCTION DUMP": "kind",
 }
 
 
