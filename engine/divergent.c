@@ -2,6 +2,7 @@
 #include "engine/divergent.h"
 
 #include "engine/key_codec.h"
+#include "engine/library_set.h"
 #include "engine/wal/wal_frame.h"
 #include "engine/wal/wal_reader.h"
 
@@ -215,7 +216,8 @@ static enum status give_record(const struct wal_record *rec,
 		    .cmd = rec->cmd,
 		    .op = wal_op_kind_text(op.kind),
 		    .has_key = is_key,
-		    .has_slot = op.kind != WAL_OP_FLUSH,
+		    .has_library = library_set_concerns(&op),
+		    .has_slot = op.kind != WAL_OP_FLUSH && !library_set_concerns(&op),
 		    .blind = (op.flags & WAL_OP_BLIND) != 0,
 		    .slot = op.slot,
 		    .id = op.id,

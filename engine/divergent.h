@@ -52,12 +52,13 @@ struct divergent_op {
 	uint64_t lsn, time_ms, client_id;
 	struct slice cmd;
 	const char *op; /* name of the operation (engine/wal/wal_ops.def) */
-	bool has_key;	/* else an element of collection (slot, id), or, without slot, a flush */
+	/* Otherwise an element of collection (slot, id), or, without slot, a flush. */
+	bool has_key, has_library;
 	bool has_slot;
 	bool blind;    /* a key was written without a look at what it held */
 	uint16_t slot; /* of the key or collection */
 	uint64_t id;   /* of the collection that a key holds, or that an element is of; 0: none */
-	struct slice key; /* user key, or an element's name */
+	struct slice key; /* user key, a library's name, or an element's */
 	const char *type; /* of a key record; NULL: none */
 	struct slice
 	    value; /* a string's or an element's; that of a collection is its stored form */

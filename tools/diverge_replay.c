@@ -161,8 +161,8 @@ static int replay_key(struct diverge *v, struct divergence *d, struct slice key)
 
 int diverge_replay(struct diverge *v, struct divergence *d)
 {
-	/* What emptied the keyspace, or belongs to a key that nobody can name. */
-	v->left_out += d->flushes + d->nameless;
+	/* What emptied the keyspace, belongs to a key that nobody can name, or to no key at all. */
+	v->left_out += d->flushes + d->nameless + d->libraries;
 	return diverge_each_key(v, d, replay_key);
 }
 

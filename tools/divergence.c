@@ -141,7 +141,9 @@ static enum status take_op(struct divergence *d, const struct wal_op *op, bool f
 		return ST_OK; /* its key's operation is in the same record */
 	}
 	st = op_facts_of(&d->map, op, &facts);
-	if (st == ST_OK && facts.has_key) {
+	if (st == ST_OK && facts.is_library) {
+		d->libraries++;
+	} else if (st == ST_OK && facts.has_key) {
 		st = note_key(d, facts.key);
 	} else if (st == ST_OK) {
 		d->nameless++;

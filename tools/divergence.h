@@ -24,9 +24,10 @@ struct divergence {
 	const char *path; /* borrowed */
 	struct log_source *log;
 	uint64_t epoch, timeline, first_lsn, last_lsn, records, bytes, first_ms, last_ms;
-	uint64_t flushes;  /* records that emptied the keyspace */
-	uint64_t nameless; /* operations on collections whose key is not known */
-	bool fork_known;   /* there is a file with the values at the fork */
+	uint64_t flushes;   /* records that emptied the keyspace */
+	uint64_t libraries; /* operations on libraries of functions */
+	uint64_t nameless;  /* operations on collections whose key is not known */
+	bool fork_known;    /* there is a file with the values at the fork */
 
 	struct id_map map;    /* of the fork at first, then of what was read last */
 	struct overlay *fork; /* what the fork's file says */

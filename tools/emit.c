@@ -282,3 +282,56 @@ enum status emit_json_value(struct out *o, const struct view *v, const struct ke
 	value_close(&w);
 	return st == ST_END ? ST_OK : st;
 }
+
+/* --- libraries of functions --- */
+
+enum status emit_resp_library(struct resp_sink *sink, struct slice code)
+{
+	struct slice argv[] = {slice_str("FUNCTION"), slice_str("LOAD"), slice_str("REPLACE"),
+			       code};
+
+	return resp_command(sink, argv, 4);
+}
+
+enum status emit_resp_library_del(struct resp_sink *sink, struct slice name, bool known)
+{
+	struct slice argv[] = {slice_str("FUNCTION"), slice_str("DELETE"), name};
+	struct buf stub = {0};
+	enum status st = ST_OK;
+
+	if (!known) {
+		st = buf_printf(&stub,
+				"#!lua name=%.*s\n"
+				"redis.register_function('cairn_removed_%.*s', function() end)",
+				(int)name.len, (const char *)name.data, (int)name.len,
+				(const char *)name.data);
+		if (st == ST_OK) {
+			st = emit_resp_library(sink, buf_slice(&stub));
+		}
+		buf_deinit(&stub);
+	}
+	return st == ST_OK ? resp_command(sink, argv, 3) : st;
+}
+
+enum status emit_resp_library_flush(struct resp_sink *sink)
+{
+	struct slice argv[] = {slice_str("FUNCTION"), slice_str("FLUSH")};
+
+	return resp_command(sink, argv, 2);
+}
+
+enum status emit_resp_libraries(struct resp_sink *sink, const struct library_set *set)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < set->count; i++) {
+		st = emit_resp_library(sink, library_code(set->items[i]));
+	}
+	return st;
+}
+
+void emit_json_library(struct out *o, const struct library *l)
+{
+	json_bytes(o, "library", library_name(l));
+	json_bytes(o, "code", library_code(l));
+}

@@ -2,6 +2,7 @@
 #ifndef CAIRN_TOOLS_EMIT_H
 #define CAIRN_TOOLS_EMIT_H
 
+#include "engine/library_set.h"
 #include "tools/tool_out.h"
 #include "tools/value.h"
 
@@ -31,6 +32,16 @@ MUST_CHECK enum status emit_resp_del(struct resp_sink *sink, struct slice key);
 /* PEXPIREAT, or PERSIST when expire_at_ms is 0. */
 MUST_CHECK enum status emit_resp_expiry(struct resp_sink *sink, struct slice key,
 					uint64_t expire_at_ms);
+
+/* Commands that make a library of functions what it is, or remove it; known: it is surely there, so
+ * that removing it is no error. */
+MUST_CHECK enum status emit_resp_library(struct resp_sink *sink, struct slice code);
+MUST_CHECK enum status emit_resp_library_del(struct resp_sink *sink, struct slice name, bool known);
+MUST_CHECK enum status emit_resp_library_flush(struct resp_sink *sink);
+/* The same for all of a set, which replaces nothing else. */
+MUST_CHECK enum status emit_resp_libraries(struct resp_sink *sink, const struct library_set *set);
+/* Members "library" and "code" of the open JSON object. */
+void emit_json_library(struct out *o, const struct library *l);
 
 /* Member "value" of the open JSON object: a string, array or object of pairs as array of [f,v]. */
 MUST_CHECK enum status emit_json_value(struct out *o, const struct view *v,

@@ -2,6 +2,7 @@
 #include "tools/op_facts.h"
 
 #include "engine/base/alloc.h"
+#include "engine/library_set.h"
 
 enum { BUCKETS_MIN = 64 };
 
@@ -144,11 +145,12 @@ enum status op_facts_of(const struct id_map *map, const struct wal_op *op, struc
 	const struct id_entry *e;
 
 	*out = (struct op_facts){0};
-	if (op->kind == WAL_OP_FLUSH || op->kind == WAL_OP_FLUSH_LIBRARIES) {
+	if (op->kind == WAL_OP_FLUSH) {
 		return ST_OK;
 	}
-	if (op->kind == WAL_OP_PUT_LIBRARY || op->kind == WAL_OP_DEL_LIBRARY) {
-		out->has_library = true;
+	out->is_library = library_set_concerns(op);
+	if (out->is_library) {
+		out->has_library = op->kind != WAL_OP_FLUSH_LIBRARIES;
 		out->library = op->name;
 		out->has_value = op->kind == WAL_OP_PUT_LIBRARY;
 		out->value = op->value;

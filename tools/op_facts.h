@@ -44,7 +44,8 @@ struct op_facts {
 	struct slice sub;
 	bool has_value; /* string or blob of PUT_KEY, value of an element */
 	struct slice value;
-	bool has_library; /* PUT_LIBRARY, DEL_LIBRARY */
+	bool is_library;  /* about libraries of functions */
+	bool has_library; /* of one: PUT_LIBRARY, DEL_LIBRARY */
 	struct slice library;
 	bool is_score; /* value is the score of a sorted set's member */
 };

@@ -114,6 +114,9 @@ struct fold {
 	struct overlay *touched; /* keys that changed from the start on; the value is the name */
 	struct id_map map;
 	bool flushed;
+	/* Of functions: as the log has them, and those that it removed from the start on. */
+	struct library_set libraries, removed;
+	bool libraries_flushed;
 };
 
 static enum status touch(struct fold *f, const struct wal_filter *filter, struct slice key)
@@ -127,6 +130,41 @@ static enum status touch(struct fold *f, const struct wal_filter *filter, struct
 	e.stored[0] = key;
 	e.stored_count = 1;
 	return overlay_apply(f->touched, &e);
+}
+
+/* An operation on libraries; before: it comes before the start. */
+static enum status fold_library(struct fold *f, const struct wal_op *op, bool before)
+{
+	enum status st = library_set_apply(&f->libraries, op);
+
+	if (st != ST_OK || before) {
+		return st;
+	}
+	if (op->kind == WAL_OP_DEL_LIBRARY) {
+		st = library_set_put(&f->removed, op->name, slice_of(NULL, 0));
+	} else if (op->kind == WAL_OP_PUT_LIBRARY) {
+		(void)library_set_del(&f->removed, op->name);
+	} else {
+		f->libraries_flushed = true;
+		library_set_deinit(&f->removed);
+	}
+	return st;
+}
+
+static enum status emit_libraries(struct fold *f, struct resp_run *run)
+{
+	enum status st = ST_OK;
+
+	if (wal_filter_has_ops(&run->r->filter)) {
+		return ST_OK;
+	}
+	if (f->libraries_flushed) {
+		st = emit_resp_library_flush(&run->sink);
+	}
+	for (size_t i = 0; st == ST_OK && !f->libraries_flushed && i < f->removed.count; i++) {
+		st = emit_resp_library_del(&run->sink, library_name(f->removed.items[i]), false);
+	}
+	return st == ST_OK ? emit_resp_libraries(&run->sink, &f->libraries) : st;
 }
 
 static enum status fold_record(struct fold *f, const struct replay *r, const struct wal_record *rec,
@@ -144,7 +182,9 @@ static enum status fold_record(struct fold *f, const struct replay *r, const str
 		if (st == ST_OK) {
 			st = overlay_apply(f->state, &e);
 		}
-		if (st == ST_OK && !before && op.kind == WAL_OP_FLUSH) {
+		if (st == ST_OK && library_set_concerns(&op)) {
+			st = fold_library(f, &op, before);
+		} else if (st == ST_OK && !before && op.kind == WAL_OP_FLUSH) {
 			f->flushed = true;
 			st = overlay_reset(f->touched);
 		} else if (st == ST_OK && !before && op.kind != WAL_OP_DROP) {
@@ -233,12 +273,15 @@ static int whole_keys(struct resp_run *run)
 	}
 	code = st == ST_OK ? fold_log(run, &f) : tool_fail(r->t, EXIT_IO, "out of memory");
 	if (code == EXIT_CLEAN) {
-		st = emit_touched(&f, run);
+		st = emit_libraries(&f, run);
+		st = st == ST_OK ? emit_touched(&f, run) : st;
 		code = st == ST_OK ? EXIT_GO_ON : sink_failed(run, st);
 	}
 	overlay_destroy(f.state);
 	overlay_destroy(f.touched);
 	id_map_deinit(&f.map);
+	library_set_deinit(&f.libraries);
+	library_set_deinit(&f.removed);
 	return code;
 }
 

@@ -14,6 +14,7 @@ struct diff_run {
 	struct slot_env env[SIDES];
 	struct slot_sums *sums[SIDES];
 	uint64_t slots, only[SIDES], differ; /* slots and keys that differ */
+	uint64_t libraries;		     /* of functions that differ */
 	uint64_t limit, shown;
 	bool values, json, quiet;
 };
@@ -172,6 +173,47 @@ static int walk_slot(struct diff_run *run, uint16_t slot)
 	return code;
 }
 
+/* A library that one side lacks, or has differently. */
+static void print_library(struct diff_run *run, const char *what, const struct library *l)
+{
+	struct out *o = &run->tool->out;
+
+	run->libraries++;
+	if (run->quiet) {
+		return;
+	}
+	if (run->json) {
+		json_begin(o);
+		json_text(o, "what", what);
+		json_bytes(o, "library", library_name(l));
+		json_end(o);
+	} else {
+		out_printf(o, "what=%s library=", what);
+		out_quoted(o, library_name(l), 0);
+		out_text(o, "\n");
+	}
+}
+
+static void diff_libraries(struct diff_run *run)
+{
+	const struct library_set *a = &run->env[A].libraries, *b = &run->env[B].libraries;
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct library *other = library_set_find(b, library_name(a->items[i]));
+
+		if (other == NULL) {
+			print_library(run, "only-a", a->items[i]);
+		} else if (!slice_eq(library_code(a->items[i]), library_code(other))) {
+			print_library(run, "differs", a->items[i]);
+		}
+	}
+	for (size_t i = 0; i < b->count; i++) {
+		if (library_set_find(a, library_name(b->items[i])) == NULL) {
+			print_library(run, "only-b", b->items[i]);
+		}
+	}
+}
+
 static void print_total(const struct diff_run *run)
 {
 	uint64_t keys[SIDES] = {0};
@@ -187,6 +229,7 @@ static void print_total(const struct diff_run *run)
 		json_u64(o, "keys_differ", run->differ);
 		json_u64(o, "only_a", run->only[A]);
 		json_u64(o, "only_b", run->only[B]);
+		json_u64(o, "libraries_differ", run->libraries);
 		json_u64(o, "keys_a", keys[A]);
 		json_u64(o, "keys_b", keys[B]);
 		json_u64(o, "last_lsn_a", run->env[A].last_lsn);
@@ -196,10 +239,10 @@ static void print_total(const struct diff_run *run)
 	}
 	out_printf(o,
 		   "total slots_differ=%" PRIu64 " keys_differ=%" PRIu64 " only_a=%" PRIu64
-		   " only_b=%" PRIu64 " keys_a=%" PRIu64 " keys_b=%" PRIu64 " last_lsn_a=%" PRIu64
-		   " last_lsn_b=%" PRIu64 "\n",
-		   run->slots, run->differ, run->only[A], run->only[B], keys[A], keys[B],
-		   run->env[A].last_lsn, run->env[B].last_lsn);
+		   " only_b=%" PRIu64 " libraries_differ=%" PRIu64 " keys_a=%" PRIu64
+		   " keys_b=%" PRIu64 " last_lsn_a=%" PRIu64 " last_lsn_b=%" PRIu64 "\n",
+		   run->slots, run->differ, run->only[A], run->only[B], run->libraries, keys[A],
+		   keys[B], run->env[A].last_lsn, run->env[B].last_lsn);
 }
 
 /* Both are open: sums, then the slots where these differ. */
@@ -225,10 +268,13 @@ static int diff(struct diff_run *run, char **paths)
 		code = walk_slot(run, (uint16_t)slot);
 		code = code == EXIT_GO_ON ? EXIT_CLEAN : code;
 	}
+	if (code == EXIT_CLEAN && run->filter->slots.count == 0) {
+		diff_libraries(run);
+	}
 	if (code == EXIT_CLEAN && !run->quiet) {
 		print_total(run);
 	}
-	return code == EXIT_CLEAN && run->slots > 0 ? EXIT_FINDINGS : code;
+	return code == EXIT_CLEAN && (run->slots > 0 || run->libraries > 0) ? EXIT_FINDINGS : code;
 }
 
 int slot_diff(struct tool *t, int argc, char **argv)
@@ -237,7 +283,8 @@ int slot_diff(struct tool *t, int argc, char **argv)
 	    "A B",
 	    "Compares two data directories slot by slot and lists the keys that only one of them "
 	    "has\n"
-	    "or that differ in type, value or expiry. Exit 1 when they differ. Beside running "
+	    "or that differ in type, value or expiry, and libraries of functions likewise, unless\n"
+	    "--slot is given. Exit 1 when they differ. Beside running "
 	    "nodes,\n"
 	    "each side is what its node had when it was opened: stop the writes, or say --at.",
 	    2, 2};

@@ -46,6 +46,20 @@ static int each_key(struct slot_scan *scan, const struct key_record *record)
 	return st == ST_OK ? EXIT_GO_ON : slot_report(scan->tool, st, record->store_key);
 }
 
+/* The libraries of functions, unless only some keys are wanted. */
+static enum status dump_libraries(struct dump_run *run, const struct slot_env *env)
+{
+	if (run->format == DUMP_RESP) {
+		return emit_resp_libraries(&run->sink, &env->libraries);
+	}
+	for (size_t i = 0; i < env->libraries.count; i++) {
+		json_begin(run->out);
+		emit_json_library(run->out, env->libraries.items[i]);
+		json_end(run->out);
+	}
+	return ST_OK;
+}
+
 /* Opens the target; a file that exists is not overwritten. */
 static int open_target(struct tool *t, const char *path, FILE **out)
 {
@@ -69,14 +83,17 @@ static int run_dump(struct tool *t, struct slot_env *env, const struct wal_filte
 	struct dump_run run = {.out = &t->out, .format = format};
 	struct slot_scan scan = {
 	    .tool = t, .env = env, .filter = filter, .each = each_key, .arg = &run};
-	int code;
+	int code = EXIT_CLEAN;
 
 	if (file != NULL) {
 		out_init(&own, file);
 		run.out = &own;
 	}
 	run.sink = (struct resp_sink){.take = take_to_out, .arg = run.out};
-	code = slot_scan_run(&scan);
+	if (!wal_filter_has_ops(filter) && dump_libraries(&run, env) != ST_OK) {
+		code = EXIT_IO;
+	}
+	code = code == EXIT_CLEAN ? slot_scan_run(&scan) : code;
 	if (code == EXIT_CLEAN && resp_flush(&run.sink) != ST_OK) {
 		code = EXIT_IO;
 	}
@@ -103,7 +120,9 @@ int slot_dump(struct tool *t, int argc, char **argv)
 	    "ENV",
 	    "Writes whole keys. resp: commands that make them (SET, or DEL with RPUSH, HSET or "
 	    "ZADD,\n"
-	    "and PEXPIREAT), for redis-cli --pipe; json: one object per line.",
+	    "and PEXPIREAT), for redis-cli --pipe; json: one object per line. Libraries of "
+	    "functions\n"
+	    "come first (FUNCTION LOAD REPLACE), unless the options choose among keys.",
 	    1, 1};
 	struct slot_env_options options = SLOT_ENV_INIT;
 	struct wal_filter filter = WAL_FILTER_INIT;

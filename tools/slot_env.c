@@ -98,6 +98,9 @@ static enum status take(struct slot_env *env, const struct wal_record *rec)
 		if (st == ST_OK) {
 			st = overlay_apply(env->view.over, &effect);
 		}
+		if (st == ST_OK) {
+			st = library_set_apply(&env->libraries, &op);
+		}
 	}
 	if (st == ST_END) {
 		env->last_lsn = rec->lsn;
@@ -239,6 +242,7 @@ int slot_env_open(struct tool *t, const char *path, const struct slot_env_option
 	const struct store_state *state;
 	struct moment moment;
 	int code = EXIT_GO_ON;
+	enum status st;
 
 	*out = (struct slot_env){0};
 	if (!parse_moment(options->at, &moment)) {
@@ -266,7 +270,13 @@ int slot_env_open(struct tool *t, const char *path, const struct slot_env_option
 		    " to %" PRIu64,
 		    state->checkpoint_lsn + 1, state->drain_lsn);
 	}
-	if (!moment.checkpoint) {
+	st = library_set_load(out->store.reader, &out->libraries);
+	if (st != ST_OK) {
+		code = tool_fail(t, tool_exit_of(st),
+				 "%s: the libraries of functions cannot be read: %s", file,
+				 status_text(st));
+	}
+	if (code == EXIT_GO_ON && !moment.checkpoint) {
 		code = open_tail(t, dir, options, &moment, out);
 	}
 	if (code != EXIT_GO_ON) {
@@ -278,6 +288,7 @@ int slot_env_open(struct tool *t, const char *path, const struct slot_env_option
 void slot_env_close(struct slot_env *env)
 {
 	overlay_destroy(env->view.over);
+	library_set_deinit(&env->libraries);
 	tool_store_close(&env->store);
 	*env = (struct slot_env){0};
 }

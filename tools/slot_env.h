@@ -3,6 +3,7 @@
 #ifndef CAIRN_TOOLS_SLOT_ENV_H
 #define CAIRN_TOOLS_SLOT_ENV_H
 
+#include "engine/library_set.h"
 #include "tools/tool_args.h"
 #include "tools/tool_store.h"
 #include "tools/value.h"
@@ -34,6 +35,7 @@ struct slot_env_options {
 struct slot_env {
 	struct view view;
 	struct tool_store store;
+	struct library_set libraries;
 	struct wal_history history; /* the log's where it was read, else the store's */
 	uint64_t last_lsn;	    /* newest record in the view */
 	uint64_t last_time_ms;	    /* its time; 0 when no record of the log was needed */

@@ -74,6 +74,8 @@ static void print(struct out *o, bool json, const char *path, const struct slot_
 	}
 	print_u64(o, json, "node_pid", (uint64_t)env->holder_pid);
 	print_u64(o, json, "next_id", env->store.state.next_id);
+	print_u64(o, json, "libraries", env->libraries.count);
+	print_u64(o, json, "library_bytes", env->libraries.bytes);
 	print_u64(o, json, "map_size", info->map_size);
 	print_u64(o, json, "file_bytes", info->file_bytes);
 	print_u64(o, json, "page_size", info->page_size);

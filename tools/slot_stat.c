@@ -74,7 +74,7 @@ static int each_key(struct slot_scan *scan, const struct key_record *record)
 	return EXIT_GO_ON;
 }
 
-static void print_totals_json(struct out *o, const struct stat_run *run, uint64_t last_lsn)
+static void print_totals_json(struct out *o, const struct stat_run *run, const struct slot_env *env)
 {
 	json_begin(o);
 	json_u64(o, "keys", run->keys);
@@ -88,26 +88,30 @@ static void print_totals_json(struct out *o, const struct stat_run *run, uint64_
 	}
 	json_u64(o, "sample", run->sample);
 	json_hex(o, "digest", run->digest);
-	json_u64(o, "last_lsn", last_lsn);
+	json_u64(o, "libraries", env->libraries.count);
+	json_u64(o, "library_bytes", env->libraries.bytes);
+	json_u64(o, "last_lsn", env->last_lsn);
 	json_u64(o, "file_bytes", run->file.file_bytes);
 	json_u64(o, "pages_used", run->file.pages_used);
 	json_u64(o, "pages_free", run->file.pages_free);
 	json_end(o);
 }
 
-static void print_totals(struct out *o, const struct stat_run *run, uint64_t last_lsn, bool json)
+static void print_totals(struct out *o, const struct stat_run *run, const struct slot_env *env,
+			 bool json)
 {
 	if (json) {
-		print_totals_json(o, run, last_lsn);
+		print_totals_json(o, run, env);
 		return;
 	}
 	out_printf(o,
 		   "total keys=%" PRIu64 " bytes=%" PRIu64 " elements=%" PRIu64 " expires=%" PRIu64
-		   " expired=%" PRIu64 " sample=%" PRIu64 " digest=%016" PRIx64 " last_lsn=%" PRIu64
-		   " file_bytes=%" PRIu64 " pages_used=%" PRIu64 " pages_free=%" PRIu64,
+		   " expired=%" PRIu64 " sample=%" PRIu64 " digest=%016" PRIx64 " libraries=%zu"
+		   " library_bytes=%zu last_lsn=%" PRIu64 " file_bytes=%" PRIu64
+		   " pages_used=%" PRIu64 " pages_free=%" PRIu64,
 		   run->keys, run->bytes, run->elements, run->expires, run->expired, run->sample,
-		   run->digest, last_lsn, run->file.file_bytes, run->file.pages_used,
-		   run->file.pages_free);
+		   run->digest, env->libraries.count, env->libraries.bytes, env->last_lsn,
+		   run->file.file_bytes, run->file.pages_used, run->file.pages_free);
 	if (run->keys > 0) {
 		out_printf(o, " biggest_bytes=%" PRIu64 " biggest_key=", run->biggest_bytes);
 		out_quoted(o, buf_slice(&run->biggest), 256);
@@ -200,7 +204,7 @@ int slot_stat(struct tool *t, int argc, char **argv)
 		code = tool_fail(t, EXIT_IO, "the store's figures cannot be read");
 	}
 	if (code == EXIT_CLEAN) {
-		print_totals(&t->out, &run, env.last_lsn, format == 1);
+		print_totals(&t->out, &run, &env, format == 1);
 		if (print_groups(&t->out, &run, order, top, format == 1) != ST_OK) {
 			code = tool_fail(t, EXIT_IO, "out of memory");
 		}

@@ -26,6 +26,7 @@ enum status translate_init(struct translator *t, const struct wal_filter *filter
 void translate_deinit(struct translator *t)
 {
 	id_map_deinit(&t->map);
+	library_set_deinit(&t->libraries);
 	overlay_destroy(t->state);
 	resp_sink_deinit(&t->inner);
 	buf_deinit(&t->commands);
@@ -295,6 +296,24 @@ static enum status write_elements(struct translator *t)
 
 /* --- records --- */
 
+/* An operation on libraries: its command, unless only some keys are wanted, and what is known after
+ * it. */
+static enum status take_library(struct translator *t, const struct wal_op *op)
+{
+	bool wanted_too = !wal_filter_has_ops(t->filter);
+	enum status st = ST_OK;
+
+	if (wanted_too && op->kind == WAL_OP_PUT_LIBRARY) {
+		st = emit_resp_library(&t->inner, op->value);
+	} else if (wanted_too && op->kind == WAL_OP_DEL_LIBRARY) {
+		st = emit_resp_library_del(&t->inner, op->name,
+					   library_set_find(&t->libraries, op->name) != NULL);
+	} else if (wanted_too && op->kind == WAL_OP_FLUSH_LIBRARIES) {
+		st = emit_resp_library_flush(&t->inner);
+	}
+	return st == ST_OK ? library_set_apply(&t->libraries, op) : st;
+}
+
 /* Makes the record's net effect; *rest gets the operations after its last FLUSH. */
 static enum status take_in(struct translator *t, const struct wal_record *rec,
 			   struct wal_record *rest)
@@ -315,6 +334,9 @@ static enum status take_in(struct translator *t, const struct wal_record *rec,
 		}
 		if (st == ST_OK && op.kind == WAL_OP_DROP) {
 			st = translate_note_id(&t->dropped, op.id);
+		}
+		if (st == ST_OK && library_set_concerns(&op)) {
+			st = take_library(t, &op);
 		}
 		if (op.kind == WAL_OP_FLUSH) {
 			rest->ops = ops;
@@ -392,10 +414,16 @@ enum status translate_record(struct translator *t, const struct wal_record *rec,
 
 enum status translate_skip(struct translator *t, const struct wal_record *rec)
 {
+	struct slice ops = rec->ops;
+	struct wal_op op;
 	enum status st = id_map_learn(&t->map, rec);
 
-	if (st == ST_OK) {
+	while (st == ST_OK && (st = wal_op_next(&ops, &op)) == ST_OK) {
+		st = library_set_apply(&t->libraries, &op);
+	}
+	if (st == ST_END) {
 		id_map_settle(&t->map, rec);
+		st = ST_OK;
 	}
 	return st;
 }

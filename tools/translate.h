@@ -19,6 +19,8 @@ struct translator {
 	uint64_t left_out;	 /* changes that no command could be found for */
 	uint64_t held;		 /* expiries kept back so far; a key may be among them twice */
 
+	struct library_set libraries; /* that the log made */
+
 	/* Of the record at work. */
 	struct overlay *state;	/* its net effect */
 	struct resp_sink inner; /* into commands */

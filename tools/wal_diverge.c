@@ -57,6 +57,7 @@ static int list_archive(struct diverge *v, struct divergence *d)
 		json_u64(o, "records", d->records);
 		json_u64(o, "keys", keys);
 		json_u64(o, "flushes", d->flushes);
+		json_u64(o, "libraries", d->libraries);
 		json_u64(o, "first_ts", d->first_ms);
 		json_u64(o, "last_ts", d->last_ms);
 		json_u64(o, "bytes", d->bytes);
@@ -66,8 +67,8 @@ static int list_archive(struct diverge *v, struct divergence *d)
 	}
 	out_printf(o,
 		   "%" PRIu64 ":%" PRIu64 "..%" PRIu64 " records=%" PRIu64
-		   " keys=%zu flushes=%" PRIu64 " first=",
-		   d->epoch, d->first_lsn, d->last_lsn, d->records, keys, d->flushes);
+		   " keys=%zu flushes=%" PRIu64 " libraries=%" PRIu64 " first=",
+		   d->epoch, d->first_lsn, d->last_lsn, d->records, keys, d->flushes, d->libraries);
 	out_time(o, d->first_ms);
 	out_text(o, " last=");
 	out_time(o, d->last_ms);
@@ -99,6 +100,10 @@ static void print_text(struct diverge *v, const struct write *w, const struct to
 	out_text(o, " ");
 	out_word(o, w->rec->cmd);
 	out_printf(o, " op=%s", wal_op_kind_text(w->op->kind));
+	if (f->has_library) {
+		out_text(o, " library=");
+		out_quoted(o, f->library, 0);
+	}
 	if (f->has_key) {
 		out_text(o, " key=");
 		out_quoted(o, f->key, 0);
@@ -138,6 +143,9 @@ static void print_json(struct diverge *v, const struct write *w, const struct to
 	json_text(o, "op", wal_op_kind_text(w->op->kind));
 	if (f->has_slot) {
 		json_u64(o, "slot", f->slot);
+	}
+	if (f->has_library) {
+		json_bytes(o, "library", f->library);
 	}
 	if (f->has_key) {
 		json_bytes(o, "key", f->key);
@@ -272,11 +280,12 @@ static int diff_key(struct diverge *v, struct divergence *d, struct slice key)
 
 static int diff_archive(struct diverge *v, struct divergence *d)
 {
-	if (d->flushes > 0 || d->nameless > 0) {
+	if (d->flushes + d->nameless + d->libraries > 0) {
 		tool_warn(v->t,
 			  "%s: %" PRIu64 " records emptied the keyspace, %" PRIu64
-			  " operations are on collections whose key is not known",
-			  d->path, d->flushes, d->nameless);
+			  " operations are on collections whose key is not known, %" PRIu64
+			  " on libraries of functions (see show)",
+			  d->path, d->flushes, d->nameless, d->libraries);
 	}
 	return diverge_each_key(v, d, diff_key);
 }

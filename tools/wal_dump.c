@@ -145,6 +145,10 @@ static void print_text(struct dump *d, const struct wal_record *rec, const struc
 	out_text(o, " ");
 	out_word(o, rec->cmd);
 	out_printf(o, " op=%s", wal_op_kind_text(op->kind));
+	if (f->has_library) {
+		out_text(o, " library=");
+		out_quoted(o, f->library, 0);
+	}
 	if (f->has_key) {
 		out_text(o, " key=");
 		out_quoted(o, f->key, 0);
@@ -182,6 +186,9 @@ static void print_json(struct dump *d, const struct wal_record *rec, const struc
 	json_text(o, "op", wal_op_kind_text(op->kind));
 	if (f->has_slot) {
 		json_u64(o, "slot", f->slot);
+	}
+	if (f->has_library) {
+		json_bytes(o, "library", f->library);
 	}
 	if (f->has_key) {
 		json_bytes(o, "key", f->key);

@@ -53,6 +53,9 @@ bool wal_filter_has_ops(const struct wal_filter *f)
 
 bool wal_filter_op(const struct wal_filter *f, const struct op_facts *facts)
 {
+	if (facts->is_library) {
+		return !wal_filter_has_ops(f); /* who wants certain keys wants no libraries */
+	}
 	if (!facts->has_slot) {
 		return true;
 	}

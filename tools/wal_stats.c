@@ -25,7 +25,9 @@ static enum status count_op(struct tally *tally, enum by by, const struct wal_re
 		key = f->has_slot ? slice_str(name) : key;
 		break;
 	case BY_TYPE:
-		key = f->has_type ? slice_str(value_type_text(f->type)) : key;
+		key = f->has_type     ? slice_str(value_type_text(f->type))
+		      : f->is_library ? slice_str("library")
+				      : key;
 		break;
 	case BY_PREFIX:
 		key = f->has_key ? tally_prefix(f->key) : key;

@@ -155,7 +155,7 @@ static void give_op(void *arg, const struct divergent_op *op)
 	resp_bulk(w, op->cmd);
 	resp_bulk_str(w, "op");
 	resp_bulk_str(w, op->op);
-	resp_bulk_str(w, op->has_key ? "key" : "element");
+	resp_bulk_str(w, op->has_key ? "key" : op->has_library ? "library" : "element");
 	resp_bulk(w, op->key);
 	resp_bulk_str(w, "type");
 	if (op->type != NULL) {

@@ -429,7 +429,8 @@ enum {
 	READ_ONE = CMD_READONLY | CMD_FAST | CMD_TOUCH_ARGS,
 	READ_RANGE = CMD_READONLY,
 	WRITE_ONE = CMD_WRITE | CMD_DENYOOM | CMD_FAST | CMD_TOUCH_ARGS,
-	STORE = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+	READ_SETS = CMD_READONLY | CMD_MOVABLE_KEYS | CMD_TOUCH_RANGE,
+	STORE = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS | CMD_TOUCH_RANGE,
 	BLOCK = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING,
 };
 
@@ -440,11 +441,11 @@ const struct command commands_zset[] = {
     {"zadd", -4, WRITE_ONE, KEYS(1, 1, 1), cmd_zadd, NULL},
     {"zcard", 2, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_zcard, NULL},
     {"zcount", 4, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_zcount, NULL},
-    {"zdiff", -3, CMD_READONLY | CMD_MOVABLE_KEYS, NO_KEYS, cmd_zdiff, NULL},
+    {"zdiff", -3, READ_SETS, NO_KEYS, cmd_zdiff, NULL},
     {"zdiffstore", -4, STORE, KEYS(1, 1, 1), cmd_zdiffstore, NULL},
     {"zincrby", 4, WRITE_ONE, KEYS(1, 1, 1), cmd_zincrby, NULL},
-    {"zinter", -3, CMD_READONLY | CMD_MOVABLE_KEYS, NO_KEYS, cmd_zinter, NULL},
-    {"zintercard", -3, CMD_READONLY | CMD_MOVABLE_KEYS, NO_KEYS, cmd_zintercard, NULL},
+    {"zinter", -3, READ_SETS, NO_KEYS, cmd_zinter, NULL},
+    {"zintercard", -3, READ_SETS, NO_KEYS, cmd_zintercard, NULL},
     {"zinterstore", -4, STORE, KEYS(1, 1, 1), cmd_zinterstore, NULL},
     {"zlexcount", 4, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_zlexcount, NULL},
     {"zmpop", -4, CMD_WRITE | CMD_MOVABLE_KEYS, NO_KEYS, cmd_zmpop, NULL},
@@ -467,7 +468,7 @@ const struct command commands_zset[] = {
     {"zrevrank", -3, READ_ONE, KEYS(1, 1, 1), cmd_zrevrank, NULL},
     {"zscan", -3, CMD_READONLY, KEYS(1, 1, 1), cmd_zscan, NULL},
     {"zscore", 3, READ_ONE, KEYS(1, 1, 1), cmd_zscore, NULL},
-    {"zunion", -3, CMD_READONLY | CMD_MOVABLE_KEYS, NO_KEYS, cmd_zunion, NULL},
+    {"zunion", -3, READ_SETS, NO_KEYS, cmd_zunion, NULL},
     {"zunionstore", -4, STORE, KEYS(1, 1, 1), cmd_zunionstore, NULL},
     {.name = NULL},
 };

@@ -456,7 +456,7 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 	if (wants_counts(s, entry, exec) && !counts_ready(d, s)) {
 		return DISPATCH_LATER;
 	}
-	if ((exec || entry->cmd->keys.first > 0 || (flags & CMD_SCRIPT) != 0) &&
+	if ((exec || entry->cmd->keys.first > 0 || (flags & CMD_MOVABLE_KEYS) != 0) &&
 	    dispatch_is_cold(d, s, entry, argv, argc, exec)) {
 		return DISPATCH_COLD;
 	}

@@ -82,8 +82,11 @@ static enum status cold_add(struct dispatch *d, const struct command_entry *entr
 	if ((cmd->flags & CMD_PUBSUB) != 0) {
 		return ST_OK; /* shard channels are no keys */
 	}
-	if ((cmd->flags & CMD_SCRIPT) != 0) {
+	if ((cmd->flags & CMD_MOVABLE_KEYS) != 0) {
+		/* Its row names some of them at most; a request that makes no sense gets its error.
+		 */
 		(void)command_keys_each(entry, argv, argc, false, cold_add_key, &c);
+		return c.failed ? ST_NO_MEMORY : ST_OK;
 	}
 	for (size_t at = 0; command_key_next(cmd, argc, &at);) {
 		if (!cold_add_key(&c, argv[at], slice_of(NULL, 0))) {

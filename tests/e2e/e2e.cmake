@@ -35,8 +35,8 @@ endforeach()
 foreach(name dump migrate debug client_libraries cluster_bytes mixed_forming scripts)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
-foreach(name failover cluster_cli mixed_cluster replication diverge tools tools_replay tools_damage
-		manpages streams)
+foreach(name failover cluster_cli mixed_cluster replication diverge functions tools tools_replay
+		tools_damage manpages streams)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>)
 endforeach()

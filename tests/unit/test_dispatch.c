@@ -506,6 +506,37 @@ static void only_what_looks_at_a_cold_key_has_it_prefetched(void **state)
 	assert_int_equal(may_wait(b, "GET b"), DISPATCH_DONE);
 }
 
+/* Keys that a number counts, or that options name, are fetched like others; not an argument that
+ * looks like one. */
+static void keys_of_every_form_are_prefetched(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t keys;
+	} cases[] = {
+	    {"SINTERCARD 2 x y", 2},   {"LMPOP 3 x y x LEFT", 3},    {"BLMPOP 0 2 x y LEFT", 2},
+	    {"ZMPOP 2 x y MIN", 2},    {"ZUNION 1 x WITHSCORES", 1}, {"ZUNIONSTORE d 2 x y", 3},
+	    {"ZINTERCARD 2 x y", 2},   {"XREAD STREAMS x y 0 0", 2}, {"EVAL return 2 x y z", 2},
+	    {"FCALL nosuch 1 x y", 1}, {"SORT x STORE d", 2},	     {"SORT_RO x", 1},
+	    {"SINTERCARD 2 x", 0},     {"LMPOP nonsense x LEFT", 0}, {"ZUNION 99999999999999 x", 0},
+	};
+	struct command_box *b = *state;
+	size_t count;
+
+	if (!restart_cold(b)) {
+		skip();
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(may_wait(b, cases[i].line),
+				 cases[i].keys > 0 ? DISPATCH_COLD : DISPATCH_DONE);
+		(void)dispatch_cold_keys(b->dispatch, &count);
+		if (count != cases[i].keys) {
+			print_error("%s: %zu keys\n", cases[i].line, count);
+		}
+		assert_int_equal(count, cases[i].keys);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +556,7 @@ int main(void)
 	    TEST(commands_and_errors_are_counted),
 	    TEST(a_request_that_may_write_is_known_beforehand),
 	    TEST(only_what_looks_at_a_cold_key_has_it_prefetched),
+	    COMMAND_BOX_TEST(keys_of_every_form_are_prefetched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,9 @@ FUNCTIONS = ["f", "g", "h", "fn_1"]
 FLAGS = ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"]
 
 LINES = ["", "#!lua", "#!lua\n", "#!lua name=\n", "#!lua name=a-b\n", "#!js name=lib\n",
-         "no mark", "#!lua name=lib name=x\n", "#!lua name=lib x=1\n", "#! name=lib\n", '#!lua name="lib\n',
-         "#!lua flags=no-writes\n", "#!LUA NAME=lib\n", "#!lua name=lib\r\n", "#!lua  name='lib' \n"]
+         "no mark", "#!lua name=lib name=x\n", "#!lua name=lib x=1\n", "#! name=lib\n",
+         '#!lua name="lib\n', "#!lua flags=no-writes\n", "#!LUA NAME=lib\n",
+         "#!lua name=lib\r\n", "#!lua  name='lib' \n"]
 
 WRONG = ["redis.register_function()", "redis.register_function('f')",
          "redis.register_function('f',1)", "redis.register_function({},function() end)",

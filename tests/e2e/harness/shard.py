@@ -48,10 +48,18 @@ READS = {b"string": ("GET",), b"hash": ("HGETALL",), b"list": ("LRANGE", 0, -1),
          b"stream": ("XRANGE", "-", "+")}
 
 
+def libraries(client):
+    """The code of each library of functions by its name."""
+    return {listed[1]: listed[-1] for listed in client.call("FUNCTION", "LIST", "WITHCODE")}
+
+
 def content(server):
-    """Everything a node holds: {key: (type, value, has an expiry)}."""
+    """Everything a node holds: {key: (type, value, has an expiry)}, and its libraries, if any."""
     found = {}
     with server.client() as c:
+        kept = libraries(c)
+        if kept:
+            found[None] = kept
         cursor = b"0"
         while True:
             cursor, keys = c.call("SCAN", cursor, "COUNT", 1000)
