@@ -238,9 +238,25 @@ def rdb_value():
         yield name, bytes.fromhex("".join(re.findall("[0-9a-f]+", hexes)))
 
 
+def library():
+    """Payloads, sets and first lines of libraries."""
+    code = b"#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    packed = b"\xf5" + bytes([0x40 | len(code) >> 8, len(code) & 255]) + code
+    yield "payload", b"\0" + packed
+    yield "payload-two", b"\0" + packed + b"\xf5\x07#!lua x"
+    yield "payload-number", b"\0\xf5\xc0\x07\xf5\xc2\x01\x02\x03\x04"
+    yield "payload-packed", b"\0\xf5\xc3\x05\x0a\x01aa\x60\x00"
+    yield "set", b"\1\1" + b"".join(
+        struct.pack("<II", len(n), len(code)) + n + code for n in (b"a", b"lib", b"lib2"))
+    for number_of, line in enumerate((b"#!lua name=lib\nx", b"#!lua  name='a_1' \r\nx",
+                                      b'#!LUA NAME="a\\x62"\n', b"#!js name=x\n",
+                                      b"#!lua name=a name=b\n", b"#!lua x\n", b"#!lua")):
+        yield "line-%d" % number_of, b"\2" + line
+
+
 def main():
     for make in (resp_reader, quoted_words, config, wal_record, wal_frame, wal_segment, wal_reader,
-                 key_codec, small_blob, rdb_value, commands):
+                 key_codec, small_blob, rdb_value, library, commands):
         folder = os.path.join(HERE, "corpus", make.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, data in make():
