@@ -271,7 +271,7 @@ static void zadd(struct command_ctx *ctx, unsigned flags)
 	}
 }
 
-static void cmd_zadd(struct command_ctx *ctx)
+void cmd_zadd(struct command_ctx *ctx)
 {
 	zadd(ctx, 0);
 }

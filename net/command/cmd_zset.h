@@ -34,6 +34,9 @@ void zset_store_gathered(struct command_ctx *ctx, size_t arg, struct zset_gather
 
 /* --- commands in other files, for the table in cmd_zset.c --- */
 
+/* cmd_zset.c; GEOADD is one. */
+void cmd_zadd(struct command_ctx *ctx);
+
 /* cmd_zset_range.c */
 void cmd_zrange(struct command_ctx *ctx);
 void cmd_zrevrange(struct command_ctx *ctx);

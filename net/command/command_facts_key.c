@@ -264,7 +264,7 @@ const struct command_facts command_facts_key[] = {
      .group = "generic",
      .complexity = "O(N+M*log(M)) with N elements, and M of them returned; O(N) when not sorted",
      .summary = "Returns or stores the elements of a list, set or sorted set in an order.",
-     .acl = "dangerous list set slow sortedset write",
+     .acl = "write set sortedset list slow dangerous",
      .keys = "RO access, index 1, range 0 1 0; RO access, unknown, unknown; "
 	     "OW update, unknown, unknown",
      .args = "key key k:0; pattern pattern k:1 t:BY f:o; offset_count block t:LIMIT f:o "
@@ -276,7 +276,7 @@ const struct command_facts command_facts_key[] = {
      .group = "generic",
      .complexity = "O(N+M*log(M)) with N elements, and M of them returned; O(N) when not sorted",
      .summary = "Returns the elements of a list, set or sorted set in an order.",
-     .acl = "dangerous list read set slow sortedset",
+     .acl = "read set sortedset list slow dangerous",
      .keys = "RO access, index 1, range 0 1 0; RO access, unknown, unknown",
      .args = "key key k:0; pattern pattern k:1 t:BY f:o; offset_count block t:LIMIT f:o "
 	     "{offset integer; count integer}; pattern pattern k:1 t:GET f:omt; order oneof f:o "

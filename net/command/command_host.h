@@ -252,6 +252,7 @@ struct command_host {
 	uint64_t zset_max_listpack_entries, zset_max_listpack_value;
 	uint64_t set_max_intset_entries, set_max_listpack_entries, set_max_listpack_value;
 	int64_t list_max_listpack_size;
+	uint64_t hll_sparse_max_bytes;
 	/* What replication says of commands, kept by it. */
 	bool is_replica;     /* writes are refused */
 	bool primary_down;   /* a replica without its primary, and replica-serve-stale-data is no */

@@ -16,6 +16,7 @@ enum {
 	SET_ENTRIES_DEFAULT = 128,
 	SET_VALUE_DEFAULT = 64,
 	LIST_SIZE_DEFAULT = -2,
+	HLL_SPARSE_DEFAULT = 3000,
 	SLOW_USEC_DEFAULT = 10000,
 	SLOWLOG_LEN_DEFAULT = 128,
 	BUSY_MS_DEFAULT = 5000,
@@ -120,6 +121,8 @@ void dispatch_config_changed(struct dispatch *d)
 	    (uint64_t)setting_int(d, "set-max-listpack-value", SET_VALUE_DEFAULT);
 	d->host->list_max_listpack_size =
 	    setting_int(d, "list-max-listpack-size", LIST_SIZE_DEFAULT);
+	d->host->hll_sparse_max_bytes =
+	    (uint64_t)setting_int(d, "hll-sparse-max-bytes", HLL_SPARSE_DEFAULT);
 	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);
 	slowlog_set_max(&d->slowlog,
 			(size_t)setting_int(d, "slowlog-max-len", SLOWLOG_LEN_DEFAULT));

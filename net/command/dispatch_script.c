@@ -45,6 +45,9 @@ static bool any_key_moves(void *arg, struct slice key, struct slice flags)
 	return !migration_holds(run->ctx->dispatch, run->ctx->session, key);
 }
 
+static const char refused_read_only[] =
+    "ERR Write commands are not allowed from read-only scripts.";
+
 static const char *write_refused(struct script_run *run, const struct command_entry *entry,
 				 size_t argc)
 {
@@ -52,7 +55,7 @@ static const char *write_refused(struct script_run *run, const struct command_en
 	struct dispatch *d = ctx->dispatch;
 
 	if (run->read_only) {
-		return "ERR Write commands are not allowed from read-only scripts.";
+		return refused_read_only;
 	}
 	if (ctx->host->is_replica) {
 		return "READONLY You can't write against a read only replica.";
@@ -85,6 +88,9 @@ static const char *refused(struct script_run *run, const struct command_entry *e
 	}
 	if (ctx->host->primary_down && (entry->cmd->flags & CMD_STALE) == 0) {
 		return "ERR Can not execute the command on a stale replica";
+	}
+	if (run->read_only && (entry->cmd->flags & CMD_MAY_WRITE) != 0) {
+		return refused_read_only;
 	}
 	if ((entry->cmd->flags & CMD_WRITE) != 0) {
 		text = write_refused(run, entry, argc);

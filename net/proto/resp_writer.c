@@ -308,6 +308,20 @@ void resp_long_double(struct resp_writer *w, long double v)
 	resp_bulk(w, slice_of(text, float_text(v, text)));
 }
 
+void resp_plain_double(struct resp_writer *w, double v)
+{
+	char text[FLOAT_TEXT_CAP];
+	size_t len = float_text(v, text);
+
+	if (w->proto < 3) {
+		resp_bulk(w, slice_of(text, len));
+		return;
+	}
+	put_bytes(w, ",", 1);
+	put_bytes(w, text, len);
+	put_bytes(w, "\r\n", 2);
+}
+
 void resp_verbatim(struct resp_writer *w, const char ext[3], struct slice text)
 {
 	uint8_t *at;

@@ -39,6 +39,8 @@ void resp_double(struct resp_writer *w,
 		 double v); /* RESP2: bulk; text as Redis prints doubles (%.17g, inf, -inf, nan) */
 void resp_long_double(struct resp_writer *w,
 		      long double v); /* bulk in both, as INCRBYFLOAT prints (no exponent) */
+/* The same text, but in RESP3 as a number: coordinates. */
+void resp_plain_double(struct resp_writer *w, double v);
 void resp_verbatim(struct resp_writer *w, const char ext[3], struct slice text); /* RESP2: bulk */
 void resp_big_number(struct resp_writer *w, struct slice digits);		 /* RESP2: bulk */
 

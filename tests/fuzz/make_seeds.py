@@ -172,6 +172,18 @@ def small_blob():
     yield "damaged", counted(blob[:-1]) + edits
 
 
+def hll():
+    """The length of sparse values in units of 32, a value, elements."""
+    head = b"HYLL\1" + bytes(11)
+    elements = b"".join(counted(b"%d" % i) for i in range(20))
+    yield "new", b"\x5e" + counted(b"") + elements
+    yield "turns-dense", b"\1" + counted(b"") + elements
+    yield "runs", b"\x5e" + counted(head + b"\x3f\x83\x8c\x40\x00\x7f\xba") + elements
+    yield "too-few", b"\x5e" + counted(head + b"\x7f\xfe") + elements
+    yield "too-many", b"\x5e" + counted(head + b"\x7f\xff\x84") + elements
+    yield "cut", b"\0" + counted(head + b"\x3f\x7f") + elements
+
+
 def rows():
     """Names and arities of the commands in the order of fuzz_commands.c."""
     found = []
@@ -256,7 +268,7 @@ def library():
 
 def main():
     for make in (resp_reader, quoted_words, config, wal_record, wal_frame, wal_segment, wal_reader,
-                 key_codec, small_blob, rdb_value, library, commands):
+                 key_codec, small_blob, hll, rdb_value, library, commands):
         folder = os.path.join(HERE, "corpus", make.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, data in make():

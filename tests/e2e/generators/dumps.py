@@ -1,10 +1,10 @@
-"""RESTORE of strings, lists, sets and hashes in every encoding, with every option, and of payloads
-that are damaged. What DUMP answers is not compared (the encodings may differ); test_dump.py
+"""RESTORE of values of every type in every encoding, with every option, and of payloads that are
+damaged. What DUMP answers is not compared (the encodings may differ); test_dump.py
 exchanges it."""
 from harness import rdb
 from harness.steps import Step, pick
 
-KEYS = ["s1", "l1", "h1", "k1", "set1"]
+KEYS = ["s1", "l1", "h1", "k1", "set1", "z1"]
 
 
 def as_bytes(value):
@@ -19,7 +19,7 @@ def element(rng):
 
 def value(rng):
     count = rng.choice([1, 2, 3, 10, 40, 200])
-    kind = rng.randrange(4)
+    kind = rng.randrange(5)
     if kind == 0:
         return rdb.string(rng, element(rng))
     if kind == 1:
@@ -28,6 +28,10 @@ def value(rng):
     if kind == 2:
         return rdb.set_value(rng, sorted({as_bytes(rng.randrange(-1000, 1000))
                                           if count % 2 else element(rng) for _ in range(count)}))
+    if kind == 3:
+        return rdb.zset_value(rng, {element(rng): rng.choice([
+            0, 1.5, -2, float("inf"), float("-inf"), rng.randrange(-9999, 9999)])
+                                    for _ in range(count)})
     pairs = {element(rng): element(rng) for _ in range(count)}
     return rdb.hash_value(rng, [x for pair in pairs.items() for x in pair])
 
@@ -70,7 +74,9 @@ def reading(rng):
     return rng.choice([
         lambda: ["TYPE", key], lambda: ["GET", key], lambda: ["LRANGE", key, 0, -1],
         lambda: ["HGETALL", key], lambda: ["SMEMBERS", key],
-        lambda: ["SCARD", key], lambda: ["STRLEN", key], lambda: ["LLEN", key],
+        lambda: ["SCARD", key],
+        lambda: ["ZRANGE", key, 0, -1, "WITHSCORES"],
+        lambda: ["STRLEN", key], lambda: ["LLEN", key],
         lambda: ["HLEN", key], lambda: ["PTTL", key], lambda: ["DUMP", "nokey"],
         lambda: Step(["OBJECT", "ENCODING", key], "kind"), lambda: ["DUMP"],
         lambda: ["RESTORE", key, 0],

@@ -101,7 +101,7 @@ def blocking(rng):
         lambda: ["BZPOPMIN", key(rng), key(rng), "0.01"],
         lambda: ["BZPOPMAX", key(rng), "0.01"],
         lambda: ["BZMPOP", "0.01"] + numkeys(rng) + [rng.choice(["MIN", "MAX"]), "COUNT", "2"],
-        lambda: ["BZPOPMIN", key(rng), rng.choice(["x", "-1", "", "nan"])],
+        lambda: ["BZPOPMIN", key(rng), rng.choice(["x", "-1", "", "nan", "inf", "1e300"])],
         lambda: ["BZMPOP", rng.choice(["x", "-1"])] + numkeys(rng) + ["MIN"],
     ])()
 

@@ -1,6 +1,6 @@
 """Values in Redis's serialized form (what DUMP answers), in every encoding that Redis up to 7.2 has
-for strings, lists, sets and hashes. Made by hand, so that RESTORE is tested with more than today's
-servers emit."""
+for strings, lists, sets, hashes and sorted sets. Made by hand, so that RESTORE is tested with more
+than today's servers emit."""
 import struct
 
 POLYNOMIAL = 0x95ac9329ac4bc9b5
@@ -177,3 +177,23 @@ def set_value(rng, members):
     if None not in numbers and rng.random() < 0.7:
         return b"\x0b" + rng.choice([raw, lzf])(intset(sorted(numbers)))
     return b"\2" + length(len(members)) + b"".join(map(rng.choice([raw, small, lzf]), members))
+
+
+def zset_value(rng, scores):
+    """A sorted set in one of its encodings; scores: of each member, whole or halves."""
+    one = rng.choice([raw, small, lzf])
+    order = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]))
+    flat = [x for member, score in order for x in (member, b"%g" % score)]
+
+    def text(score):
+        if abs(score) == float("inf"):
+            return b"\xfe" if score > 0 else b"\xff"
+        return bytes([len(b"%g" % score)]) + b"%g" % score
+
+    return rng.choice([
+        lambda: b"\3" + length(len(order)) + b"".join(one(m) + text(s) for m, s in order),
+        lambda: b"\5" + length(len(order)) + b"".join(one(m) + struct.pack("<d", s)
+                                                      for m, s in order),
+        lambda: b"\x0c" + rng.choice([raw, lzf])(ziplist(flat)),
+        lambda: b"\x11" + rng.choice([raw, lzf])(listpack(flat)),
+    ])()
