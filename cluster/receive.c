@@ -155,13 +155,16 @@ static void answer_ping(struct cluster *c, struct incoming *in)
 }
 
 /* A message that was overtaken by a newer one of its sender, on its other link: what it says of
- * role and slots is history. Not for ever, since a node may be reset. */
+ * role and slots is history. Not for ever, since a node may be reset. Who owns slots and becomes a
+ * replica was replaced in a newer epoch, and says so: an older one is that of the primary that it
+ * followed before it was elected. */
 static bool is_overtaken(const struct cluster *c, const struct incoming *in)
 {
 	const struct cnode *n = in->sender;
 
-	return node_id_empty(&in->m.h.primary) && in->m.h.config_epoch < n->config_epoch &&
-	       n->epoch_ms != 0 && c->now_ms - n->epoch_ms < c->settings.node_timeout_ms;
+	return (node_id_empty(&in->m.h.primary) || n->slots_count > 0) &&
+	       in->m.h.config_epoch < n->config_epoch && n->epoch_ms != 0 &&
+	       c->now_ms - n->epoch_ms < c->settings.node_timeout_ms;
 }
 
 static void learn_primary(struct cluster *c, struct incoming *in)

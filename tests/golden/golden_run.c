@@ -6,7 +6,8 @@
  *   kill A | power A | start A | stop A          a process (power: its host too; stop: handover)
  *   pause A MS                  stands still
  *   cut A B... / C D...         nothing passes between the two groups; cut> in one direction only
- *   mend                        the network is whole
+ *   hold-answers A B MS         what A sends on links that B has opened arrives then at the
+ * earliest; its own link to B overtakes it mend                        the network is whole
  *   lose-store A                its next start finds nodes.conf but no data
  *   keys A N                    keys it has in every slot
  *   offset A N                  its engine's LSN
@@ -193,6 +194,17 @@ static void set_offset(struct run *r, unsigned node, unsigned value)
 	sim_engine_report(&r->sim, &r->sim.nodes[node]);
 }
 
+/* "A B MS" */
+static void hold_answers(struct run *r, const char *args)
+{
+	unsigned a, b, ms;
+
+	if (sscanf(args, "%u %u %u", &a, &b, &ms) != 3 || b >= r->sim.node_count) {
+		fail("hold-answers A B MS", args);
+	}
+	r->sim.slow_until_us[a * r->sim.node_count + b] = r->sim.now_us + ms * SIM_MS;
+}
+
 static void execute(struct run *r, char *line)
 {
 	char *args = strchr(line, ' ');
@@ -227,6 +239,8 @@ static void execute(struct run *r, char *line)
 		sim_pause(&r->sim, a, b * SIM_MS);
 	} else if (strcmp(line, "cut") == 0 || strcmp(line, "cut>") == 0) {
 		cut(r, args, line[3] == '\0');
+	} else if (strcmp(line, "hold-answers") == 0) {
+		hold_answers(r, args);
 	} else if (strcmp(line, "mend") == 0) {
 		memset(r->sim.cut, 0, (size_t)r->sim.node_count * r->sim.node_count);
 	} else if (strcmp(line, "lose-store") == 0) {

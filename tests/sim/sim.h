@@ -189,6 +189,7 @@ struct sim {
 	struct sim_message *spare[4];
 	uint8_t *cut;		 /* [from * nodes + to]: nothing passes in that direction */
 	uint64_t *hold_until_us; /* [from * nodes + to]: held back until then */
+	uint64_t *slow_until_us; /* the same, but only on links that "to" has opened */
 	uint8_t *buf;		 /* one message */
 	size_t buf_cap;
 	char *text; /* one nodes.conf */

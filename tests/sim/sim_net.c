@@ -188,6 +188,9 @@ void sim_net_send(struct sim *s, struct sim_node *n, uint64_t id, const uint8_t 
 	if (when < held(s, n->index, l->node[to])) {
 		when = held(s, n->index, l->node[to]);
 	}
+	if (side == 1 && when < s->slow_until_us[n->index * s->node_count + l->node[to]]) {
+		when = s->slow_until_us[n->index * s->node_count + l->node[to]];
+	}
 	if (when <= l->last_us[to]) {
 		when = l->last_us[to] + 1;
 	}

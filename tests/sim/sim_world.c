@@ -516,6 +516,7 @@ void sim_heal(struct sim *s)
 	sim_say(s, "everything is mended");
 	memset(s->cut, 0, pairs * sizeof *s->cut);
 	memset(s->hold_until_us, 0, pairs * sizeof *s->hold_until_us);
+	memset(s->slow_until_us, 0, pairs * sizeof *s->slow_until_us);
 	for (unsigned i = 0; i < s->node_count; i++) {
 		s->nodes[i].disk_slow_us = 0;
 		s->nodes[i].stopping = false;
@@ -722,6 +723,7 @@ void sim_open(struct sim *s, const struct sim_options *opts)
 	s->nodes = must(calloc(opts->nodes, sizeof *s->nodes));
 	s->cut = must(calloc(pairs, sizeof *s->cut));
 	s->hold_until_us = must(calloc(pairs, sizeof *s->hold_until_us));
+	s->slow_until_us = must(calloc(pairs, sizeof *s->slow_until_us));
 	s->equal_since_us = must(calloc(pairs, sizeof *s->equal_since_us));
 	s->writer_since_us = must(calloc(pairs, sizeof *s->writer_since_us));
 	s->text_cap = 65536;
@@ -766,6 +768,7 @@ void sim_close(struct sim *s)
 	free(s->heap);
 	free(s->cut);
 	free(s->hold_until_us);
+	free(s->slow_until_us);
 	free(s->equal_since_us);
 	free(s->writer_since_us);
 	free(s->buf);
