@@ -124,11 +124,11 @@ def _judge_value(verdict, state, archived, ops):
 def _settle(verdict, op, present, archived):
     """Books an acknowledged operation."""
     verdict.counts["acknowledged"] += 1
-    verdict.counts["with WAIT 1"] += op.waited
+    verdict.counts["with WAIT"] += op.waited
     if present:
         return
     verdict.lost.append(op)
-    verdict.counts["lost with WAIT 1"] += op.waited
+    verdict.counts["lost with WAIT"] += op.waited
     if not any(place.has(op) for place in archived):
         verdict.unaccounted.append(op)
 
@@ -174,11 +174,11 @@ def _judge_counter(verdict, state, archived, key, ops):
         for i, op in enumerate(reversed(same)):
             present = i < lasting
             verdict.counts["acknowledged"] += 1
-            verdict.counts["with WAIT 1"] += op.waited
+            verdict.counts["with WAIT"] += op.waited
             if present:
                 continue
             verdict.lost.append(op)
-            verdict.counts["lost with WAIT 1"] += op.waited
+            verdict.counts["lost with WAIT"] += op.waited
             if i - lasting >= kept:
                 verdict.unaccounted.append(op)
 
@@ -218,3 +218,21 @@ def judge(state, ops, places):
             {"append": _judge_list, "counter": _judge_counter,
              "swap": _judge_register}[kind](verdict, state, places, key, same)
     return verdict
+
+
+def late(ops, lost):
+    """Lost operations that a node acknowledged although another one had served the same tag before
+    they were sent, and it served none that lasted in between: it was replaced, or it was elected
+    again for a short time."""
+    gone = {id(op) for op in lost}
+    lasting = collections.defaultdict(list)
+    for op in ops:
+        if op.status == ACKED and op.kind != "counter" and id(op) not in gone:
+            lasting[op.key.partition("}")[0]].append(op)
+    found = []
+    for op in lost:
+        before = [o for o in lasting[op.key.partition("}")[0]] if o.ended < op.began]
+        # Whose increment of two was lost is not known.
+        if op.kind != "counter" and before and max(before, key=lambda o: o.ended).node != op.node:
+            found.append(op)
+    return found

@@ -11,13 +11,13 @@ class Fault:
     """One round. Victims are named by their part when it begins, which another run of the same
     seed may find in other hands; times are in units of the node timeout."""
 
-    def __init__(self, rng, kinds):
+    def __init__(self, rng, kinds, settles):
         self.kind = rng.choice(kinds)
         self.tag = rng.randrange(3)
         self.victim = rng.choice(("primary", "primary", "primary", "replica"))
         self.length = rng.choice((0.2, 0.7, 1.2, 1.8, 2.5))
         self.dice = rng.random()
-        self.settles = rng.random() < 0.5
+        self.settles = rng.random() < settles
         self.checkpoint = rng.random() < 0.3
         self.rng = random.Random(rng.getrandbits(64))
 
@@ -36,9 +36,10 @@ SHIM = ("slow_disk", "clock", "clock")
 DISKS = ("full_disk", "full_disk")
 
 
-def schedule(rng, rounds, shim, disks):
+def schedule(rng, rounds, settles, shim, disks):
+    """settles: how many of the rounds wait until all is well before the next one, 0 to 1."""
     kinds = ALWAYS + (SHIM if shim else ()) + (DISKS if disks else ())
-    return [Fault(rng, kinds) for _ in range(rounds)]
+    return [Fault(rng, kinds, settles) for _ in range(rounds)]
 
 
 class Nemesis:

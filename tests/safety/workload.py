@@ -17,7 +17,7 @@ class Op:
     def __init__(self, kind, key, id_):
         self.kind, self.key, self.id = kind, key, id_
         self.status, self.result, self.text, self.node = UNKNOWN, None, "", None
-        self.waited = False  # WAIT 1 said that a replica has it
+        self.waited = False  # WAIT said that all replicas have it
         self.began = self.ended = 0.0
 
     def record(self):
@@ -35,7 +35,7 @@ class Worker(threading.Thread):
         self.number, self.rng, self.pause = number, rng, 1.0 / rate
         self.address = nodes.net.client_address()
         self.router = router.Router(nodes, self.address, rng, timeout=nodes.timeout_ms / 1000)
-        self.tags = nodes.TAGS
+        self.tags, self.replicas = nodes.TAGS, nodes.replicas
         self.ops = []
         self.going = True
 
@@ -78,7 +78,7 @@ class Worker(threading.Thread):
         waits = self.rng.random() < 0.2
         self._acked(op, self.router.call(op.key, command)[0])
         if waits:
-            op.waited = self.router.wait(1, 300) >= 1
+            op.waited = self.router.wait(self.replicas, 300) >= self.replicas
 
     def _unique(self, op):
         self._plain(op, "SET", op.key, op.id)
