@@ -17,6 +17,10 @@ from harness.mixed import (MixedCase, Network, address, agree, ask, cli, facts, 
 from harness.servers import LONG, free_port
 
 
+LIBRARY = "#!lua name=lib\nredis.register_function{function_name='f', flags={'no-writes'}, " \
+    "callback=function() return string.rep('long ', 500) end} -- " + "packed " * 300
+
+
 def number_of(server, slot):
     """The port that a node sends a client to for a slot."""
     for first, last, primary, *_ in ask(server, "CLUSTER", "SLOTS"):
@@ -33,6 +37,8 @@ class Joining(MixedCase):
                 said = cli("--cluster", "create", *map(address, servers), "--cluster-yes")
                 self.assertIn("[OK] All 16384 slots covered", said)
                 settled(servers)
+                for server in servers:
+                    ask(server, "FUNCTION", "LOAD", LIBRARY)
                 # A node of each kind joins by way of each kind, as a primary and as a replica.
                 more = self.started("CRCR")
                 cli("--cluster", "add-node", address(more[0]), address(servers[0]))
@@ -44,6 +50,10 @@ class Joining(MixedCase):
                     cli("--cluster", "add-node", address(replica), address(entry),
                         "--cluster-slave", "--cluster-master-id", cluster.my_id(primary))
                 self.settle(servers + more)
+                # The new primaries have got the functions of the node that they came by, packed
+                # by the other kind; the replicas those of their primaries.
+                for server in more:
+                    self.assertEqual(ask(server, "FCALL_RO", "f", 0), b"long " * 500)
                 for server in servers + more:
                     self.assertIn("[OK] All 16384 slots covered",
                                   cli("--cluster", "check", address(server)))
