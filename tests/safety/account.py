@@ -220,19 +220,27 @@ def judge(state, ops, places):
     return verdict
 
 
-def late(ops, lost):
-    """Lost operations that a node acknowledged although another one had served the same tag before
-    they were sent, and it served none that lasted in between: it was replaced, or it was elected
-    again for a short time."""
+def usurped(ops, lost, seconds):
+    """Lost operations that a node acknowledged between two that lasted, both of another node and
+    no further apart than that: two nodes took writes for one slot at a time."""
     gone = {id(op) for op in lost}
     lasting = collections.defaultdict(list)
     for op in ops:
+        # Which of two increments with one result was lost is not known.
         if op.status == ACKED and op.kind != "counter" and id(op) not in gone:
-            lasting[op.key.partition("}")[0]].append(op)
+            lasting[_tag(op)].append(op)
     found = []
     for op in lost:
-        before = [o for o in lasting[op.key.partition("}")[0]] if o.ended < op.began]
-        # Whose increment of two was lost is not known.
-        if op.kind != "counter" and before and max(before, key=lambda o: o.ended).node != op.node:
+        others = [o for o in lasting[_tag(op)] if o.node != op.node]
+        before = max((o for o in others if o.ended < op.began), key=lambda o: o.ended,
+                     default=None)
+        after = min((o for o in others if o.began > op.ended), key=lambda o: o.began,
+                    default=None)
+        if op.kind != "counter" and before and after and before.node == after.node and (
+                after.began - before.ended < seconds):
             found.append(op)
     return found
+
+
+def _tag(op):
+    return op.key.partition("}")[0]

@@ -83,6 +83,10 @@ class Packets:
         """From now on exactly these packets are lost: (source, target, kind), kind being "all" or
         "data": what belongs to connections to the port of clients and replicas."""
         wanted = self._rules(drops)
+        if wanted:
+            # A redis-server that can't connect from its own address tries without one.
+            wanted |= {"pref 12 from 127.0.0.1 to 127.0.1.0/24",
+                       "pref 12 from 127.0.1.0/24 to 127.0.0.1"}
         lines = ["rule del %s blackhole" % r for r in sorted(self.rules - wanted)]
         lines += ["rule add %s blackhole" % r for r in sorted(wanted - self.rules)]
         if lines:

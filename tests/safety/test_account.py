@@ -67,6 +67,18 @@ class Accounts(unittest.TestCase):
         self.assert_sound(self.judge({"c": "2"}, twice, [("c", "2")]), lost=1)
         self.assertEqual([o.id for o in self.judge({"c": "2"}, twice).unaccounted], ["2"])
 
+    def test_two_who_take_writes_at_a_time(self):
+        def at(id_, node, when):
+            found = op("unique", "{a}u:" + id_, id_, ended=when)
+            found.began, found.node = when, node
+            return found
+
+        ops = [at("1", "x", 1.0), at("2", "y", 1.1), at("3", "x", 1.2), at("4", "y", 1.9)]
+        self.assertEqual([o.id for o in account.usurped(ops, ops[1:2], 1.0)], ["2"])
+        # Who comes after the last one, or long before the next one, took over.
+        self.assertEqual(account.usurped(ops, ops[3:], 1.0), [])
+        self.assertEqual(account.usurped(ops, ops[1:2], 0.1), [])
+
     def test_registers(self):
         ops = [op("swap", "r:0", "1", result="-"), op("swap", "r:0", "2", result="1"),
                op("swap", "r:0", "3", REFUSED)]
