@@ -69,6 +69,10 @@ void config_deinit(struct config *c)
 		mem_free(c->renames[i].to);
 	}
 	mem_free(c->renames);
+	for (size_t i = 0; i < c->users_count; i++) {
+		mem_free((void *)(uintptr_t)c->users[i].data);
+	}
+	mem_free(c->users);
 	mem_free(c->file);
 	*c = (struct config){0};
 }

@@ -30,11 +30,16 @@ struct config {
 	int depth;		      /* of includes */
 	struct config_rename *renames; /* owned array */
 	size_t renames_count;
+	struct slice *users; /* owned, as are their bytes: what follows "user" in each such line */
+	size_t users_count;
 
 	/* Carries values that CONFIG SET gave (changed[id]) into effect; NULL: nobody has to. When
 	 * it fails, the values from before are put back; error gets "NAME') - reason". */
 	enum status (*apply)(void *arg, const bool changed[], struct buf *error);
 	void *apply_arg;
+	/* Appends "user ..." lines for the present users, for CONFIG REWRITE, with apply_arg; NULL:
+	 * those of the file stay. */
+	enum status (*users_text)(void *arg, struct buf *out);
 };
 
 /* Everything at its default. ST_NO_MEMORY. */

@@ -186,7 +186,6 @@ static const char *refusal(struct slice name)
 		const char *name, *reason;
 	} refused[] = {
 	    {"loadmodule", "Cairn has no modules"},
-	    {"user", "Cairn has no ACL users yet; requirepass sets the default user's password"},
 	    {"sentinel", "Cairn is no sentinel"},
 	};
 
@@ -196,6 +195,35 @@ static const char *refusal(struct slice name)
 		}
 	}
 	return "Bad directive or wrong number of arguments";
+}
+
+struct slice config_user_of(struct slice line)
+{
+	if (line.len < 4 || !word_is(slice_of(line.data, 4), "user") ||
+	    (line.len > 4 && !isblank(line.data[4]))) {
+		return slice_of(NULL, 0);
+	}
+	return slice_skip(line, 4);
+}
+
+/* Users are read when there are commands that they may run. */
+static enum status add_user(struct config *c, struct slice rest)
+{
+	struct slice *grown = mem_realloc(c->users, (c->users_count + 1) * sizeof *grown);
+	uint8_t *copy = mem_alloc(rest.len + 1);
+
+	if (grown != NULL) {
+		c->users = grown;
+	}
+	if (grown == NULL || copy == NULL) {
+		mem_free(copy);
+		return ST_NO_MEMORY;
+	}
+	if (rest.len > 0) {
+		memcpy(copy, rest.data, rest.len);
+	}
+	c->users[c->users_count++] = slice_of(copy, rest.len);
+	return ST_OK;
 }
 
 static enum status apply_words(struct config *c, const struct slice *words, size_t count,
@@ -244,6 +272,7 @@ static enum status apply_line(struct config *c, const char *where, int line_numb
 {
 	struct slice words[LINE_WORDS_MAX];
 	const char *reason = "Unbalanced quotes in configuration line";
+	struct slice user;
 	char *store;
 	size_t count;
 	enum status st;
@@ -258,6 +287,10 @@ static enum status apply_line(struct config *c, const char *where, int line_numb
 	}
 	if (len == 0 || *line == '#') {
 		return ST_OK;
+	}
+	user = config_user_of(slice_of(line, len));
+	if (user.data != NULL) {
+		return add_user(c, user);
 	}
 	store = mem_alloc(len + 1);
 	if (store == NULL) {
@@ -274,13 +307,14 @@ static enum status apply_line(struct config *c, const char *where, int line_numb
 	return st;
 }
 
-enum status config_read_text(const char *path, struct buf *text, struct buf *error)
+enum status config_read_text(const char *path, const char *what, struct buf *text,
+			     struct buf *error)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	enum status st = ST_OK;
 
 	if (f == NULL) {
-		buf_note(error, "Fatal error, can't open config file '%s': %m", path);
+		buf_note(error, "Fatal error, can't open %s '%s': %m", what, path);
 		return ST_NOT_FOUND;
 	}
 	while (st == ST_OK && text->len < FILE_MAX) {
@@ -297,11 +331,11 @@ enum status config_read_text(const char *path, struct buf *text, struct buf *err
 		text->len += n;
 	}
 	if (st == ST_OK && ferror(f) != 0) {
-		buf_note(error, "Fatal error, can't read config file '%s': %m", path);
+		buf_note(error, "Fatal error, can't read %s '%s': %m", what, path);
 		st = ST_IO;
 	}
 	if (st == ST_OK && text->len >= FILE_MAX) {
-		buf_note(error, "Fatal error, config file '%s' is over 16 MiB", path);
+		buf_note(error, "Fatal error, %s '%s' is over 16 MiB", what, path);
 		st = ST_LIMIT;
 	}
 	if (f != stdin) {
@@ -333,7 +367,7 @@ enum status config_read_file(struct config *c, const char *path, struct buf *err
 {
 	struct buf text = {0};
 	char where[PATH_MAX + 32];
-	enum status st = config_read_text(path, &text, error);
+	enum status st = config_read_text(path, "config file", &text, error);
 
 	(void)snprintf(where, sizeof where, "the configuration file%s%s",
 		       c->reading != NULL ? " " : "", c->reading != NULL ? c->reading : "");

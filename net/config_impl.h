@@ -80,7 +80,11 @@ MUST_CHECK enum status config_split_blanks(struct slice line, struct slice words
 					   size_t *count);
 /* Appends a word in quotes so that config_split gives it back. */
 MUST_CHECK enum status config_quote(struct buf *out, const char *word);
-/* Appends the whole file ("-": stdin). ST_NOT_FOUND, ST_LIMIT with error said. */
-MUST_CHECK enum status config_read_text(const char *path, struct buf *text, struct buf *error);
+/* Appends the whole file ("-": stdin); what: "config file". ST_NOT_FOUND, ST_LIMIT with error said.
+ */
+MUST_CHECK enum status config_read_text(const char *path, const char *what, struct buf *text,
+					struct buf *error);
+/* What follows the word "user" in a line that begins with it; data NULL: it begins otherwise. */
+struct slice config_user_of(struct slice line);
 
 #endif

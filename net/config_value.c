@@ -486,9 +486,7 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 		v.text[0] = 0;
 	}
 	if (st == ST_OK && (d->flags & ABSENT) != 0 && strcasecmp(v.text, d->init) != 0) {
-		*reason =
-		    "this needs replication, the cluster, TLS or ACL files, which this version of "
-		    "Cairn does not have";
+		*reason = "this needs TLS, which this version of Cairn does not have";
 		st = ST_INVALID;
 	}
 	if (st == ST_OK) {

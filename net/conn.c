@@ -61,7 +61,7 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 	c->active_ms = c->created_ms = s->mono_ms;
 	session_init(&c->session, ++s->next_client_id, s->now_ms);
 	c->session.local = local;
-	c->session.authenticated = s->host.password == NULL || s->host.password[0] == 0;
+	dispatch_welcome(s->dispatch, &c->session);
 	(void)snprintf(c->session.addr, sizeof c->session.addr, "%s", addr);
 	(void)snprintf(c->session.laddr, sizeof c->session.laddr, "%s", laddr);
 	resp_reader_init(&c->reader);

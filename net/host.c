@@ -36,6 +36,14 @@ static void fill_info(const struct conn *c, struct client_info *out)
 	}
 }
 
+/* Sessions that run commands are connections: a replica's has been detached. */
+static void client_info(struct command_host *h, const struct session *session,
+			struct client_info *out)
+{
+	(void)h;
+	fill_info((const struct conn *)(const void *)session, out);
+}
+
 static void each_client(struct command_host *h,
 			void (*each)(void *arg, const struct client_info *c), void *arg)
 {
@@ -211,6 +219,9 @@ static void process_facts(struct command_host *h, struct process_facts *out)
 
 const struct command_host_ops server_host_ops = {
     .each_client = each_client,
+    .client_info = client_info,
+    .read_acl = users_file_read,
+    .write_acl = users_file_write,
     .kill_client = kill_client,
     .find_client = find_client,
     .run_blocked = run_blocked,
@@ -249,7 +260,6 @@ void host_apply_config(struct server *s)
 						  WAL_FSYNC_NO};
 	const struct config *c = s->config;
 
-	s->host.password = config_text(c, CONFIG_REQUIREPASS);
 	s->host.stats.maxclients = (uint64_t)config_int(c, CONFIG_MAXCLIENTS);
 	config_output_limits(c, &s->output_limit, &s->pubsub_limit);
 	logger_set_level((enum log_level)config_int(c, CONFIG_LOGLEVEL));
@@ -310,7 +320,10 @@ enum status host_apply_changes(void *server, const bool changed[], struct buf *e
 			return ST_LIMIT;
 		}
 	}
-	if (changed[CONFIG_BIND] || changed[CONFIG_PORT]) {
+	if (changed[CONFIG_REQUIREPASS]) {
+		st = dispatch_set_password(s->dispatch, config_text(s->config, CONFIG_REQUIREPASS));
+	}
+	if (st == ST_OK && (changed[CONFIG_BIND] || changed[CONFIG_PORT])) {
 		st = apply_addresses(s, changed, error);
 	}
 	if (st == ST_OK) {

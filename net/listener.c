@@ -78,7 +78,7 @@ static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
 	socklen_t len = sizeof local;
 	char addr[ADDR_LEN], laddr[ADDR_LEN];
 	const char *path = config_text(s->config, CONFIG_UNIXSOCKET);
-	bool open_house = s->host.password == NULL || s->host.password[0] == 0;
+	bool open_house = dispatch_asks_no_password(s->dispatch);
 
 	if (s->host.stats.clients >= (uint64_t)config_int(s->config, CONFIG_MAXCLIENTS) &&
 	    !guest_close_idle(s)) {

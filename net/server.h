@@ -118,6 +118,19 @@ void listener_poll(struct server *s);
 /* command_host_ops.serve_busy. */
 void busy_serve(struct command_host *h, const struct session *but);
 
+/* --- users_file.c --- */
+
+/* command_host_ops.read_acl and write_acl. */
+enum status users_file_read(struct command_host *h, struct buf *text, struct buf *error);
+enum status users_file_write(struct command_host *h, struct slice text, struct buf *error);
+
+/* The users that the configuration and the aclfile define. ST_INVALID, ST_NOT_FOUND, ...: error
+ * says what is wrong. */
+MUST_CHECK enum status users_load(struct server *s, struct buf *error);
+
+/* config.users_text: what CONFIG REWRITE writes of the users; arg is the server. */
+enum status users_write(void *server, struct buf *out);
+
 /* --- host.c --- */
 extern const struct command_host_ops server_host_ops;
 /* Carries settings that are kept in effect elsewhere (engine, log, clients) over from the

@@ -144,6 +144,10 @@ enum status server_open(struct config *config, const char *executable, struct se
 		st = check_cluster(config, error);
 	}
 	if (st == ST_OK) {
+		dispatch_config_changed(s->dispatch); /* acl-pubsub-default */
+		st = users_load(s, error);
+	}
+	if (st == ST_OK) {
 		st = cluster_node_load(s, &s->cluster, error);
 	}
 	if (st == ST_OK) {
@@ -165,6 +169,7 @@ enum status server_open(struct config *config, const char *executable, struct se
 	if (st == ST_OK) {
 		config->apply = host_apply_changes;
 		config->apply_arg = s;
+		config->users_text = users_write;
 	}
 	if (st != ST_OK) {
 		if (error->len == 0) {

@@ -30,7 +30,7 @@ struct slice byte_list_at(const struct byte_list *l, size_t i)
 	if (i > 0) {
 		memcpy(&begin, l->ends.data + (i - 1) * sizeof begin, sizeof begin);
 	}
-	return slice_of(l->bytes.data + begin, end - begin);
+	return end == begin ? slice_of(NULL, 0) : slice_of(l->bytes.data + begin, end - begin);
 }
 
 struct slice *byte_list_slices(const struct byte_list *l)

@@ -87,7 +87,7 @@ static void flags_text(const struct client_info *c, char dst[32])
 	dst[n] = 0;
 }
 
-static enum status info_line(struct buf *b, const struct client_info *c, uint64_t now_ms)
+enum status client_info_line(struct buf *b, const struct client_info *c, uint64_t now_ms)
 {
 	const struct session *s = c->session;
 	char flags[32];
@@ -98,7 +98,7 @@ static enum status info_line(struct buf *b, const struct client_info *c, uint64_
 	    "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%zu "
 	    "psub=%zu "
 	    "ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 "
-	    "obl=%zu oll=%zu omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
+	    "obl=%zu oll=%zu omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=-1 resp=%d "
 	    "lib-name=%s lib-ver=%s\n",
 	    (unsigned long long)s->id, s->addr, s->laddr, c->fd, s->name != NULL ? s->name : "",
 	    (unsigned long long)(now_ms > s->created_ms ? (now_ms - s->created_ms) / 1000 : 0),
@@ -106,8 +106,8 @@ static enum status info_line(struct buf *b, const struct client_info *c, uint64_
 	    s->subscribed[SUBSCRIBED_CHANNEL], s->subscribed[SUBSCRIBED_PATTERN],
 	    s->subscribed[SUBSCRIBED_SHARD], s->in_multi ? (long long)s->queue_len : -1LL, c->qbuf,
 	    c->qbuf_free, c->argv_mem, s->queue_bytes, c->obl, c->oll, c->omem, c->tot_mem,
-	    s->last_cmd, s->proto, s->lib_name != NULL ? s->lib_name : "",
-	    s->lib_ver != NULL ? s->lib_ver : "");
+	    s->last_cmd, s->user != NULL ? s->user->name : ACL_DEFAULT_USER, s->proto,
+	    s->lib_name != NULL ? s->lib_name : "", s->lib_ver != NULL ? s->lib_ver : "");
 }
 
 struct client_filter {
@@ -115,6 +115,7 @@ struct client_filter {
 	size_t ids_count;
 	const char *type; /* NULL: any */
 	struct slice addr, laddr;
+	const struct acl_user *user; /* NULL: any */
 	bool by_addr, by_laddr, skip_me;
 	const struct session *me;
 };
@@ -136,6 +137,9 @@ static bool filter_takes(const struct client_filter *f, const struct client_info
 	if (f->type != NULL && strcmp(f->type, type) != 0) {
 		return false;
 	}
+	if (f->user != NULL && s->user != f->user) {
+		return false;
+	}
 	if (f->by_addr && !slice_eq(f->addr, slice_str(s->addr))) {
 		return false;
 	}
@@ -154,7 +158,7 @@ static void list_each(void *arg, const struct client_info *c)
 	struct list_arg *l = arg;
 
 	if (l->st == ST_OK && filter_takes(l->filter, c)) {
-		l->st = info_line(&l->text, c, l->now_ms);
+		l->st = client_info_line(&l->text, c, l->now_ms);
 	}
 }
 
@@ -301,7 +305,8 @@ static bool kill_option(struct command_ctx *ctx, size_t i, struct client_filter 
 		f->laddr = value;
 		f->by_laddr = true;
 	} else if (command_arg_is(ctx, i, "user")) {
-		if (!slice_eq(value, slice_str("default"))) {
+		f->user = acl_find(&ctx->dispatch->acl, value);
+		if (f->user == NULL) {
 			resp_error(ctx->reply, "ERR No such user '%.*s'", (int)value.len,
 				   (const char *)value.data);
 			return false;

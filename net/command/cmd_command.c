@@ -294,44 +294,6 @@ static void cmd_command_list(struct command_ctx *ctx)
 
 /* --- GETKEYS --- */
 
-/* What BITFIELD's operations do to the key; those that make no sense may write. */
-static bool bitfield_only_reads(const struct slice *argv, size_t argc)
-{
-	size_t i = 2;
-
-	while (i < argc) {
-		size_t more = argc - 1 - i;
-
-		if (word_is(argv[i], "get") && more >= 2) {
-			i += 3;
-		} else if (word_is(argv[i], "overflow") && more >= 1) {
-			i += 2;
-		} else {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* SET and BITFIELD say more exactly than their specification what they do with the key. */
-static struct slice exact_flags(const char *name, struct slice flags, const struct slice *argv,
-				size_t argc)
-{
-	bool gets = false;
-
-	if (strcmp(name, "bitfield") == 0) {
-		return slice_str(bitfield_only_reads(argv, argc) ? "RO access"
-								 : "RW access update");
-	}
-	if (strcmp(name, "set") != 0) {
-		return flags;
-	}
-	for (size_t i = 3; i < argc; i++) {
-		gets |= word_is(argv[i], "get");
-	}
-	return slice_str(gets ? "RW access update" : "OW update");
-}
-
 static void reply_key(struct resp_writer *w, struct slice key, struct slice flags, bool with_flags)
 {
 	struct slice rest = flags, word;
@@ -369,7 +331,7 @@ static bool key_found(void *arg, struct slice key, struct slice flags)
 {
 	struct found_keys *f = arg;
 
-	reply_key(f->w, key, exact_flags(f->name, flags, f->argv, f->argc), f->with_flags);
+	reply_key(f->w, key, command_exact_flags(f->name, flags, f->argv, f->argc), f->with_flags);
 	f->count++;
 	return true;
 }

@@ -35,18 +35,6 @@ static void cmd_config_get(struct command_ctx *ctx)
 	resp_deferred_end(ctx->reply, mark, '%', g.found);
 }
 
-static bool same_word(struct slice a, struct slice b)
-{
-	char text[128];
-
-	if (a.len != b.len || a.len >= sizeof text) {
-		return false;
-	}
-	memcpy(text, a.data, a.len);
-	text[a.len] = 0;
-	return word_is(b, text);
-}
-
 /* False: a name is unknown or comes twice, and the error reply was sent. */
 static bool set_names_ok(struct command_ctx *ctx)
 {
@@ -65,7 +53,7 @@ static bool set_names_ok(struct command_ctx *ctx)
 			return false;
 		}
 		for (size_t j = 2; j < i; j += 2) {
-			if (same_word(name, ctx->argv[j])) {
+			if (words_same(name, ctx->argv[j])) {
 				resp_error(ctx->reply,
 					   "ERR CONFIG SET failed (possibly related to argument "
 					   "'%s') - duplicate parameter",

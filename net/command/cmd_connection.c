@@ -7,32 +7,6 @@
 
 #define ERR_WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
 
-static bool password_set(const struct command_ctx *ctx)
-{
-	return ctx->host->password != NULL && ctx->host->password[0] != 0;
-}
-
-/* Takes the same time wherever the first difference is. */
-static bool password_is(const char *password, struct slice given)
-{
-	size_t len = strlen(password);
-	unsigned diff = len != given.len;
-
-	for (size_t i = 0; i < given.len; i++) {
-		diff |= (unsigned)(given.data[i] ^ (uint8_t)password[len == 0 ? 0 : i % len]);
-	}
-	return diff == 0;
-}
-
-/* Only the default user exists; without a password it takes any. */
-static bool login(const struct command_ctx *ctx, struct slice user, struct slice password)
-{
-	if (!slice_eq(user, slice_str("default"))) {
-		return false;
-	}
-	return !password_set(ctx) || password_is(ctx->host->password, password);
-}
-
 static void cmd_auth(struct command_ctx *ctx)
 {
 	bool with_user = ctx->argc == 3;
@@ -41,18 +15,17 @@ static void cmd_auth(struct command_ctx *ctx)
 		resp_error(ctx->reply, ERR_SYNTAX);
 		return;
 	}
-	if (!with_user && !password_set(ctx)) {
+	if (!with_user && dispatch_asks_no_password(ctx->dispatch)) {
 		resp_error(ctx->reply,
 			   "ERR AUTH <password> called without any password configured for the "
 			   "default user. Are you sure your configuration is correct?");
 		return;
 	}
-	if (!login(ctx, with_user ? ctx->argv[1] : slice_str("default"),
-		   ctx->argv[with_user ? 2 : 1])) {
+	if (!dispatch_login(ctx, with_user ? ctx->argv[1] : slice_str(ACL_DEFAULT_USER),
+			    ctx->argv[with_user ? 2 : 1])) {
 		resp_error(ctx->reply, ERR_WRONGPASS);
 		return;
 	}
-	ctx->session->authenticated = true;
 	resp_ok(ctx->reply);
 }
 
@@ -113,7 +86,7 @@ static void cmd_reset(struct command_ctx *ctx)
 	s->proto = ctx->reply->proto = 2;
 	s->no_evict = s->no_touch = false;
 	s->readonly = s->asking = false;
-	s->authenticated = !password_set(ctx);
+	dispatch_welcome(ctx->dispatch, s);
 	resp_simple(ctx->reply, "RESET");
 }
 
@@ -189,14 +162,11 @@ static void cmd_hello(struct command_ctx *ctx)
 	if (!hello_parse(ctx, &args)) {
 		return;
 	}
-	if (args.auth) {
-		if (!login(ctx, args.user, args.password)) {
-			resp_error(ctx->reply, ERR_WRONGPASS);
-			return;
-		}
-		s->authenticated = true;
+	if (args.auth && !dispatch_login(ctx, args.user, args.password)) {
+		resp_error(ctx->reply, ERR_WRONGPASS);
+		return;
 	}
-	if (!s->authenticated && password_set(ctx)) {
+	if (!s->authenticated && !dispatch_open_to_all(ctx->dispatch)) {
 		resp_error(ctx->reply,
 			   "NOAUTH HELLO must be called with the client already authenticated, "
 			   "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "

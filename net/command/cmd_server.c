@@ -171,6 +171,7 @@ const struct command commands_server[] = {
      NULL},
     {"bgsave", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, NO_KEYS, cmd_bgsave, NULL},
     {"command", -1, CMD_LOADING | CMD_STALE, NO_KEYS, cmd_command, subcommands_command},
+    {"acl", -2, 0, NO_KEYS, NULL, subcommands_acl},
     {"config", -2, 0, NO_KEYS, NULL, subcommands_config},
     {"dbsize", 1, CMD_READONLY | CMD_FAST | CMD_COUNTS, NO_KEYS, cmd_dbsize, NULL},
     {"debug", -2, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED, NO_KEYS,

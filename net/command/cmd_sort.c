@@ -136,6 +136,24 @@ static enum status resolve(struct sort *s, const struct pattern *p, struct slice
 
 /* --- arguments --- */
 
+/* Patterns mean keys that no check before the command has seen. */
+static bool denied(const struct sort *s, const char *option)
+{
+	struct command_ctx *ctx = s->ctx;
+
+	if (ctx->host->cluster != NULL) {
+		resp_error(ctx->reply, "ERR %s option of SORT denied in cluster mode.", option);
+		return true;
+	}
+	if (!dispatch_reads_all_keys(ctx)) {
+		resp_error(ctx->reply,
+			   "ERR %s option of SORT denied due to insufficient ACL permissions.",
+			   option);
+		return true;
+	}
+	return false;
+}
+
 /* BY, GET or STORE in argv[at], with an argument behind it. *known: it is one of them. False: the
  * error reply was sent. */
 static bool parse_named(struct sort *s, size_t at, bool read_only, bool *known)
@@ -150,13 +168,11 @@ static bool parse_named(struct sort *s, size_t at, bool read_only, bool *known)
 		parse_pattern(ctx->argv[at + 1], &s->by);
 		if (s->by.kind < PATTERN_STRING) {
 			s->unsorted = true; /* and stays so, whatever a later BY says */
-		} else if (ctx->host->cluster != NULL) {
-			resp_error(ctx->reply, "ERR BY option of SORT denied in cluster mode.");
+		} else if (denied(s, "BY")) {
 			return false;
 		}
 	} else if (command_arg_is(ctx, at, "get")) {
-		if (ctx->host->cluster != NULL) {
-			resp_error(ctx->reply, "ERR GET option of SORT denied in cluster mode.");
+		if (denied(s, "GET")) {
 			return false;
 		}
 		parse_pattern(ctx->argv[at + 1], &s->gets[s->gets_count++]);

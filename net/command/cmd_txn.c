@@ -39,6 +39,39 @@ static void exec_undone(struct command_ctx *ctx, size_t error_at)
 	resp_error(ctx->reply, "EXECABORT Transaction discarded because of: %s", text);
 }
 
+/* The user's rights may have changed since the command was queued. */
+static bool still_permitted(struct command_ctx *ctx, const struct queued_command *q)
+{
+	size_t at = ctx->reply->out->len;
+	char text[ACL_TEXT_MAX];
+	const char *why;
+
+	switch (dispatch_acl_check(ctx->dispatch, ctx->session, q->entry, q->argv, q->argc,
+				   ACL_IN_MULTI, ctx->now_ms, text)) {
+	case ACL_ALLOWED:
+		return true;
+	case ACL_DENIED_COMMAND:
+		why = "no permission to execute the command or subcommand";
+		break;
+	case ACL_DENIED_KEY:
+		why = "no permission to touch the specified keys";
+		break;
+	default:
+		why = "no permission to access one of the channels used as arguments to the "
+		      "command";
+		break;
+	}
+	resp_error(ctx->reply,
+		   "NOPERM ACLs rules changed between the moment the transaction was accumulated "
+		   "and the EXEC call. This command is no longer allowed for the following reason: "
+		   "%s",
+		   why);
+	if (!ctx->reply->failed) {
+		dispatch_count_error(ctx->dispatch, ctx->reply->out, at);
+	}
+	return false;
+}
+
 static void run_queue(struct command_ctx *ctx)
 {
 	struct session *s = ctx->session;
@@ -48,6 +81,9 @@ static void run_queue(struct command_ctx *ctx)
 		const struct queued_command *q = &s->queue[i];
 		size_t at = ctx->reply->out->len;
 
+		if (!still_permitted(ctx, q)) {
+			continue;
+		}
 		if (!dispatch_run_queued(ctx, q->entry, q->argv, q->argc)) {
 			exec_undone(ctx, at);
 			return;

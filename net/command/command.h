@@ -176,6 +176,9 @@ MUST_CHECK bool parse_float_loose(struct slice text, double *out, bool *exact);
 /* True when the bytes are the word, ignoring ASCII case. */
 bool word_is(struct slice text, const char *word);
 
+/* True when both are the same word, ignoring ASCII case. */
+bool words_same(struct slice a, struct slice b);
+
 /* Glob match as Redis's KEYS: * ? [a-z] [^x] \x. Never recurses; at most pattern times text steps.
  */
 bool glob_match(struct slice pattern, struct slice text, bool nocase);

@@ -8,9 +8,9 @@
 /* Clients choose what they use by this: the Redis whose commands Cairn answers like. */
 #define REDIS_COMPAT_VERSION "7.2.4"
 
-extern const struct command subcommands_client[], subcommands_object[], subcommands_slowlog[],
-    subcommands_latency[], subcommands_config[], subcommands_memory[], subcommands_command[],
-    subcommands_function[];
+extern const struct command subcommands_acl[], subcommands_client[], subcommands_object[],
+    subcommands_slowlog[], subcommands_latency[], subcommands_config[], subcommands_memory[],
+    subcommands_command[], subcommands_function[];
 
 /* ASKING, which lasts until the command after it. */
 void cmd_asking(struct command_ctx *ctx);

@@ -148,6 +148,9 @@ struct command_host_ops {
 	/* Closes a client: at once, or after its pending reply when it is the caller. false: no
 	 * such id. */
 	bool (*kill_client)(struct command_host *h, uint64_t id, const struct session *caller);
+	/* What CLIENT LIST shows of a client. NULL: its session is all there is. */
+	void (*client_info)(struct command_host *h, const struct session *session,
+			    struct client_info *out);
 	/* The client of that id, or NULL. */
 	struct session *(*find_client)(struct command_host *h, uint64_t id);
 	/* Runs the request that a blocked client has come with, at once; the client may block
@@ -171,6 +174,10 @@ struct command_host_ops {
 	enum status (*config_set)(struct command_host *h, const struct slice *pairs, size_t count,
 				  bool local, struct buf *error);
 	enum status (*config_rewrite)(struct command_host *h, struct buf *error);
+	/* The file that aclfile names, whole; error says what is wrong with it. NULL: there is
+	 * none. write replaces it so that a crash leaves the old or the new one. */
+	enum status (*read_acl)(struct command_host *h, struct buf *text, struct buf *error);
+	enum status (*write_acl)(struct command_host *h, struct slice text, struct buf *error);
 	/* One value as text, NULL when unknown; valid until the next change. */
 	const char *(*config_value)(struct command_host *h, const char *name);
 	void (*stats_reset)(struct command_host *h);
@@ -239,7 +246,6 @@ struct command_host_ops {
 struct command_host {
 	const struct command_host_ops *ops;
 	struct node_stats stats;
-	const char *password; /* requirepass; NULL or empty: none */
 	char run_id[41];
 	int tcp_port;
 	int64_t pid;

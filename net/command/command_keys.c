@@ -100,7 +100,13 @@ static size_t sort_store(const struct slice *argv, size_t argc)
 enum status command_keys_each(const struct command_entry *entry, const struct slice *argv,
 			      size_t argc, bool with_channels, command_key_fn *each, void *arg)
 {
-	const struct command_facts *f = command_facts_find(entry->full_name);
+	return command_keys_each_of(command_facts_find(entry->full_name), argv, argc, with_channels,
+				    each, arg);
+}
+
+enum status command_keys_each_of(const struct command_facts *f, const struct slice *argv,
+				 size_t argc, bool with_channels, command_key_fn *each, void *arg)
+{
 	struct slice rest = slice_str(f != NULL && f->keys != NULL ? f->keys : "");
 	struct key_spec k;
 
@@ -110,7 +116,7 @@ enum status command_keys_each(const struct command_entry *entry, const struct sl
 		struct key_range range;
 
 		/* SORT: the first such specification means what BY and GET find, the last STORE. */
-		if (k.unknown && rest.len == 0 && strcmp(entry->full_name, "sort") == 0) {
+		if (k.unknown && rest.len == 0 && strcmp(f->name, "sort") == 0) {
 			size_t at = sort_store(argv, argc);
 
 			if (at != 0 && !each(arg, argv[at], k.flags)) {
@@ -125,7 +131,7 @@ enum status command_keys_each(const struct command_entry *entry, const struct sl
 		}
 		/* MIGRATE names one key, or says by an empty one that its keys come at the end. */
 		if (!k.by_keyword && rest.len > 0 && argv[begin].len == 0 &&
-		    strcmp(entry->full_name, "migrate") == 0) {
+		    strcmp(f->name, "migrate") == 0) {
 			continue;
 		}
 		for (size_t i = 0; i < range.count; i++) {
@@ -135,4 +141,46 @@ enum status command_keys_each(const struct command_entry *entry, const struct sl
 		}
 	}
 	return ST_OK;
+}
+
+/* What BITFIELD's operations do to the key; those that make no sense may write. */
+static bool bitfield_only_reads(const struct slice *argv, size_t argc)
+{
+	size_t i = 2;
+
+	while (i < argc) {
+		size_t more = argc - 1 - i;
+
+		if (word_is(argv[i], "get") && more >= 2) {
+			i += 3;
+		} else if (word_is(argv[i], "overflow") && more >= 1) {
+			i += 2;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool command_has_exact_flags(const char *full_name)
+{
+	return strcmp(full_name, "set") == 0 || strcmp(full_name, "bitfield") == 0;
+}
+
+struct slice command_exact_flags(const char *full_name, struct slice flags,
+				 const struct slice *argv, size_t argc)
+{
+	bool gets = false;
+
+	if (strcmp(full_name, "bitfield") == 0) {
+		return slice_str(bitfield_only_reads(argv, argc) ? "RO access"
+								 : "RW access update");
+	}
+	if (strcmp(full_name, "set") != 0) {
+		return flags;
+	}
+	for (size_t i = 3; i < argc; i++) {
+		gets |= word_is(argv[i], "get");
+	}
+	return slice_str(gets ? "RW access update" : "OW update");
 }

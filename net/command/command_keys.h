@@ -15,6 +15,17 @@ typedef bool command_key_fn(void *arg, struct slice key, struct slice flags);
 enum status command_keys_each(const struct command_entry *entry, const struct slice *argv,
 			      size_t argc, bool with_channels, command_key_fn *each, void *arg);
 
+/* The same for who has looked up the facts of the command (NULL: none). */
+enum status command_keys_each_of(const struct command_facts *f, const struct slice *argv,
+				 size_t argc, bool with_channels, command_key_fn *each, void *arg);
+
+/* True for SET and BITFIELD, whose arguments say more exactly than their specification what they do
+ * with the key. */
+bool command_has_exact_flags(const char *full_name);
+/* What they say; for any other command flags as they are. */
+struct slice command_exact_flags(const char *full_name, struct slice flags,
+				 const struct slice *argv, size_t argc);
+
 /* True when the command has a specification of keys at all. */
 bool command_has_keys(const struct command_entry *entry);
 

@@ -132,6 +132,16 @@ bool word_is(struct slice text, const char *word)
 	return word[text.len] == 0;
 }
 
+bool words_same(struct slice a, struct slice b)
+{
+	bool same = a.len == b.len;
+
+	for (size_t i = 0; same && i < a.len; i++) {
+		same = lower(a.data[i]) == lower(b.data[i]);
+	}
+	return same;
+}
+
 /* Judges c by the class that starts behind '[' at *at; leaves *at behind the class. A class that
  * is never closed ends with the pattern. */
 static bool class_match(struct slice p, size_t *at, uint8_t c, bool nocase)

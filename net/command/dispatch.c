@@ -17,7 +17,6 @@ enum {
 	ARGS_SHOWN_MAX = 128, /* bytes of arguments that an error repeats */
 	QUEUED_LEN = 9,	      /* of the reply */
 	COUNT_SLICE = 2000,   /* blind writes resolved per turn */
-	CALIBRATE_MS = 1000,
 };
 
 /* --- rejections --- */
@@ -118,14 +117,31 @@ static bool protected_ok(struct dispatch *d, const struct session *s)
 	return strcmp(value, "local") != 0 || s->local;
 }
 
-static bool auth_missing(const struct dispatch *d, const struct session *s)
+static bool auth_missing(const struct dispatch *d, struct session *s)
 {
-	return !s->authenticated && d->host->password != NULL && d->host->password[0] != 0;
+	if (!s->authenticated && dispatch_open_to_all(d)) {
+		s->authenticated = true; /* no password is asked for any more */
+	}
+	return !s->authenticated;
+}
+
+/* True when the client's user may run the command; otherwise the reply has been sent. */
+static bool permitted(struct dispatch *d, struct session *s, const struct command_entry *entry,
+		      const struct slice *argv, size_t argc, uint64_t now_ms, struct resp_writer *w)
+{
+	char text[ACL_TEXT_MAX];
+
+	if (dispatch_acl_check(d, s, entry, argv, argc, s->in_multi ? ACL_IN_MULTI : ACL_AT_TOP,
+			       now_ms, text) == ACL_ALLOWED) {
+		return true;
+	}
+	reject(d, s, entry, w, "NOPERM %s", text);
+	return false;
 }
 
 /* True when the command may be tried; otherwise the reply has been sent. */
 static bool allowed(struct dispatch *d, struct session *s, const struct command_entry *entry,
-		    size_t argc, struct resp_writer *w)
+		    const struct slice *argv, size_t argc, uint64_t now_ms, struct resp_writer *w)
 {
 	const struct command *cmd = entry->cmd;
 
@@ -150,7 +166,7 @@ static bool allowed(struct dispatch *d, struct session *s, const struct command_
 		reject(d, s, entry, w, "ERR Command not allowed inside a transaction");
 		return false;
 	}
-	return true;
+	return s->user->unrestricted || permitted(d, s, entry, argv, argc, now_ms, w);
 }
 
 /* Whether this node runs the command: its keys' place in the cluster first, then its role. True:
@@ -481,16 +497,6 @@ static void run_busy(struct dispatch *d, struct session *s, const struct command
 	}
 }
 
-static void calibrate(struct dispatch *d, uint64_t now_ms)
-{
-	if (!d->settings_known) {
-		dispatch_config_changed(d);
-	} else {
-		dispatch_calibrate(d);
-	}
-	d->calibrated_ms = now_ms;
-}
-
 /* A wait is over without its command being run again; it counts as one call. */
 static void answer_unblocked(struct dispatch *d, struct session *s,
 			     const struct command_entry *entry, struct resp_writer *w)
@@ -519,12 +525,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 	uint32_t flags;
 
 	INVARIANT(argc > 0);
-	if (now_ms - d->calibrated_ms > CALIBRATE_MS) {
-		calibrate(d, now_ms);
-	}
-	d->may_wait = may_wait;
-	d->running = s;
-	d->probes = false;
+	dispatch_begin(d, s, now_ms, may_wait);
 	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
 	if (entry == NULL) {
@@ -537,7 +538,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 		goto out;
 	}
 	flags = dispatch_flags(d, entry, argv, argc);
-	if (!allowed(d, s, entry, argc, &w)) {
+	if (!allowed(d, s, entry, argv, argc, now_ms, &w)) {
 		goto out;
 	}
 	if (dispatch_is_busy(d)) {
@@ -578,23 +579,4 @@ out:
 		(void)dispatch_serve_blocked(d, now_ms);
 	}
 	return result;
-}
-
-bool dispatch_may_write(struct dispatch *d, const struct session *s, const struct slice *argv,
-			size_t argc)
-{
-	const struct command_entry *entry = command_table_resolve(&d->table, argv, argc);
-
-	if (entry == NULL) {
-		return false;
-	}
-	return (dispatch_flags(d, entry, argv, argc) & (CMD_WRITE | CMD_MAY_WRITE)) != 0 ||
-	       (s->queue_writes && strcmp(entry->full_name, "exec") == 0);
-}
-
-const struct command *dispatch_lookup(const struct dispatch *d, struct slice name)
-{
-	const struct command_entry *entry = command_table_find_full(&d->table, name);
-
-	return entry == NULL ? NULL : entry->cmd;
 }

@@ -20,6 +20,32 @@ struct dispatch_options {
 MUST_CHECK enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out);
 void dispatch_destroy(struct dispatch *d);
 
+/* --- users (acl.h); net/command/dispatch_acl.c --- */
+
+/* A client has come: it is the default user, and logged in when that one asks for no password. */
+void dispatch_welcome(struct dispatch *d, struct session *s);
+
+/* True when the default user has no password, so that protected mode keeps strangers out. */
+bool dispatch_asks_no_password(const struct dispatch *d);
+
+/* requirepass: the default user's only password; "": it asks for none. ST_NO_MEMORY. */
+MUST_CHECK enum status dispatch_set_password(struct dispatch *d, const char *password);
+
+/* Takes the users from the text of an aclfile in place of those that there are; clients of those
+ * that are no more are closed. ST_INVALID: error says what is wrong, line by line, and nothing has
+ * changed. ST_NO_MEMORY. */
+MUST_CHECK enum status dispatch_users_load(struct dispatch *d, const char *file, struct slice text,
+					   struct buf *error);
+
+/* The same from lines of the configuration, each what follows the word "user"; the default user
+ * stays as it is unless one of them is its. */
+MUST_CHECK enum status dispatch_users_configure(struct dispatch *d, const struct slice *lines,
+						size_t count, struct buf *error);
+
+/* Appends lines for the configuration, with the word "user", that make the present users again
+ * where requirepass is not enough. ST_NO_MEMORY. */
+MUST_CHECK enum status dispatch_users_write(struct dispatch *d, struct buf *out);
+
 /* engine_open wants the dispatch (touched) and dispatch the engine: one of them is given late. */
 void dispatch_set_engine(struct dispatch *d, struct engine *e);
 

@@ -19,7 +19,9 @@ enum {
 	HLL_SPARSE_DEFAULT = 3000,
 	SLOW_USEC_DEFAULT = 10000,
 	SLOWLOG_LEN_DEFAULT = 128,
+	ACLLOG_LEN_DEFAULT = 128,
 	BUSY_MS_DEFAULT = 5000,
+	CALIBRATE_MS = 1000,
 };
 
 enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out)
@@ -37,6 +39,9 @@ enum status dispatch_create(const struct dispatch_options *opts, struct dispatch
 	rng_seed(&d->rng, d->clock->wall_ms(d->clock->ctx) ^ clock_ticks());
 	d->scripts = scripts_create();
 	st = d->scripts != NULL ? command_table_init(&d->table) : ST_NO_MEMORY;
+	if (st == ST_OK) {
+		st = acl_init(&d->acl, &d->table);
+	}
 	if (st == ST_OK) {
 		st = command_stats_init(&d->stats, d->table.count, d->clock);
 	}
@@ -57,6 +62,8 @@ void dispatch_destroy(struct dispatch *d)
 	watch_table_deinit(&d->watches);
 	blocked_table_deinit(&d->blocked);
 	pubsub_deinit(&d->pubsub);
+	acl_deinit(&d->acl);
+	acl_log_set_max(&d->acl_log, 0);
 	scripts_destroy(d->scripts);
 	(void)!slot_loads_enable(&d->slot_loads, false);
 	buf_deinit(&d->message);
@@ -101,6 +108,7 @@ void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key)
 void dispatch_config_changed(struct dispatch *d)
 {
 	const char *tracking = d->host->ops->config_value(d->host, "latency-tracking"), *by_slot;
+	const char *channels = d->host->ops->config_value(d->host, "acl-pubsub-default");
 	int64_t queue = setting_int(d, "client-query-buffer-limit", QUEUE_BYTES_DEFAULT);
 
 	d->stats.histograms = tracking == NULL || strcmp(tracking, "no") != 0;
@@ -126,6 +134,8 @@ void dispatch_config_changed(struct dispatch *d)
 	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);
 	slowlog_set_max(&d->slowlog,
 			(size_t)setting_int(d, "slowlog-max-len", SLOWLOG_LEN_DEFAULT));
+	acl_log_set_max(&d->acl_log, (size_t)setting_int(d, "acllog-max-len", ACLLOG_LEN_DEFAULT));
+	d->acl.channels_open = channels != NULL && strcmp(channels, "allchannels") == 0;
 	d->busy_ms = (uint64_t)setting_int(d, "busy-reply-threshold", BUSY_MS_DEFAULT);
 	d->latency.threshold_ms = (uint64_t)setting_int(d, "latency-monitor-threshold", 0);
 	by_slot = d->host->ops->config_value(d->host, "cluster-slot-stats-enabled");
@@ -245,4 +255,35 @@ void dispatch_stats_reset(struct dispatch *d)
 {
 	command_stats_reset(&d->stats);
 	slot_loads_reset(&d->slot_loads);
+	memset(d->acl_log.counts, 0, sizeof d->acl_log.counts);
+}
+
+const struct command *dispatch_lookup(const struct dispatch *d, struct slice name)
+{
+	const struct command_entry *entry = command_table_find_full(&d->table, name);
+
+	return entry == NULL ? NULL : entry->cmd;
+}
+
+static void calibrate(struct dispatch *d, uint64_t now_ms)
+{
+	if (!d->settings_known) {
+		dispatch_config_changed(d);
+	} else {
+		dispatch_calibrate(d);
+	}
+	d->calibrated_ms = now_ms;
+}
+
+void dispatch_begin(struct dispatch *d, struct session *s, uint64_t now_ms, bool may_wait)
+{
+	if (now_ms - d->calibrated_ms > (uint64_t)CALIBRATE_MS) {
+		calibrate(d, now_ms);
+	}
+	d->may_wait = may_wait;
+	d->running = s;
+	d->probes = false;
+	if (s->user == NULL) {
+		acl_enter(d->acl.standard, s);
+	}
 }

@@ -71,9 +71,11 @@ static const char *write_refused(struct script_run *run, const struct command_en
 	return dispatch_write_refused(d, ctx->session, entry);
 }
 
-/* The error that forbids the command; NULL: it may run. */
-static const char *refused(struct script_run *run, const struct command_entry *entry, size_t argc)
+/* The error that forbids the command, which may be in store; NULL: it may run. */
+static const char *refused(struct script_run *run, const struct command_entry *entry, size_t argc,
+			   char store[ACL_TEXT_MAX])
 {
+	static const char prefix[] = "ERR ACL failure in script: ";
 	const struct command_ctx *ctx = run->ctx;
 	const char *text;
 
@@ -85,6 +87,13 @@ static const char *refused(struct script_run *run, const struct command_entry *e
 	}
 	if ((entry->cmd->flags & CMD_NOSCRIPT) != 0) {
 		return "ERR This Redis command is not allowed from script";
+	}
+	if (dispatch_acl_check(ctx->dispatch, ctx->session, entry, run->scripts->argv, argc,
+			       ACL_IN_SCRIPT, ctx->now_ms, store) != ACL_ALLOWED) {
+		memmove(store + sizeof prefix - 1, store, ACL_TEXT_MAX - sizeof prefix);
+		memcpy(store, prefix, sizeof prefix - 1);
+		store[ACL_TEXT_MAX - 1] = 0;
+		return store;
 	}
 	if (ctx->host->primary_down && (entry->cmd->flags & CMD_STALE) == 0) {
 		return "ERR Can not execute the command on a stale replica";
@@ -200,6 +209,7 @@ void script_call(struct script_run *run, size_t argc)
 	struct buf *out = &run->scripts->reply;
 	struct resp_writer w = {.out = out, .proto = run->resp};
 	const struct command_entry *entry;
+	char text[ACL_TEXT_MAX];
 	const char *error;
 
 	out->len = 0;
@@ -207,7 +217,7 @@ void script_call(struct script_run *run, size_t argc)
 		return;
 	}
 	entry = command_table_resolve(&d->table, run->scripts->argv, argc);
-	error = refused(run, entry, argc);
+	error = refused(run, entry, argc, text);
 	if (error != NULL) {
 		resp_error(&w, "%s", error);
 		if (!w.failed) {

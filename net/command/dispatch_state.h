@@ -3,6 +3,7 @@
 #ifndef CAIRN_NET_COMMAND_DISPATCH_STATE_H
 #define CAIRN_NET_COMMAND_DISPATCH_STATE_H
 
+#include "net/command/acl_log.h"
 #include "net/command/blocked.h"
 #include "net/command/command_stats.h"
 #include "net/command/command_table.h"
@@ -24,6 +25,8 @@ struct dispatch {
 	struct watch_table watches;
 	struct blocked_table blocked;
 	struct pubsub pubsub;
+	struct acl acl;
+	struct acl_log acl_log;
 	struct scripts *scripts;      /* net/command/script_run.h */
 	struct buf message;	      /* one that is being delivered */
 	struct buf behind_reply;      /* what the running client hears of itself, after its reply */
@@ -60,6 +63,10 @@ MUST_CHECK bool dispatch_run_queued(struct command_ctx *exec, const struct comma
 /* Changes the client's reply mode from here on, also in the midst of EXEC: what was written while
  * replies were off is dropped, what was written before is sent. */
 void dispatch_set_reply_mode(struct command_ctx *ctx, unsigned mode);
+
+/* What every request begins with: settings and clocks that are looked at now and then, and the user
+ * of a client that is new. */
+void dispatch_begin(struct dispatch *d, struct session *s, uint64_t now_ms, bool may_wait);
 
 /* Looks at clocks and memory again; about once a second. */
 void dispatch_calibrate(struct dispatch *d);
@@ -158,6 +165,45 @@ MUST_CHECK enum status dispatch_deliver(struct dispatch *d, struct slice channel
 
 /* True for what a RESP2 client may ask while it listens. */
 bool pubsub_command_allowed(const struct command *cmd);
+
+/* --- dispatch_acl.c --- */
+
+enum { ACL_TEXT_MAX = 512 };
+
+/* True when whoever comes may go on without a password. */
+bool dispatch_open_to_all(const struct dispatch *d);
+
+/* Logs the calling client in as a user. False: name or password are wrong, or the user is off. */
+MUST_CHECK bool dispatch_login(struct command_ctx *ctx, struct slice name, struct slice password);
+
+/* Whether the client's user may run the request; what it may not goes into ACL LOG, and text gets
+ * the words of the error, without its code. */
+enum acl_denial dispatch_acl_check(struct dispatch *d, struct session *s,
+				   const struct command_entry *entry, const struct slice *argv,
+				   size_t argc, enum acl_context context, uint64_t now_ms,
+				   char text[ACL_TEXT_MAX]);
+
+/* Those words; verbose: with the user and the key or channel, as ACL DRYRUN has them. */
+void acl_denied_text(const struct acl_user *u, const struct command_entry *entry,
+		     enum acl_denial denial, struct slice object, bool verbose,
+		     char text[ACL_TEXT_MAX]);
+
+/* True when the client's user may read any key with the running request: for keys that its
+ * arguments do not name (SORT's BY and GET). */
+bool dispatch_reads_all_keys(const struct command_ctx *ctx);
+
+/* Gives a user the rights of another one, which is freed; clients that listen to what it may not
+ * hear any more are closed. */
+void dispatch_user_changed(struct dispatch *d, struct acl_user *u, struct acl_user *rights);
+
+/* Removes a user that is not the default one, and closes its clients. */
+void dispatch_user_delete(struct dispatch *d, struct acl_user *u);
+
+/* --- cmd_client.c --- */
+
+/* Appends a client's line of CLIENT LIST, with its line break. */
+MUST_CHECK enum status client_info_line(struct buf *b, const struct client_info *c,
+					uint64_t now_ms);
 
 /* --- dispatch_role.c --- */
 

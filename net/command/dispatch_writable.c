@@ -47,3 +47,15 @@ const char *dispatch_write_refused(struct dispatch *d, const struct session *s,
 {
 	return dispatch_writes_stopped(d, s, entry, engine_writable(d->engine));
 }
+
+bool dispatch_may_write(struct dispatch *d, const struct session *s, const struct slice *argv,
+			size_t argc)
+{
+	const struct command_entry *entry = command_table_resolve(&d->table, argv, argc);
+
+	if (entry == NULL) {
+		return false;
+	}
+	return (dispatch_flags(d, entry, argv, argc) & (CMD_WRITE | CMD_MAY_WRITE)) != 0 ||
+	       (s->queue_writes && strcmp(entry->full_name, "exec") == 0);
+}

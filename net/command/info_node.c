@@ -182,6 +182,7 @@ void info_stats(struct info *in)
 	const struct node_stats *s = &in->ctx->host->stats;
 	const struct replication_view *v = &in->replication;
 	const size_t *topics = in->ctx->dispatch->pubsub.counts;
+	const uint64_t *denied = in->ctx->dispatch->acl_log.counts;
 
 	info_add(in,
 		 "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
@@ -216,10 +217,14 @@ void info_stats(struct info *in)
 		 "total_writes_processed:%llu\r\nio_threaded_reads_processed:0\r\n"
 		 "io_threaded_writes_processed:0\r\nreply_buffer_shrinks:0\r\n"
 		 "reply_buffer_expands:0\r\nclient_query_buffer_limit_disconnections:%llu\r\n"
-		 "client_output_buffer_limit_disconnections:%llu\r\ncold_commands_parked:%llu\r\n",
+		 "client_output_buffer_limit_disconnections:%llu\r\ncold_commands_parked:%llu\r\n"
+		 "acl_access_denied_auth:%llu\r\nacl_access_denied_cmd:%llu\r\n"
+		 "acl_access_denied_key:%llu\r\nacl_access_denied_channel:%llu\r\n",
 		 (llu)s->error_replies, (llu)s->reads, (llu)s->writes,
 		 (llu)s->query_buffer_limit_disconnections,
-		 (llu)s->output_buffer_limit_disconnections, (llu)s->cold_parked);
+		 (llu)s->output_buffer_limit_disconnections, (llu)s->cold_parked,
+		 (llu)denied[ACL_DENIED_AUTH], (llu)denied[ACL_DENIED_COMMAND],
+		 (llu)denied[ACL_DENIED_KEY], (llu)denied[ACL_DENIED_CHANNEL]);
 }
 
 void info_cpu(struct info *in)

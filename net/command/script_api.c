@@ -104,14 +104,20 @@ static int api_acl_check_cmd(lua_State *L)
 	const char *error = take_arguments(L, run->scripts);
 	const struct slice *argv = run->scripts->argv;
 	size_t argc = (size_t)lua_gettop(L);
+	struct dispatch *d = run->ctx->dispatch;
+	const struct acl_user *user = run->ctx->session->user;
+	const struct command_entry *entry;
+	struct slice object;
 
 	if (error != NULL) {
 		return raise(L, error);
 	}
-	if (command_table_resolve(&run->ctx->dispatch->table, argv, argc) == NULL) {
+	entry = command_table_resolve(&d->table, argv, argc);
+	if (entry == NULL) {
 		return raise(L, "Invalid command passed to redis.acl_check_cmd()");
 	}
-	lua_pushboolean(L, 1); /* there are no users who may less */
+	lua_pushboolean(L, user->unrestricted ||
+			       acl_check(&d->acl, user, entry, argv, argc, &object) == ACL_ALLOWED);
 	return 1;
 }
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/engine_shard.h"
+#include "net/command/acl.h"
 #include "net/command/blocked.h"
 #include "net/command/migrate_job.h"
 #include "net/command/pubsub.h"
@@ -32,6 +33,7 @@ void session_deinit(struct session *s)
 	blocked_forget(s);
 	txn_reset(s);
 	pubsub_leave(s);
+	acl_enter(NULL, s);
 	mem_free(s->name);
 	mem_free(s->lib_name);
 	mem_free(s->lib_ver);

@@ -13,6 +13,7 @@ struct subscription;
 struct queued_command;
 struct migration;
 struct blocked_client;
+struct acl_user;
 
 /* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
 enum session_reply_mode {
@@ -32,7 +33,10 @@ struct session {
 	uint64_t id;
 	int proto;	    /* RESP version: 2 or 3 */
 	bool authenticated; /* or no password is asked for */
-	bool local;	    /* from this machine: loopback or a Unix socket */
+	/* Who it is (acl.h), in the list of that user's; NULL until its first request. */
+	struct acl_user *user;
+	struct session *user_next, **user_link;
+	bool local; /* from this machine: loopback or a Unix socket */
 	bool close_after_reply;
 	bool detach; /* the connection is to be handed over when the command has returned */
 	bool no_evict, no_touch;
@@ -81,7 +85,7 @@ void session_init(struct session *s, uint64_t id, uint64_t now_ms);
 /* Its last write is the record lsn of that history, for CLUSTER LSN: by the time that it asks the
  * history may have taken another turn. */
 void session_wrote(struct session *s, uint64_t lsn, const struct wal_history *history);
-/* Frees what it owns, forgets its watches and ends its subscriptions. */
+/* Frees what it owns, leaves its user, forgets its watches and ends its subscriptions. */
 void session_deinit(struct session *s);
 
 /* True while it subscribes to anything: a client that speaks RESP2 may do little else then. */

@@ -106,17 +106,28 @@ void command_box_restart(struct command_box *b)
 	dispatch_set_engine(b->dispatch, b->engine.e);
 }
 
-struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc)
+static struct slice run_as(struct command_box *b, struct session *s, const struct slice *argv,
+			   size_t argc)
 {
 	b->out.len = 0;
-	assert_int_equal(dispatch_request(b->dispatch, &b->session, argv, argc, &b->out,
-					  b->engine.now_ms, false),
-			 DISPATCH_DONE);
+	assert_int_equal(
+	    dispatch_request(b->dispatch, s, argv, argc, &b->out, b->engine.now_ms, false),
+	    DISPATCH_DONE);
 	(void)engine_turn_end(b->engine.e);
 	return buf_slice(&b->out);
 }
 
+struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc)
+{
+	return run_as(b, &b->session, argv, argc);
+}
+
 struct slice command_box_line(struct command_box *b, const char *line)
+{
+	return command_box_line_as(b, &b->session, line);
+}
+
+struct slice command_box_line_as(struct command_box *b, struct session *s, const char *line)
 {
 	struct slice argv[ARGS_MAX];
 	size_t argc = 0;
@@ -128,7 +139,7 @@ struct slice command_box_line(struct command_box *b, const char *line)
 		argv[argc++] = n == 2 && p[0] == '\'' ? slice_of("", 0) : slice_of(p, n);
 		p += n;
 	}
-	return command_box_run(b, argv, argc);
+	return run_as(b, s, argv, argc);
 }
 
 void command_box_check(struct command_box *b, const struct box_case *cases, size_t count)

@@ -47,6 +47,9 @@ int command_box_teardown(void **state);
 struct slice command_box_run(struct command_box *b, const struct slice *argv, size_t argc);
 struct slice command_box_line(struct command_box *b, const char *line);
 
+/* The same for another client than the box's own. */
+struct slice command_box_line_as(struct command_box *b, struct session *s, const char *line);
+
 /* Runs the cases in order and asserts each reply; says which one failed. */
 void command_box_check(struct command_box *b, const struct box_case *cases, size_t count);
 

@@ -172,7 +172,6 @@ static void what_redis_knows_and_cairn_has_not_is_refused_by_its_reason(void **s
 	static const struct {
 		const char *option, *value, *reason;
 	} cases[] = {{"--loadmodule", "/x.so", "Cairn has no modules"},
-		     {"--user", "alice", "Cairn has no ACL users yet"},
 		     {"--no-such", "1", "Bad directive or wrong number of arguments"},
 		     {"--timeout", "x", "argument couldn't be parsed into an integer"}};
 	struct fixture *f = *state;
@@ -182,6 +181,20 @@ static void what_redis_knows_and_cairn_has_not_is_refused_by_its_reason(void **s
 		assert_non_null(strstr(f->error, cases[i].reason));
 		assert_non_null(strstr(f->error, cases[i].option + 2));
 	}
+}
+
+static void users_are_kept_as_they_are_written(void **state)
+{
+	struct fixture *f = *state;
+
+	put("u.conf", "user alice on \">a b\" ~*\n  USER bob\n# user carol\nport 1\nuserx 1\n");
+	assert_int_equal(ARGS(f, "u.conf"), ST_INVALID); /* the last line is no user's */
+	assert_int_equal(f->config.users_count, 2);
+	assert_true(slice_eq(f->config.users[0], slice_str(" alice on \">a b\" ~*")));
+	assert_true(slice_eq(f->config.users[1], slice_str(" bob")));
+	assert_int_equal(ARGS(f, "--user", "dave on"), ST_OK);
+	assert_true(
+	    slice_eq(f->config.users[f->config.users_count - 1], slice_str(" \"dave on\"")));
 }
 
 static void renames_are_collected_in_order(void **state)
@@ -230,6 +243,7 @@ int main(void)
 	    CASE(included_files_are_named_in_errors_and_may_be_many),
 	    CASE(a_file_that_includes_itself_or_is_missing_is_an_error),
 	    CASE(what_redis_knows_and_cairn_has_not_is_refused_by_its_reason),
+	    CASE(users_are_kept_as_they_are_written),
 	    CASE(renames_are_collected_in_order),
 	    cmocka_unit_test(quoted_words_split_back_into_themselves),
 	};

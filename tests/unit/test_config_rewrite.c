@@ -81,7 +81,7 @@ static void expect(struct fixture *f, const char *text)
 {
 	struct buf got = {0}, error = {0};
 
-	assert_int_equal(config_read_text(f->path, &got, &error), ST_OK);
+	assert_int_equal(config_read_text(f->path, "config file", &got, &error), ST_OK);
 	assert_int_equal(buf_append(&got, "", 1), ST_OK);
 	assert_string_equal((const char *)got.data, text);
 	buf_deinit(&got);

@@ -92,7 +92,7 @@ static const struct {
      "Error in hard, soft or soft_seconds setting in buffer limit configuration."},
     {CONFIG_REPLICAOF, "no one", "", 0, NULL},
     {CONFIG_TLS_PORT, "1", NULL, 0,
-     "this needs replication, the cluster, TLS or ACL files, which this version of Cairn does "
+     "this needs TLS, which this version of Cairn does "
      "not have"},
 };
 

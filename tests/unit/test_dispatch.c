@@ -73,7 +73,7 @@ static void without_a_login_only_a_few_commands_run(void **state)
 	    {"PING", "+PONG\r\n"},
 	};
 
-	b->host.password = "secret";
+	assert_int_equal(dispatch_set_password(b->dispatch, "secret"), ST_OK);
 	b->session.authenticated = false;
 	COMMAND_BOX_CHECK(b, before);
 	b->session.authenticated = false;

@@ -68,7 +68,7 @@ static void other_errors_come_first(void **state)
 
 	command_box_expect(&b->command, "GET foo bar",
 			   "-ERR wrong number of arguments for 'get' command\r\n");
-	b->command.host.password = "secret";
+	assert_int_equal(dispatch_set_password(b->command.dispatch, "secret"), ST_OK);
 	b->command.session.authenticated = false;
 	command_box_expect(&b->command, "GET foo", "-NOAUTH Authentication required.\r\n");
 	b->command.session.authenticated = true;
