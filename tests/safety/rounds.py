@@ -88,13 +88,16 @@ class Episode:
         for patience in (1, 10):
             timeout = patience * self.args.timeout
             for server in self.nodes.living():
-                with server.client() as c:
-                    cluster.until(lambda c=c, t=timeout: c.call(
-                        "CONFIG", "SET", "cluster-node-timeout", t), "the node timeout is set")
+                cluster.until(lambda s=server, t=timeout: self._set_timeout(s, t),
+                              "the node timeout is set")
             if self.nemesis.settle(60000 / self.args.timeout):
                 return True
             self.say("is not settled with a node timeout of %d ms", timeout)
         return False
+
+    def _set_timeout(self, server, timeout):
+        with server.client(timeout=5) as c:
+            return c.call("CONFIG", "SET", "cluster-node-timeout", timeout) == b"OK"
 
     def _die_for_good(self):
         """A primary dies whose replicas have a copy of the data, but not its last writes: these are
