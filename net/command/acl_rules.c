@@ -335,7 +335,9 @@ static enum status add_selector(struct acl *a, struct acl_user *u, struct slice 
 	enum status st = acl_user_add_selector(a, u, &s);
 
 	while (st == ST_OK && facts_word(&rest, ' ', &word)) {
-		st = selector_rule(a, s, word, reason);
+		/* In a line of text such a word would end the selector. */
+		st = word.data[word.len - 1] == ')' ? refuse(reason, why_syntax)
+						    : selector_rule(a, s, word, reason);
 	}
 	return st;
 }

@@ -41,6 +41,13 @@ def quoted_words():
     yield "stuck", b"set 'a'b"
 
 
+def acl():
+    yield "users", (b"# ours\nuser default on nopass ~* &* +@all\nuser bob on >pw ~a* %R~b "
+                    b"resetchannels &news +@read -get +select|0 (+set %W~x) (~y)\n\nuser eve off\n")
+    yield "wrong", b"user a +nosuch\nuser b (+get\nusr\nuser a on\nuser a off\nuser c ~* ~a #12"
+    yield "categories", b"user a on +@all -@dangerous +config|get -config +config|set %RW~k allkeys"
+
+
 def config():
     text = (b"# comment\nport 7000\nbind 127.0.0.1 -::1\nsave 900 1\nsave 300 10\nmaxmemory 2gb\n"
             b"requirepass \"a \\\"b\\\"\"\nappendfsync everysec\n"
@@ -267,8 +274,8 @@ def library():
 
 
 def main():
-    for make in (resp_reader, quoted_words, config, wal_record, wal_frame, wal_segment, wal_reader,
-                 key_codec, small_blob, hll, rdb_value, library, commands):
+    for make in (resp_reader, quoted_words, acl, config, wal_record, wal_frame, wal_segment,
+                 wal_reader, key_codec, small_blob, hll, rdb_value, library, commands):
         folder = os.path.join(HERE, "corpus", make.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, data in make():

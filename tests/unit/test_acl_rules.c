@@ -126,6 +126,7 @@ static void what_makes_no_sense_is_refused_in_redis_words(void **state)
 	    {"(on)", "Syntax error"},
 	    {"(foo)", "Syntax error"},
 	    {"((+get))", "Syntax error"},
+	    {"(+get ~a) ~b)", "Syntax error"},
 	    {"%~a", "Syntax error"},
 	    {"%RR~a", "Syntax error"},
 	    {"%X~a", "Syntax error"},
