@@ -20,7 +20,7 @@ struct divergent_names {
 	size_t ids_count, ids_cap;
 	uint64_t blind[SLOTS / 64]; /* slots with keys that were written without a look at what they
 				     * held: a collection may have gone that nothing names */
-	bool whole;		    /* the whole keyspace was emptied */
+	bool whole;		    /* the keyspace was emptied, or libraries were changed */
 };
 
 /* Reads an archive. ST_LIMIT: it names more than max keys and collections; errors of

@@ -10,6 +10,7 @@
 #include "engine/dir_lock.h"
 #include "engine/engine_impl.h"
 #include "engine/engine_shard.h"
+#include "engine/refetch.h"
 #include "engine/rewind.h"
 
 #include <stdio.h>
@@ -74,6 +75,9 @@ static enum status open_dirs(struct engine *e, struct buf *error)
 	st = dir_lock_take(io, e->dir, &e->lock, error);
 	if (st == ST_OK) {
 		st = dataset_recover(io, e->dir, error);
+	}
+	if (st == ST_OK) {
+		st = refetch_recover(io, e->dir, e->opts.map_size_max, error);
 	}
 	if (st == ST_OK) {
 		st = rewind_recover(io, e->dir, error);

@@ -495,3 +495,14 @@ enum status rewind_recover(const struct io *io, const char *dir, struct buf *err
 	}
 	return st == ST_OK ? cut(&r, fork_lsn) : st;
 }
+
+enum status rewind_cut(const struct io *io, const char *dir, uint64_t fork_lsn, struct buf *error)
+{
+	struct rewind r;
+	enum status st = find_paths(&r, io, dir, error);
+
+	if (st == ST_OK) {
+		st = write_mark(&r, fork_lsn);
+	}
+	return st == ST_OK ? cut(&r, fork_lsn) : st;
+}

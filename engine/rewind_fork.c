@@ -16,7 +16,7 @@ enum {
 	ZSTD_LEVEL = 1,
 };
 
-static const char command[] = "fork";
+static const char command[] = "fork", tmp_name[] = "fork.tmp";
 
 struct fork_file {
 	struct engine *e;
@@ -203,7 +203,7 @@ static enum status publish(const struct fork_file *f, const struct io *io, const
 	divergent_name_format(name, file_name);
 	st = wal_segment_path(dir, DIVERGENT_FOLDER, folder);
 	if (st == ST_OK) {
-		st = wal_segment_path(folder, "fork.tmp", tmp);
+		st = wal_segment_path(folder, tmp_name, tmp);
 	}
 	if (st == ST_OK) {
 		st = wal_segment_path(folder, file_name, archive);
@@ -262,4 +262,14 @@ enum status rewind_keep_fork(struct engine *e, const struct io *io, const char *
 	buf_deinit(&f.bytes);
 	divergent_names_deinit(&names);
 	return st;
+}
+
+void rewind_forget_fork(const struct io *io, const char *dir)
+{
+	char folder[DIVERGENT_PATH_SIZE], tmp[DIVERGENT_PATH_SIZE];
+
+	if (wal_segment_path(dir, DIVERGENT_FOLDER, folder) == ST_OK &&
+	    wal_segment_path(folder, tmp_name, tmp) == ST_OK) {
+		(void)io->ops->unlink(io->ctx, tmp); /* there is none, or it is written over */
+	}
 }

@@ -19,4 +19,7 @@
 MUST_CHECK enum status rewind_keep_fork(struct engine *e, const struct io *io, const char *dir,
 					const struct divergent_name *name, uint64_t *keys);
 
+/* Removes what an interrupted rewind_keep_fork has left in dir, if anything. */
+void rewind_forget_fork(const struct io *io, const char *dir);
+
 #endif

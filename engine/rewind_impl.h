@@ -21,4 +21,9 @@ MUST_CHECK enum status rewind_write_archive(const struct io *io, const char *dir
 					    const struct rewind_survey *log,
 					    struct rewind_result *out, struct buf *error);
 
+/* Writes the mark and cuts the log behind fork_lsn, which is the end of a frame, whatever the store
+ * holds; the caller has the directory's lock. Errors as rewind_recover, which finishes it. */
+MUST_CHECK enum status rewind_cut(const struct io *io, const char *dir, uint64_t fork_lsn,
+				  struct buf *error);
+
 #endif

@@ -3,7 +3,6 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/waiting.h"
-#include "engine/dataset.h"
 #include "engine/wal/wal_writer.h"
 
 #include <stdio.h>
@@ -29,21 +28,17 @@ static void remove_file(void *arg, const char *name)
 	}
 }
 
-static enum status make_folder(struct snapshot_log *l, const char *dir)
+static enum status make_folder(struct snapshot_log *l, const char *copy)
 {
-	char copy[WAL_PATH_MAX];
-	enum status st = wal_segment_path(dir, DATASET_COPY, copy);
+	enum status st = wal_segment_path(copy, "wal", l->folder);
 
-	if (st == ST_OK) {
-		st = wal_segment_path(copy, "wal", l->folder);
-	}
 	if (st == ST_OK) {
 		st = l->io->ops->mkdir(l->io->ctx, l->folder);
 	}
 	return st == ST_OK ? l->io->ops->list(l->io->ctx, l->folder, remove_file, l) : st;
 }
 
-enum status snapshot_log_open(const struct io *io, const struct clock *clock, const char *dir,
+enum status snapshot_log_open(const struct io *io, const struct clock *clock, const char *copy,
 			      uint64_t segment_size, const struct wal_segment *segment,
 			      uint64_t first_lsn, uint64_t chain, struct snapshot_log **out)
 {
@@ -67,7 +62,7 @@ enum status snapshot_log_open(const struct io *io, const struct clock *clock, co
 	l->history = segment->history;
 	l->next_lsn = first_lsn;
 	l->chain = chain;
-	st = make_folder(l, dir);
+	st = make_folder(l, copy);
 	opts.dir = l->folder;
 	if (st == ST_OK) {
 		st = wal_writer_open(&opts, &l->wal);

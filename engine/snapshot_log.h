@@ -1,5 +1,5 @@
-/* The log of a full copy: DIR/copy/wal, written frame by frame as the sender stored them. One
- * thread at a time; it waits for the disk. */
+/* The log of a full copy, DIR/copy/wal, or of a refetch: written frame by frame as the sender
+ * stored them. One thread at a time; it waits for the disk. */
 #ifndef CAIRN_ENGINE_SNAPSHOT_LOG_H
 #define CAIRN_ENGINE_SNAPSHOT_LOG_H
 
@@ -12,9 +12,10 @@ struct snapshot_log;
 
 /* Begins the log at first_lsn with this chain, in the history and with the dictionary of segment;
  * segment_size: bytes of each of its files, which are allocated as they begin. What an earlier
- * attempt left is removed. ST_LIMIT: dir is too long. ST_IO, ST_NO_SPACE, ST_NO_MEMORY. */
+ * attempt left is removed. copy: the folder that
+ * gets the log, which exists. ST_LIMIT: its path is too long. ST_IO, ST_NO_SPACE, ST_NO_MEMORY. */
 MUST_CHECK enum status snapshot_log_open(const struct io *io, const struct clock *clock,
-					 const char *dir, uint64_t segment_size,
+					 const char *copy, uint64_t segment_size,
 					 const struct wal_segment *segment, uint64_t first_lsn,
 					 uint64_t chain, struct snapshot_log **out);
 

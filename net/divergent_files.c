@@ -3,6 +3,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "engine/rewind_fork.h"
 #include "net/replication_impl.h"
 #include "net/server.h"
 
@@ -96,8 +97,10 @@ static void load_one(void *arg, const struct divergent_name *name)
 enum status divergent_files_load(struct divergent_files *f, const char *dir)
 {
 	struct loading l = {f, dir, ST_OK};
-	enum status st = divergent_list(io_posix(), dir, load_one, &l);
+	enum status st;
 
+	rewind_forget_fork(io_posix(), dir);
+	st = divergent_list(io_posix(), dir, load_one, &l);
 	count(f);
 	return st == ST_OK ? l.st : st;
 }

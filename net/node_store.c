@@ -4,6 +4,7 @@
 #include "engine/base/logger.h"
 #include "engine/dataset.h"
 #include "engine/engine_shard.h"
+#include "engine/refetch.h"
 #include "engine/rewind.h"
 #include "engine/rewind_fork.h"
 #include "net/replication_impl.h"
@@ -170,7 +171,8 @@ static void keep_fork(struct server *s, const struct divergent_name *name)
 	       "what %" PRIu64 " of their keys held at the fork is kept beside them", keys);
 }
 
-bool node_store_rewind(struct server *s, uint64_t lsn)
+bool node_store_rewind(struct server *s, uint64_t lsn, struct divergent_name *archive,
+		       uint64_t *records)
 {
 	struct rewind_result result = {0};
 	struct buf error = {0};
@@ -178,6 +180,8 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 
 	close_engine(s, true);
 	st = rewind_log(io_posix(), s->run_dir, lsn, &result, &error);
+	*archive = result.name;
+	*records = result.records;
 	if (result.records > 0) {
 		divergent_files_add(&s->replication->divergent, s->run_dir, &result.name);
 		logger(LOG_LVL_WARNING,
@@ -197,6 +201,28 @@ bool node_store_rewind(struct server *s, uint64_t lsn)
 	s->replication->rejoined_by_log += st == ST_OK;
 	if (st == ST_OK && result.records > 0) {
 		keep_fork(s, &result.name);
+	}
+	return st == ST_OK;
+}
+
+bool node_store_take_refetch(struct server *s, const struct divergent_name *archive)
+{
+	struct buf error = {0};
+	enum status st;
+
+	close_engine(s, true);
+	st = refetch_commit(io_posix(), s->run_dir,
+			    (uint64_t)config_int(s->config, CONFIG_MAP_SIZE_MAX), archive, &error);
+	if (st != ST_OK) {
+		logger(LOG_LVL_WARNING, "what was fetched anew can't be taken: %.*s (%s)",
+		       (int)error.len, (const char *)error.data, status_text(st));
+	}
+	buf_deinit(&error);
+	open_again(s, true);
+	if (st == ST_OK) {
+		logger(LOG_LVL_NOTICE,
+		       "what the given-up records had touched was fetched anew: at LSN %" PRIu64,
+		       engine_last_lsn(s->engine));
 	}
 	return st == ST_OK;
 }

@@ -264,9 +264,13 @@ static enum status complete(struct repl_copy_in *c, struct buf *error)
 static enum status open_log(struct repl_copy_in *c, const struct wal_segment *segment,
 			    uint64_t first_lsn, uint64_t chain, struct buf *error)
 {
-	enum status st = snapshot_log_open(io_posix(), clock_system(), c->dir, c->wal_segment_size,
-					   segment, first_lsn, chain, &c->log);
+	char folder[PATH_SIZE];
+	enum status st = path_of(c->dir, "", folder) ? ST_OK : ST_LIMIT;
 
+	if (st == ST_OK) {
+		st = snapshot_log_open(io_posix(), clock_system(), folder, c->wal_segment_size,
+				       segment, first_lsn, chain, &c->log);
+	}
 	if (st != ST_OK) {
 		buf_note(error, "the log of the full copy can't be made: %s", status_text(st));
 	}

@@ -107,7 +107,7 @@ static enum status ask(struct repl_receiver *r)
 	const struct engine_position *at = &r->opts.at;
 	struct buf history = {0}, resume = {0};
 	struct slice words[16];
-	char version[16], port[16], lsn[24], chain[24];
+	char version[16], port[16], lsn[24], chain[24], fork[24];
 	size_t n = 0;
 	enum status st = wal_history_encode(&at->history, &history);
 
@@ -129,6 +129,12 @@ static enum status ask(struct repl_receiver *r)
 	if (repl_copy_in_unfinished(r->dir, &resume)) {
 		words[n++] = slice_str("RESUME");
 		words[n++] = buf_slice(&resume);
+	}
+	if (r->refetch.len > 0) {
+		(void)snprintf(fork, sizeof fork, "%" PRIu64, r->opts.refetch_lsn);
+		words[n++] = slice_str("REFETCH");
+		words[n++] = slice_str(fork);
+		words[n++] = buf_slice(&r->refetch);
 	}
 	if (r->opts.failover) {
 		words[n++] = slice_str("FAILOVER");
@@ -161,6 +167,10 @@ static enum status read_answer(struct repl_receiver *r)
 		}
 		atomic_store(&r->state, (int)REPL_RECEIVER_ONLINE);
 		return repl_receiver_note(r, REPL_ITEM_ONLINE);
+	}
+	if (strncmp(line, "+REFETCH ", 9) == 0 && r->refetch.len > 0) {
+		atomic_store(&r->state, (int)REPL_RECEIVER_COPY);
+		return repl_receiver_note(r, REPL_ITEM_REFETCHING);
 	}
 	if (strcmp(line, "+FULLCOPY") == 0) {
 		atomic_store(&r->state, (int)REPL_RECEIVER_COPY);

@@ -11,20 +11,22 @@
 #include <stdbool.h>
 
 enum repl_item_kind {
-	REPL_ITEM_ONLINE,    /* the primary continues this node's log */
-	REPL_ITEM_COPYING,   /* a full copy has begun */
-	REPL_ITEM_HISTORY,   /* history and dictionary of the frames that follow */
-	REPL_ITEM_FRAME,     /* one frame */
-	REPL_ITEM_HEARTBEAT, /* the primary's positions */
-	REPL_ITEM_END,	     /* the last item */
+	REPL_ITEM_ONLINE,     /* the primary continues this node's log */
+	REPL_ITEM_COPYING,    /* a full copy has begun */
+	REPL_ITEM_REFETCHING, /* what comes replaces what this node wrote after the fork */
+	REPL_ITEM_HISTORY,    /* history and dictionary of the frames that follow */
+	REPL_ITEM_FRAME,      /* one frame */
+	REPL_ITEM_HEARTBEAT,  /* the primary's positions */
+	REPL_ITEM_END,	      /* the last item */
 };
 
 enum repl_end {
-	REPL_END_RETRY,	 /* the connection failed: try again in a while */
-	REPL_END_ALIEN,	 /* the primary is no Cairn node: it may be replaced by one, some day */
-	REPL_END_REWIND, /* go back to lsn, then try again */
-	REPL_END_TAKEN,	 /* FAILOVER: the other node has the primary's role already */
-	REPL_END_COPIED, /* a complete new dataset lies beside the old one */
+	REPL_END_RETRY,	    /* the connection failed: try again in a while */
+	REPL_END_ALIEN,	    /* the primary is no Cairn node: it may be replaced by one, some day */
+	REPL_END_REWIND,    /* go back to lsn, then try again */
+	REPL_END_TAKEN,	    /* FAILOVER: the other node has the primary's role already */
+	REPL_END_REFETCHED, /* what was to be fetched anew lies beside the dataset */
+	REPL_END_COPIED,    /* a complete new dataset lies beside the old one */
 };
 
 struct repl_item {

@@ -7,6 +7,7 @@
 #include "engine/base/thread.h"
 #include "engine/base/waiting.h"
 #include "net/repl_copy_in.h"
+#include "net/repl_patch_in.h"
 #include "net/repl_receiver_impl.h"
 #include "net/repl_socket.h"
 
@@ -110,7 +111,7 @@ static enum status ack(struct repl_receiver *r)
 	     now - r->ack_us < ACK_MS * 1000)) {
 		return ST_OK;
 	}
-	if (r->copy != NULL) {
+	if (r->copy != NULL || r->patch != NULL) {
 		a = (struct repl_ack){0}; /* what this node holds is not the primary's yet */
 	}
 	r->out.len = 0;
@@ -229,6 +230,9 @@ static enum status take_segment(struct repl_receiver *r, struct slice payload)
 	if (r->copy != NULL) {
 		return repl_copy_in_segment(r->copy, &r->segment, &r->error);
 	}
+	if (r->patch != NULL) {
+		return ST_OK;
+	}
 	item = repl_item_create(REPL_ITEM_HISTORY);
 	if (item == NULL) {
 		return ST_NO_MEMORY;
@@ -251,7 +255,7 @@ static enum status check_frame(struct repl_receiver *r, const struct wal_frame *
 		buf_note(&r->error, "the frame at LSN %" PRIu64 " is damaged", f->first_lsn);
 		return ST_CORRUPT;
 	}
-	if (r->copy != NULL) {
+	if (r->copy != NULL || r->patch != NULL) {
 		return ST_OK; /* judged there */
 	}
 	if (f->records > 0 && (f->first_lsn != r->next_lsn || f->chain != r->chain)) {
@@ -315,6 +319,8 @@ static enum status take_frames(struct repl_receiver *r, struct slice in)
 		if (st == ST_OK && f.records > 0) {
 			st = r->copy != NULL
 				 ? repl_copy_in_frame(r->copy, &r->segment, &f, stored, &r->error)
+			     : r->patch != NULL
+				 ? repl_patch_in_frame(r->patch, &r->segment, &f, stored, &r->error)
 				 : queue_frame(r, &f, stored);
 		}
 		in = slice_skip(in, wal_frame_span(&f));
@@ -377,6 +383,14 @@ static enum status take_message(struct repl_receiver *r, const struct repl_messa
 			return take_copy(r, m);
 		}
 		break;
+	case REPL_PATCH:
+		if (r->patch == NULL && r->copy == NULL && r->refetch.len > 0 &&
+		    atomic_load(&r->state) == REPL_RECEIVER_COPY) {
+			return repl_patch_in_begin(r->dir, r->opts.wal_segment_size,
+						   r->opts.refetch_lsn, m->payload, &r->patch,
+						   &r->error);
+		}
+		break;
 	case REPL_ACK:
 		break;
 	}
@@ -424,14 +438,18 @@ static void *run(void *arg)
 	}
 	if (st == ST_OK) {
 		st = follow(r);
-		if (st == ST_END && r->copy != NULL && r->error.len == 0 &&
+		if (st == ST_END && (r->copy != NULL || r->patch != NULL) && r->error.len == 0 &&
 		    !atomic_load(&r->stop)) {
-			r->end = REPL_END_COPIED;
-			buf_note(&r->error, "the full copy is complete");
+			r->end = r->copy != NULL ? REPL_END_COPIED : REPL_END_REFETCHED;
+			buf_note(&r->error, "%s",
+				 r->copy != NULL ? "the full copy is complete"
+						 : "what was to be fetched anew is complete");
 		}
 	}
 	repl_copy_in_close(r->copy);
+	repl_patch_in_close(r->patch);
 	r->copy = NULL;
+	r->patch = NULL;
 	if (r->fd >= 0) {
 		(void)close(r->fd);
 		r->fd = -1;
@@ -459,6 +477,7 @@ static void release(struct repl_receiver *r)
 	buf_deinit(&r->out);
 	buf_deinit(&r->error);
 	buf_deinit(&r->header);
+	buf_deinit(&r->refetch);
 	repl_queue_deinit(&r->queue);
 	mem_free(r->host);
 	mem_free(r->user);
@@ -496,6 +515,7 @@ enum status repl_receiver_start(const struct repl_receiver_options *opts,
 	atomic_store(&r->io_us, now_us());
 	if (r->host == NULL || r->source == NULL || r->user == NULL || r->password == NULL ||
 	    r->node_id == NULL || r->my_ip == NULL || r->dir == NULL || r->wake_fd < 0 ||
+	    buf_append(&r->refetch, opts->refetch.data, opts->refetch.len) != ST_OK ||
 	    !thread_start(&r->thread, "repl-receiver", run, r)) {
 		release(r);
 		return ST_NO_MEMORY;

@@ -25,6 +25,8 @@ struct repl_receiver_options {
 	const char *my_ip;	     /* "": as the primary sees it */
 	struct engine_position at;   /* where this node's log ends */
 	bool full;		     /* its log can't be continued: ask for a full copy */
+	struct slice refetch;	     /* names to fetch anew (engine/refetch.h); empty: none */
+	uint64_t refetch_lsn;	     /* from after this fork */
 	bool failover;		     /* this node hands over to that one */
 	const char *dir;	     /* data directory, for a full copy */
 	uint64_t map_size_max, wal_segment_size;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct repl_copy_in;
+struct repl_patch_in;
 
 struct repl_receiver {
 	struct repl_receiver_options opts;
@@ -32,7 +33,9 @@ struct repl_receiver {
 	bool has_segment;
 	struct wal_frame_decoder *decoder;
 	uint64_t next_lsn, chain;
-	struct repl_copy_in *copy; /* NULL: no full copy is under way */
+	struct buf refetch;
+	struct repl_patch_in *patch; /* NULL: nothing is being fetched anew */
+	struct repl_copy_in *copy;   /* NULL: no full copy is under way */
 	enum repl_end end;
 	uint64_t end_lsn;
 };

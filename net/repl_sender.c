@@ -5,6 +5,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/logger.h"
 #include "engine/base/thread.h"
+#include "engine/refetch.h"
 #include "net/proto/repl_message.h"
 #include "net/repl_copy_out.h"
 #include "net/repl_socket.h"
@@ -31,7 +32,7 @@ struct repl_sender {
 	struct repl_sender_options opts;
 	pthread_t thread;
 	int wake_fd;
-	struct buf resume;
+	struct buf resume, refetch;
 
 	_Atomic uint64_t ship_lsn, horizon;
 	_Atomic bool stop, sleeping, want_ack;
@@ -389,12 +390,64 @@ static enum status full_copy(struct repl_sender *s)
 	return st;
 }
 
+/* --- what a replica fetches anew --- */
+
+/* The patch, with the tail at the fork. ST_NOT_FOUND: a full copy is needed. */
+static enum status make_patch(struct repl_sender *s, struct buf *patch)
+{
+	struct slice in = buf_slice(&s->refetch);
+	struct divergent_names names;
+	enum status st = open_tail(s, s->opts.refetch_lsn + 1);
+
+	if (st == ST_OK && wal_tail_lsn(s->tail) != s->opts.refetch_lsn + 1) {
+		st = ST_NOT_FOUND;
+	}
+	if (st == ST_OK) {
+		st = refetch_names_decode(&in, &names);
+	}
+	if (st == ST_OK) {
+		st = refetch_make(s->opts.engine, &s->opts.history, s->opts.refetch_lsn,
+				  atomic_load(&s->ship_lsn), &names, patch);
+		divergent_names_deinit(&names);
+	}
+	if (st != ST_OK) {
+		wal_tail_close(s->tail);
+		s->tail = NULL;
+	}
+	return st == ST_LIMIT ? ST_NOT_FOUND : st;
+}
+
+/* The replica comes again when it has put all of it in its place; until then it counts as one that
+ * gets a copy. */
+static enum status send_patch(struct repl_sender *s)
+{
+	struct buf patch = {0};
+	enum status st = make_patch(s, &patch);
+
+	if (st == ST_OK) {
+		set_state(s, REPL_SENDER_COPY);
+		st = buf_printf(&s->out, "+REFETCH %" PRIu64 "\r\n", s->opts.refetch_lsn);
+	}
+	if (st == ST_OK) {
+		st = send_out(s);
+	}
+	if (st == ST_OK) {
+		st = send_message(s, REPL_PATCH, buf_slice(&patch));
+	}
+	buf_deinit(&patch);
+	return st == ST_OK ? stream(s) : st;
+}
+
 /* --- the thread --- */
 
 static enum status serve(struct repl_sender *s)
 {
-	enum status st = try_continue(s);
+	bool refetches = s->refetch.len > 0 && !s->opts.full_copy;
+	enum status st = refetches ? send_patch(s) : try_continue(s);
 
+	if (refetches && st != ST_NOT_FOUND) {
+		return st;
+	}
 	if (st == ST_NOT_FOUND) {
 		atomic_store(&s->copied, true);
 		s->error.len = 0;
@@ -443,6 +496,7 @@ static void release(struct repl_sender *s)
 		(void)close(s->wake_fd);
 	}
 	buf_deinit(&s->resume);
+	buf_deinit(&s->refetch);
 	buf_deinit(&s->out);
 	buf_deinit(&s->error);
 	mem_free(s);
@@ -460,14 +514,15 @@ enum status repl_sender_start(const struct repl_sender_options *opts, struct rep
 	s->opts = *opts;
 	atomic_store(&s->ship_lsn, opts->ship_lsn);
 	atomic_store(&s->horizon, opts->horizon);
-	atomic_store(&s->received_lsn, opts->full_copy ? 0 : opts->lsn);
-	atomic_store(&s->durable_lsn, opts->full_copy ? 0 : opts->lsn);
+	atomic_store(&s->received_lsn, opts->full_copy || opts->refetch.len > 0 ? 0 : opts->lsn);
+	atomic_store(&s->durable_lsn, opts->full_copy || opts->refetch.len > 0 ? 0 : opts->lsn);
 	s->progress_us = now_us();
 	atomic_store(&s->ack_us, s->progress_us);
 	(void)setsockopt(opts->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (s->wake_fd < 0 ||
 	    buf_append(&s->resume, opts->resume.data, opts->resume.len) != ST_OK ||
+	    buf_append(&s->refetch, opts->refetch.data, opts->refetch.len) != ST_OK ||
 	    !thread_start(&s->thread, "repl-sender", run, s)) {
 		release(s);
 		return ST_NO_MEMORY;

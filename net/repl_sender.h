@@ -20,7 +20,9 @@ struct repl_sender_options {
 	struct wal_history history;
 	uint64_t lsn, chain; /* where the replica's log ends */
 	struct slice resume; /* snapshot_resume_encode of an unfinished copy; empty: none. Copied */
-	uint64_t ship_lsn;   /* as repl_sender_publish */
+	struct slice refetch; /* names that the replica fetches anew; empty: it does not. Copied */
+	uint64_t refetch_lsn; /* the fork that it goes back to */
+	uint64_t ship_lsn;    /* as repl_sender_publish */
 	uint64_t horizon;
 	uint32_t timeout_ms;	/* without an ack the replica is given up */
 	uint32_t ping_ms;	/* between heartbeats */

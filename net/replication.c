@@ -114,6 +114,7 @@ enum status replication_follow(struct replication *r, const char *host, int port
 	r->replica = true;
 	r->promote_wanted = false;
 	r->need_full = false;
+	replication_forget_refetch(r);
 	r->failing_over = false;
 	r->retry_at_ms = 0;
 	r->engine_follows = false; /* see settle_role: this may run inside a command's batch */
@@ -207,7 +208,9 @@ static void start_receiver(struct replication *r)
 	    .node_id = s->host.run_id,
 	    .my_port = (int)config_int(s->config, CONFIG_REPLICA_ANNOUNCE_PORT),
 	    .my_ip = config_text(s->config, CONFIG_REPLICA_ANNOUNCE_IP),
-	    .full = r->need_full,
+	    .full = r->need_full && r->refetch.len == 0,
+	    .refetch = buf_slice(&r->refetch),
+	    .refetch_lsn = r->refetch_lsn,
 	    .failover = r->failing_over,
 	    .dir = s->run_dir,
 	    .map_size_max = (uint64_t)config_int(s->config, CONFIG_MAP_SIZE_MAX),
@@ -243,7 +246,7 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 	struct server *s = r->server;
 	enum repl_end end = item->end;
 	uint64_t lsn = item->lsn;
-	bool was_up = r->link_up;
+	bool was_up = r->link_up, was_copying = r->copying;
 
 	logger(was_up || (end != REPL_END_RETRY && end != REPL_END_ALIEN) ? LOG_LVL_NOTICE
 									  : LOG_LVL_WARNING,
@@ -257,7 +260,10 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 	if (end == REPL_END_ALIEN) {
 		r->retry_at_ms = s->mono_ms + RETRY_ALIEN_MS;
 	} else if (end == REPL_END_REWIND) {
-		r->need_full = !node_store_rewind(s, lsn);
+		replication_go_back(r, lsn);
+		r->retry_at_ms = 0;
+	} else if (end == REPL_END_REFETCHED) {
+		replication_take_refetch(r);
 		r->retry_at_ms = 0;
 	} else if (end == REPL_END_COPIED) {
 		bool taken = node_store_take_copy(s);
@@ -265,6 +271,9 @@ static void link_ended(struct replication *r, const struct repl_item *item)
 		r->rejoined_by_copy += taken && r->need_full;
 		r->retry_at_ms = taken ? 0 : s->mono_ms + RETRY_MS;
 		r->need_full = false;
+		replication_forget_refetch(r);
+	} else {
+		replication_refetch_failed(r, was_copying);
 	}
 }
 
@@ -284,6 +293,13 @@ static enum status apply_item(struct replication *r, struct repl_item *item)
 		break;
 	case REPL_ITEM_COPYING:
 		logger(LOG_LVL_NOTICE, "MASTER <-> REPLICA sync started: a full copy");
+		r->copying = true;
+		break;
+	case REPL_ITEM_REFETCHING:
+		logger(LOG_LVL_NOTICE,
+		       "MASTER <-> REPLICA sync started: what was written after LSN %" PRIu64
+		       " is fetched anew",
+		       r->refetch_lsn);
 		r->copying = true;
 		break;
 	case REPL_ITEM_HISTORY:
@@ -550,6 +566,8 @@ void replication_destroy(struct replication *r)
 	drop_receiver(r);
 	replication_drop_replicas(r);
 	buf_deinit(&r->pending_resume);
+	buf_deinit(&r->pending_refetch);
+	buf_deinit(&r->refetch);
 	divergent_files_deinit(&r->divergent);
 	mem_free(r->host);
 	mem_free(r);

@@ -33,6 +33,9 @@ static enum status find_fork(struct replication *r, const struct walstream_reque
 	if (st != ST_OK) {
 		return ST_NOT_FOUND;
 	}
+	if (fork < q->lsn && q->refetch.len > 0 && fork == q->refetch_lsn) {
+		return ST_OK;
+	}
 	if (fork < q->lsn) {
 		error->len = 0;
 		buf_note(error, "REWIND %" PRIu64, fork);
@@ -91,6 +94,9 @@ enum status replication_walstream(struct command_host *h, struct session *sessio
 	if (st == ST_OK) {
 		st = keep(&r->pending_resume, q->resume);
 	}
+	if (st == ST_OK) {
+		st = keep(&r->pending_refetch, q->refetch);
+	}
 	if (st != ST_OK) {
 		return st;
 	}
@@ -102,7 +108,9 @@ enum status replication_walstream(struct command_host *h, struct session *sessio
 	       "A replica from %s (port %d) asks for synchronization: its log ends at LSN "
 	       "%" PRIu64 "%s",
 	       session->addr, q->port, q->lsn,
-	       full ? ", which is not of our history: full copy" : "");
+	       full		    ? ", which is not of our history: full copy"
+	       : q->refetch.len > 0 ? ", and it fetches anew what it wrote after the fork"
+				    : "");
 	return ST_OK;
 }
 
@@ -145,6 +153,8 @@ void replication_adopt(struct replication *r, struct conn *c)
 	    .lsn = q->lsn,
 	    .chain = q->chain,
 	    .resume = buf_slice(&r->pending_resume),
+	    .refetch = buf_slice(&r->pending_refetch),
+	    .refetch_lsn = q->refetch_lsn,
 	    .ship_lsn = engine_ack_lsn(s->engine),
 	    .horizon = UINT64_MAX,
 	    .timeout_ms = (uint32_t)config_int(s->config, CONFIG_REPL_TIMEOUT) * 1000,

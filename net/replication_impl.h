@@ -1,6 +1,6 @@
 /* The inside of replication, shared by replication.c (roles, applying), replication_accept.c (a
- * replica comes), replication_failover.c (handing over) and replication_view.c (what INFO tells).
- * Executor thread. */
+ * replica comes), replication_refetch.c (back from a fork), replication_failover.c (handing over)
+ * and replication_view.c (what INFO tells). Executor thread. */
 #ifndef CAIRN_NET_REPLICATION_IMPL_H
 #define CAIRN_NET_REPLICATION_IMPL_H
 
@@ -48,7 +48,7 @@ struct replication {
 	/* A WALSTREAM that was accepted, until its connection is handed over. */
 	bool pending;
 	struct walstream_request pending_request;
-	struct buf pending_resume;
+	struct buf pending_resume, pending_refetch;
 
 	/* FAILOVER. */
 	enum failover_state failover;
@@ -58,8 +58,15 @@ struct replication {
 	unsigned failover_attempts;
 	uint64_t failover_deadline_ms, failover_lsn;
 
-	struct divergent_files divergent;	    /* what this node had to give up */
-	uint64_t rejoined_by_log, rejoined_by_copy; /* ways back from a fork, since the start */
+	struct divergent_files divergent; /* what this node had to give up */
+	/* Ways back from a fork, since the start. */
+	uint64_t rejoined_by_log, rejoined_by_keys, rejoined_by_copy;
+	/* The way by keys, while need_full: names to fetch anew, whose fork, from which archive;
+	 * and how often that was tried. Empty: a full copy is what is needed. */
+	struct buf refetch;
+	uint64_t refetch_lsn;
+	struct divergent_name refetch_archive;
+	unsigned refetch_tries;
 };
 
 /* Ends all links to replicas: the dataset is about to change under them. */
@@ -78,6 +85,18 @@ void replication_lead(struct replication *r);
 
 /* What commands may do now, after any change of state. */
 void replication_update_rules(struct replication *r);
+
+/* --- replication_refetch.c --- */
+
+/* The primary's history has parted from this node's after lsn: goes back there, by the log alone
+ * where the store allows it; else plans what comes next. */
+void replication_go_back(struct replication *r, uint64_t lsn);
+/* What was to be fetched anew is there. */
+void replication_take_refetch(struct replication *r);
+/* A connection has ended without it, begun or not: after some attempts a full copy it is. */
+void replication_refetch_failed(struct replication *r, bool begun);
+/* The way by keys is left. */
+void replication_forget_refetch(struct replication *r);
 
 /* --- replication_cluster.c --- */
 

@@ -84,6 +84,7 @@ void replication_view(struct command_host *h, struct replication_view *out)
 	    .divergent_files = r->divergent.count,
 	    .divergent_bytes = r->divergent.bytes,
 	    .rejoined_by_log = r->rejoined_by_log,
+	    .rejoined_by_keys = r->rejoined_by_keys,
 	    .rejoined_by_copy = r->rejoined_by_copy,
 	};
 	view_link(r, out);

@@ -250,6 +250,7 @@ static void cmd_walstream(struct command_ctx *ctx)
 {
 	struct walstream_request q = {0};
 	struct buf error = {0};
+	int64_t fork = 0;
 	enum status st;
 
 	if (!walstream_place(ctx, &q)) {
@@ -262,6 +263,12 @@ static void cmd_walstream(struct command_ctx *ctx)
 			q.failover = true;
 		} else if (command_arg_is(ctx, i, "resume") && i + 1 < ctx->argc) {
 			q.resume = ctx->argv[++i];
+		} else if (command_arg_is(ctx, i, "refetch") && i + 2 < ctx->argc) {
+			if (!command_arg_not_negative(ctx, ++i, &fork, ERR_SYNTAX)) {
+				return;
+			}
+			q.refetch_lsn = (uint64_t)fork;
+			q.refetch = ctx->argv[++i];
 		} else {
 			resp_error(ctx->reply, ERR_SYNTAX);
 			return;

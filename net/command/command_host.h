@@ -61,7 +61,7 @@ struct replication_view {
 	uint64_t lsn, shard_id, timeline, previous_timeline, timeline_lsn;
 	/* Given up and archived; how often this node came back from a fork, and how. */
 	uint64_t divergent_records, divergent_files, divergent_bytes;
-	uint64_t rejoined_by_log, rejoined_by_copy;
+	uint64_t rejoined_by_log, rejoined_by_keys, rejoined_by_copy;
 };
 
 /* Where a write stands in its shard's history. */
@@ -102,6 +102,9 @@ struct walstream_request {
 	bool full, failover;
 	/* Borrowed from the command's arguments: the encoded history; what there is of a copy. */
 	struct slice history, resume;
+	/* The names of what is to be fetched anew; empty: nothing. The fork goes with them. */
+	struct slice refetch;
+	uint64_t refetch_lsn;
 };
 
 struct failover_request {

@@ -71,10 +71,11 @@ void info_replication(struct info *in)
 		 "master_repl_offset:%llu\r\nsecond_repl_offset:%lld\r\nrepl_backlog_active:1\r\n"
 		 "repl_backlog_size:%llu\r\nrepl_backlog_first_byte_offset:%llu\r\n"
 		 "repl_backlog_histlen:%llu\r\ndivergent_records:%llu\r\ndivergent_files:%llu\r\n"
-		 "divergent_bytes:%llu\r\nrejoined_by_log:%llu\r\nrejoined_by_copy:%llu\r\n",
+		 "divergent_bytes:%llu\r\nrejoined_by_log:%llu\r\nrejoined_by_keys:%llu\r\n"
+		 "rejoined_by_copy:%llu\r\n",
 		 (llu)v->lsn, v->previous_timeline != 0 ? (long long)v->timeline_lsn : -1LL,
 		 (llu)e->wal.segments_bytes, (llu)e->wal.first_lsn,
 		 (llu)(v->lsn >= e->wal.first_lsn ? v->lsn + 1 - e->wal.first_lsn : 0),
 		 (llu)v->divergent_records, (llu)v->divergent_files, (llu)v->divergent_bytes,
-		 (llu)v->rejoined_by_log, (llu)v->rejoined_by_copy);
+		 (llu)v->rejoined_by_log, (llu)v->rejoined_by_keys, (llu)v->rejoined_by_copy);
 }

@@ -19,6 +19,7 @@ static bool known(uint8_t type)
 	case REPL_COPY_BEGIN:
 	case REPL_COPY_BLOCK:
 	case REPL_COPY_END:
+	case REPL_PATCH:
 	case REPL_ACK:
 		return true;
 	}

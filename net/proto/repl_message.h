@@ -3,16 +3,20 @@
  * A replica opens an ordinary client connection, authenticates, and sends the command
  *
  *   WALSTREAM version node-id port ip lsn chain history [FULL] [RESUME place] [FAILOVER]
+ *             [REFETCH fork names]
  *
  * version: 1. node-id: the replica's run id. port, ip: where it serves clients ("" = as seen).
  * lsn, chain (16 hexadecimal digits), history (wal_history_encode): where its log ends. FULL: its
  * own log can't be continued. RESUME: the place where an
  * unfinished full copy goes on (snapshot_block.h). FAILOVER: the sender was the primary and hands
- * over: promote yourself first. The answer is one line:
+ * over: promote yourself first. REFETCH: what a REWIND to that LSN is answered with by a replica
+ * whose store has gone further: the names of what it has to have anew (engine/refetch.h). The
+ * answer is one line:
  *
  *   +CONTINUE lsn   frames follow from the replica's LSN on
  *   +REWIND lsn     the replica has records after lsn that are not this node's history: it is to go
  *                   back there and ask again; the connection ends
+ *   +REFETCH lsn    a patch follows, then frames from lsn + 1 on
  *   +FULLCOPY       a full copy follows, then frames
  *   -...            why not; the connection ends. -NOTREPLICA: asked to take the role over, this
  *                   node has it already
@@ -35,6 +39,7 @@
  *   D  a block of the copy (snapshot_block.h)
  *   E  full copy ends: snapshot tail, u64 newest LSN of the log by then: the copy is of use with
  *      the records up to there; a segment header and frames from the copy's LSN on follow
+ *   P  patch (engine/refetch.h)
  * From the replica:
  *   A  ack: newest LSN received, newest durable LSN, each u64
  *
@@ -61,6 +66,7 @@ enum repl_type {
 	REPL_COPY_BEGIN = 'B',
 	REPL_COPY_BLOCK = 'D',
 	REPL_COPY_END = 'E',
+	REPL_PATCH = 'P',
 	REPL_ACK = 'A',
 };
 

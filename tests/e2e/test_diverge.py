@@ -2,6 +2,8 @@
 """Writes that a deposed primary had to give up: kept, told by the node and by cairn-wal diverge,
 put back where nobody has changed the key since; what a client learns of its own write."""
 import os
+import random
+import subprocess
 import sys
 import time
 
@@ -9,8 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import case, tools  # noqa: E402
 from harness.link import Link  # noqa: E402
-from harness.resp import Client  # noqa: E402
-from harness.servers import redis_binary  # noqa: E402
+from harness.servers import LONG, info, redis_binary  # noqa: E402
 from harness.shard import lsn, replication, until, wait_equal, wait_linked  # noqa: E402
 
 FIELDS = {b"f%d" % i: b"v%d" % i for i in range(300)}
@@ -89,6 +90,7 @@ class Diverge(case.ToolCase):
             self.assertEqual(c.call("WAIT", 1, 5000), 1)
             link.refusing = True
             link.cut()
+            self.first = old
             write(c)
             self.lost_at = c.call("CLUSTER", "LSN")
             if checkpoint:
@@ -279,6 +281,153 @@ class Diverge(case.ToolCase):
         until(lambda: not os.path.exists(path), text="the archive is removed")
         self.assertEqual(os.listdir(os.path.dirname(path)), [])
 
+    # --- back by the keys that were touched ---
+
+    def test_a_store_beyond_the_fork_fetches_what_was_touched(self):
+        old, new = self.deposed(checkpoint=True)
+        state = replication(old)
+        self.assertEqual((state["rejoined_by_log"], state["rejoined_by_keys"],
+                          state["rejoined_by_copy"]), ("0", "1", "0"))
+        self.assertEqual(state["divergent_records"], "12")
+        with new.client() as c:
+            self.assertEqual(info(c, "stats")["sync_full"], "0")
+            found = tools.read_node(c)
+        self.assert_keys(found, {**SHARED, b"contested": ("string", b"won", 0),
+                                 b"after": ("string", b"1", 0)})
+        self.slot("diff", old.dir, new.dir)
+        for end in ("kill", "stop"):
+            getattr(old, end)()
+            old.start()
+            wait_linked(old)
+            with new.client() as c:
+                c.call("HSET", "hash", "again", end)
+                c.call("RPUSH", "list", end)
+                c.call("SET", "string", end)
+            wait_equal(old, new)
+            self.slot("diff", old.dir, new.dir)
+        with old.client() as c:
+            c.call("SAVE")
+        old.stop()
+        self.slot("check", "--deep", old.dir)
+
+    def test_a_flush_before_a_checkpoint_takes_a_full_copy(self):
+        def write(c):
+            c.call("SET", "string", "lost")
+            c.call("FLUSHALL")
+            c.call("SET", "number2", "1")
+
+        old, new = self.deposed(write, checkpoint=True)
+        state = replication(old)
+        self.assertEqual((state["rejoined_by_keys"], state["rejoined_by_copy"]), ("0", "1"))
+        self.slot("diff", old.dir, new.dir)
+
+    def test_random_histories_part_and_meet(self):
+        """Both sides write at random, both checkpoint at random; the old one comes back equal."""
+        rng = random.Random(5)
+        nodes = list(self.pair_of({"memtable-max": "1mb"}))
+        ways = {"rejoined_by_log": 0, "rejoined_by_keys": 0, "rejoined_by_copy": 0}
+        for round_ in range(40 if LONG else 8):
+            old, new = nodes
+            with old.client() as c, new.client() as n:
+                wait_equal(old, new)
+                n.call("REPLICAOF", "NO", "ONE")
+                self.mess(c, rng, 60)
+                if rng.randrange(3) > 0:
+                    c.call("SAVE")
+                    self.mess(c, rng, rng.randrange(20))
+                self.mess(n, rng, rng.randrange(1, 60))
+                if rng.randrange(2) == 0:
+                    n.call("SAVE")
+                    self.mess(n, rng, rng.randrange(20))
+                before = replication(old)
+                c.call("REPLICAOF", "127.0.0.1", new.port)
+            new.options.pop("replicaof", None)
+            old.options["replicaof"] = ["127.0.0.1", new.port]
+            if rng.randrange(3) == 0:
+                time.sleep(rng.random() / 20)
+                old.kill()
+                old.start()
+                before = dict.fromkeys(ways, 0)
+            wait_linked(old)
+            wait_equal(old, new)
+            after = replication(old)
+            for way in ways:
+                ways[way] += int(after[way]) - int(before[way])
+            self.slot("diff", "--limit", 20, old.dir, new.dir)
+            nodes.reverse()
+        for server in nodes:
+            server.stop()
+            self.slot("check", "--deep", server.dir)
+        self.assertGreater(ways["rejoined_by_keys"], 0, ways)
+
+    def pair_of(self, options):
+        old = self.server(options)
+        new = self.server({"replicaof": ["127.0.0.1", old.port], **options})
+        wait_linked(new)
+        return old, new
+
+    @staticmethod
+    def mess(client, rng, count):
+        """Writes of every kind to few keys, so that both sides meet."""
+        for _ in range(count):
+            n = rng.randrange(12)
+            dice = rng.randrange(14)
+            some = ["f%d" % rng.randrange(400) for _ in range(rng.randrange(1, 80))]
+            if dice == 0:
+                client.call("DEL", *rng.sample(["s%d" % n, "h%d" % n, "l%d" % n, "z%d" % n], 2))
+            elif dice == 1 and client.call("EXISTS", "h%d" % n):
+                client.call("RENAME", "h%d" % n, "h%d" % rng.randrange(12))
+            elif dice == 2:
+                client.call("SET", "h%d" % n, "a string now")
+                client.call("DEL", "h%d" % n)
+            elif dice == 3:
+                client.call("SET", "s%d" % n, rng.randrange(1000), "PX", 3600000)
+            elif dice == 4:
+                client.call("SETRANGE", "r%d" % n, rng.randrange(9000), "x" * rng.randrange(3000))
+            elif dice == 5:
+                client.call("LTRIM", "l%d" % n, rng.randrange(5), -1 - rng.randrange(5))
+            elif dice < 8:
+                client.call("RPUSH", "l%d" % n, *["e" * rng.randrange(40) for _ in some])
+            elif dice < 11:
+                client.call("HSET", "h%d" % n, *sum(([f, "v%d" % rng.randrange(99)]
+                                                     for f in some), []))
+            elif dice == 11:
+                client.call("ZADD", "z%d" % n, *sum(([rng.random(), f] for f in some), []))
+            elif dice == 12:
+                client.call("SADD", "t%d" % n, *some)
+            else:
+                client.call("INCR", "c%d" % n)
+
+    def test_a_kill_at_any_moment_of_the_way_back(self):
+        """SIGKILL after a random time, again and again, until the node gets through."""
+        rng = random.Random(6)
+        archived = 0
+        for _ in range(20 if LONG else 4):
+            old, new = self.pair_of({})
+            with old.client() as c, new.client() as n:
+                put(c, SHARED)
+                wait_equal(old, new)
+                n.call("REPLICAOF", "NO", "ONE")
+                diverge(c)
+                c.call("SAVE")
+                self.mess(n, rng, 30)
+            old.kill()
+            old.options["replicaof"] = ["127.0.0.1", new.port]
+            for _ in range(6):
+                old.start()
+                time.sleep(rng.random() / 15)
+                old.kill()
+            old.start()
+            wait_linked(old)
+            wait_equal(old, new)
+            self.slot("diff", old.dir, new.dir)
+            (archive,) = self.archives(old)
+            archived += len({line.split()[0] for line in self.wal(
+                "diverge", "show", archive, code=1).text.splitlines()})
+            old.close()
+            new.close()
+        self.assertEqual(archived % 12, 0)
+
     # --- did my write survive? ---
 
     def test_the_fate_of_a_write(self):
@@ -315,6 +464,36 @@ class Diverge(case.ToolCase):
             replies = c.pipeline([("MULTI",), ("SET", "p", 1), ("SET", "q", 2), ("EXEC",),
                                   ("CLUSTER", "LSN")])
             self.assertEqual(int(replies[-1].split(b":")[1]), lsn(new))
+
+
+    def test_two_client_libraries_ask(self):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients",
+                              "fate_redis_py.py")
+        programs = {"redis-py": ["/usr/bin/python3", script]}
+        if case.BINARIES.hiredis is not None:
+            programs["hiredis"] = [case.BINARIES.hiredis]
+        positions = {}
+
+        def call(program, server, *args):
+            done = subprocess.run(program + [str(server.port)] + [str(a) for a in args],
+                                  stdout=subprocess.PIPE, timeout=60, check=True)
+            return done.stdout.decode().strip()
+
+        def write(client):
+            for name, program in programs.items():
+                positions[name] = call(program, self.first, "write", "by " + name, 1)
+
+        self.first = None
+        old, new = self.deposed(write)
+        for name, program in programs.items():
+            told = dict(word.split("=", 1) for word in
+                        call(program, old, "fate", positions[name]).split())
+            self.assertEqual((told["fate"], told["file"]),
+                             ("divergent", os.path.basename(self.archives(old)[0])))
+            kept = call(program, new, "write", "kept by " + name, 1)
+            self.assertIn("fate=durable", call(program, new, "fate", kept))
+            wait_equal(old, new)
+            self.assertIn("fate=durable role=slave", call(program, old, "fate", kept))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
  * it is reached. */
 #include "engine/base/bytes.h"
 #include "engine/base/invariant.h"
+#include "engine/refetch.h"
 #include "engine/snapshot_block.h"
 #include "engine/wal/wal_frame.h"
 #include "engine/wal/wal_segment.h"
@@ -56,6 +57,7 @@ static void take(const struct repl_message *m, uint64_t *salt)
 	struct repl_ack ack;
 	struct snapshot_tail tail;
 	struct wal_segment segment;
+	struct refetch patch;
 	uint64_t len;
 
 	switch (m->type) {
@@ -83,6 +85,12 @@ static void take(const struct repl_message *m, uint64_t *salt)
 	case REPL_COPY_END:
 		(void)!snapshot_tail_decode(m->payload, &tail);
 		break;
+	case REPL_PATCH:
+		if (refetch_decode(m->payload, &patch) == ST_OK) {
+			INVARIANT(patch.block.len <= m->payload.len);
+			divergent_names_deinit(&patch.names);
+		}
+		break;
 	}
 }
 
@@ -104,7 +112,7 @@ static void take_stream(struct slice in)
 /* Wraps the payloads of the input. */
 static void wrap(struct slice in, struct buf *out)
 {
-	static const char types[] = "SFHBDEA";
+	static const char types[] = "SFHBDEAP";
 
 	while (in.len >= 3) {
 		uint8_t header[REPL_HEADER_LEN];

@@ -129,7 +129,7 @@ class Rejoin(case.ToolCase):
     def assert_tidy(self, server):
         """Nothing half done is left."""
         left = os.listdir(server.dir)
-        for name in ("rewind", "copy"):
+        for name in ("rewind", "copy", "refetch"):
             self.assertNotIn(name, left)
         folder = os.path.join(server.dir, "divergent")
         names = os.listdir(folder) if os.path.isdir(folder) else []

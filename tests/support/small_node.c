@@ -286,7 +286,7 @@ enum status small_node_step(struct small_node *s)
 			memset(s->keys, 0, sizeof s->keys);
 		}
 	}
-	if (st == ST_OK && rng_below(&s->library_rng, 12) == 0) {
+	if (st == ST_OK && !s->keys_alone && rng_below(&s->library_rng, 12) == 0) {
 		st = change_library(s);
 	}
 	if (st != ST_OK) {

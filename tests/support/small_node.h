@@ -24,6 +24,7 @@ struct small_node {
 		uint32_t fields[SMALL_FIELDS];
 	} keys[SMALL_KEYS];
 	uint32_t libraries[SMALL_LIBRARIES]; /* of functions, likewise */
+	bool keys_alone;		     /* libraries are not changed */
 	uint64_t *digests;		     /* [SMALL_LSN_MAX]: of the content after each LSN */
 	uint64_t last_lsn;
 };

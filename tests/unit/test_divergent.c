@@ -50,7 +50,7 @@ static void commit(void)
 	uint64_t lsn = engine_commit(e);
 
 	(void)engine_turn_end(e);
-	for (int i = 0; i < 5000 && engine_durable_lsn(e) < lsn; i++) {
+	for (int i = 0; i < 5000 && engine_ack_lsn(e) < lsn; i++) {
 		(void)engine_turn_end(e);
 		(void)usleep(200);
 	}
