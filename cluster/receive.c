@@ -162,7 +162,7 @@ static bool is_overtaken(const struct cluster *c, const struct incoming *in)
 {
 	const struct cnode *n = in->sender;
 
-	return (node_id_empty(&in->m.h.primary) || n->slots_count > 0) &&
+	return (node_id_empty(&in->m.h.primary) || (n->slots_count > 0 && !PLANTED(146))) &&
 	       in->m.h.config_epoch < n->config_epoch && n->epoch_ms != 0 &&
 	       c->now_ms - n->epoch_ms < c->settings.node_timeout_ms;
 }
