@@ -43,6 +43,11 @@ struct engine_options {
 	 * kin. NULL: none. */
 	void (*touched)(void *arg, const struct store_key *key);
 	void *touched_arg;
+	/* Called on the executor, with touched_arg, for a key whose time has come and that is
+	 * removed: met, when a read of the open batch meets it (once or more; it goes after that
+	 * batch is committed, unless the batch has put something in its place), else when it goes.
+	 * key is borrowed. NULL: none. */
+	void (*expired)(void *arg, struct slice key, bool met);
 	/* Opened to follow a primary (engine/engine_shard.h): no timeline is begun, nothing expires
 	 * here. */
 	bool replica;

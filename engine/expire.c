@@ -26,6 +26,9 @@ void expire_noticed(struct engine *e, struct slice name)
 		return;
 	}
 	e->expired_count++;
+	if (e->opts.expired != NULL && engine_writable(e) == ST_OK) {
+		e->opts.expired(e->opts.touched_arg, name, true);
+	}
 }
 
 /* Deletes the key in the open batch if its time has come. */
@@ -68,8 +71,8 @@ static void finish(struct engine *e, enum status st, uint32_t removed)
 	}
 }
 
-/* Runs over names packed as [u32 length][name]. */
-static uint32_t remove_names(struct engine *e, struct slice names, uint64_t now_ms)
+/* Runs over names packed as [u32 length][name]. told: those who listen know of them. */
+static uint32_t remove_names(struct engine *e, struct slice names, uint64_t now_ms, bool told)
 {
 	uint32_t removed = 0;
 	enum status st = ST_OK;
@@ -77,9 +80,13 @@ static uint32_t remove_names(struct engine *e, struct slice names, uint64_t now_
 	e->expiring = true;
 	engine_begin(e, slice_str("expire"), now_ms, 0);
 	while (st == ST_OK && names.len > 0) {
-		uint32_t len = bytes_get_u32le(names.data);
+		uint32_t len = bytes_get_u32le(names.data), before = removed;
+		struct slice name = slice_of(names.data + 4, len);
 
-		st = remove_if_due(e, slice_of(names.data + 4, len), &removed);
+		st = remove_if_due(e, name, &removed);
+		if (removed > before && !told && e->opts.expired != NULL) {
+			e->opts.expired(e->opts.touched_arg, name, false);
+		}
 		names = slice_skip(names, 4 + (size_t)len);
 	}
 	finish(e, st, removed);
@@ -95,7 +102,7 @@ void expire_run_noticed(struct engine *e, uint64_t now_ms)
 	e->expired_names = (struct buf){0};
 	e->expired_count = 0;
 	if (engine_writable(e) == ST_OK) {
-		(void)remove_names(e, buf_slice(&names), now_ms);
+		(void)remove_names(e, buf_slice(&names), now_ms, true);
 	}
 	e->batch.seen_lsn = seen;
 	names.len = 0;
@@ -216,7 +223,7 @@ uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_ma
 			n += due_in_store(e, now_ms, page - n, &names);
 		}
 		if (names.len > 0) {
-			removed += remove_names(e, buf_slice(&names), now_ms);
+			removed += remove_names(e, buf_slice(&names), now_ms, false);
 		}
 		buf_deinit(&names);
 		looked += n;

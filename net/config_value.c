@@ -279,12 +279,15 @@ static enum status parse_events(const char *word, char *text, size_t size, int64
 			return ST_INVALID;
 		}
 	}
+	/* In Redis's order, n among those that A stands for. */
 	if ((*number & all) == all && n + 1 < size) {
 		text[n++] = 'A';
 	}
-	for (size_t i = (*number & all) == all ? 10 : 0; letters[i] != 0 && n + 1 < size; i++) {
-		if ((*number >> i & 1) != 0) {
-			text[n++] = letters[i];
+	for (const char *c = "g$lshzxetdnKEm"; *c != 0 && n + 1 < size; c++) {
+		int64_t bit = (int64_t)1 << (strchr(letters, *c) - letters);
+
+		if ((*number & bit) != 0 && ((*number & all) != all || (bit & all) == 0)) {
+			text[n++] = *c;
 		}
 	}
 	text[n] = 0;

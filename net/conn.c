@@ -93,7 +93,7 @@ static int let_go(struct conn *c)
 	int fd = c->fd;
 
 	c->dead = true;
-	pubsub_leave(&c->session);
+	session_leave(&c->session);
 	conn_block_end(c);
 	conn_set_wait(c, CONN_READY);
 	event_free(c->read_event);

@@ -94,9 +94,16 @@ static void forget_sent(struct conn *c)
 	}
 }
 
+/* Who is sent more than it asks for: subscribers, and, unless normal clients have a limit, those in
+ * MONITOR or told of keys that they cache. */
 static const struct output_limit *limit_of(const struct conn *c)
 {
-	return session_listens(&c->session) ? &c->server->pubsub_limit : &c->server->output_limit;
+	const struct session *s = &c->session;
+	bool told = s->monitor_link != NULL || s->tracking != 0 || s->redirected_by != NULL;
+
+	return session_listens(s) || (told && c->server->output_limit.hard == 0)
+		   ? &c->server->pubsub_limit
+		   : &c->server->output_limit;
 }
 
 void conn_push(struct conn *c, struct slice message, uint64_t lsn)

@@ -63,6 +63,7 @@ static enum status open_engine(struct server *s, bool replica, struct buf *error
 	    .wakeup_arg = s,
 	    .touched = dispatch_touched,
 	    .touched_arg = s->dispatch,
+	    .expired = dispatch_expired,
 	    .replica = replica,
 	};
 	enum status st = ST_OK;

@@ -357,6 +357,7 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 	take_prefetched(s);
 	more = replication_apply(s->replication);
 	blocked_left = dispatch_serve_blocked(s->dispatch, s->now_ms);
+	dispatch_turn_end(s->dispatch);
 	(void)engine_turn_end(s->engine);
 	replication_publish(s->replication);
 	if (s->host.errand != NODE_NOTHING) {

@@ -1,6 +1,7 @@
 /* BITFIELD and BITFIELD_RO: a list of reads and writes of integers at any bit offset. */
 #include "engine/types/bits.h"
 #include "net/command/cmd_string.h"
+#include "net/command/notify.h"
 
 enum op_kind { OP_GET, OP_SET, OP_INCRBY };
 
@@ -244,6 +245,7 @@ static void bitfield(struct command_ctx *ctx, bool read_only)
 {
 	struct field_target t;
 	struct plan plan;
+	uint32_t ops = engine_batch_ops(ctx->engine);
 	enum status st;
 
 	if (!make_plan(ctx, &plan)) {
@@ -263,6 +265,8 @@ static void bitfield(struct command_ctx *ctx, bool read_only)
 	st = run_all(&t, &plan);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
+	} else if (engine_batch_ops(ctx->engine) > ops) {
+		command_event(ctx, EVENT_STRING, "setbit", ctx->argv[1]);
 	}
 }
 

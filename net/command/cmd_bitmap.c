@@ -1,6 +1,7 @@
 /* Bitmap commands: single bits, counting, finding, combining whole strings. */
 #include "engine/types/bits.h"
 #include "net/command/cmd_string.h"
+#include "net/command/notify.h"
 
 static const char bit_offset_error[] = "ERR bit offset is not an integer or out of range";
 
@@ -65,6 +66,7 @@ static void cmd_setbit(struct command_ctx *ctx)
 	if (was != (bit == 1) || off / 8 >= string_len(m)) {
 		byte = (uint8_t)(bit == 1 ? byte | mask : byte & ~mask);
 		st = string_write(ctx->engine, &key, m, off / 8, slice_of(&byte, 1));
+		command_event(ctx, EVENT_STRING, "setbit", key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -374,9 +376,10 @@ static void cmd_bitop(struct command_ctx *ctx)
 	}
 	store_key_of_key(&key, ctx->argv[2]);
 	if (len == 0) {
-		st = ks_remove(ctx->engine, &key);
+		st = command_remove(ctx, &key);
 	} else {
 		st = string_build(ctx->engine, &key, len, bitop_fill, &b);
+		command_event(ctx, EVENT_STRING, "set", key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

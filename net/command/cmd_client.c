@@ -55,6 +55,9 @@ static void flags_text(const struct client_info *c, char dst[32])
 	const struct session *s = c->session;
 	size_t n = 0;
 
+	if (s->monitor_link != NULL) {
+		dst[n++] = 'O';
+	}
 	for (size_t i = 0; i < sizeof c->flags && c->flags[i] != 0; i++) {
 		if (c->flags[i] != 'N') {
 			dst[n++] = c->flags[i];
@@ -65,6 +68,15 @@ static void flags_text(const struct client_info *c, char dst[32])
 	}
 	if (s->in_multi) {
 		dst[n++] = 'x';
+	}
+	if (s->tracking != 0) {
+		dst[n++] = 't';
+	}
+	if ((s->tracking & TRACKING_BROKEN) != 0) {
+		dst[n++] = 'R';
+	}
+	if ((s->tracking & TRACKING_BCAST) != 0) {
+		dst[n++] = 'B';
 	}
 	if (s->watch_broken) {
 		dst[n++] = 'd';
@@ -98,7 +110,7 @@ enum status client_info_line(struct buf *b, const struct client_info *c, uint64_
 	    "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%zu "
 	    "psub=%zu "
 	    "ssub=%zu multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 "
-	    "obl=%zu oll=%zu omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=-1 resp=%d "
+	    "obl=%zu oll=%zu omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=%lld resp=%d "
 	    "lib-name=%s lib-ver=%s\n",
 	    (unsigned long long)s->id, s->addr, s->laddr, c->fd, s->name != NULL ? s->name : "",
 	    (unsigned long long)(now_ms > s->created_ms ? (now_ms - s->created_ms) / 1000 : 0),
@@ -106,7 +118,8 @@ enum status client_info_line(struct buf *b, const struct client_info *c, uint64_
 	    s->subscribed[SUBSCRIBED_CHANNEL], s->subscribed[SUBSCRIBED_PATTERN],
 	    s->subscribed[SUBSCRIBED_SHARD], s->in_multi ? (long long)s->queue_len : -1LL, c->qbuf,
 	    c->qbuf_free, c->argv_mem, s->queue_bytes, c->obl, c->oll, c->omem, c->tot_mem,
-	    s->last_cmd, s->user != NULL ? s->user->name : ACL_DEFAULT_USER, s->proto,
+	    s->last_cmd, s->user != NULL ? s->user->name : ACL_DEFAULT_USER,
+	    s->tracking != 0 ? (long long)s->redirect_id : -1LL, s->proto,
 	    s->lib_name != NULL ? s->lib_name : "", s->lib_ver != NULL ? s->lib_ver : "");
 }
 
@@ -506,29 +519,11 @@ static void cmd_client_unblock(struct command_ctx *ctx)
 					       error ? UNBLOCKED_ERROR : UNBLOCKED_TIMEOUT));
 }
 
-/* Tracking is never on. */
-static void cmd_client_getredir(struct command_ctx *ctx)
-{
-	resp_int(ctx->reply, -1);
-}
-
-static void cmd_client_trackinginfo(struct command_ctx *ctx)
-{
-	struct resp_writer *w = ctx->reply;
-
-	resp_map(w, 3);
-	resp_bulk_str(w, "flags");
-	resp_set(w, 1);
-	resp_bulk_str(w, "off");
-	resp_bulk_str(w, "redirect");
-	resp_int(w, -1);
-	resp_bulk_str(w, "prefixes");
-	resp_array(w, 0);
-}
-
 static void cmd_client_help(struct command_ctx *ctx)
 {
 	static const char *const lines[] = {
+	    "CACHING (YES|NO)",
+	    "    Whether the next command's keys are tracked, in mode OPTIN or OPTOUT.",
 	    "GETNAME",
 	    "    The name of this connection.",
 	    "GETREDIR",
@@ -555,6 +550,9 @@ static void cmd_client_help(struct command_ctx *ctx)
 	    "    Say which library speaks here.",
 	    "SETNAME <name>",
 	    "    Name this connection.",
+	    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT]",
+	    "    [NOLOOP]",
+	    "    Tell this connection, or another, when keys change that were read.",
 	    "TRACKINGINFO",
 	    "    State of client-side caching for this connection.",
 	    "UNBLOCK <id> [TIMEOUT|ERROR]",
@@ -569,6 +567,7 @@ static void cmd_client_help(struct command_ctx *ctx)
 #define CLIENT_COMMON CMD_NOSCRIPT | CMD_LOADING | CMD_STALE
 
 const struct command subcommands_client[] = {
+    {"caching", 3, CLIENT_COMMON, NO_KEYS, cmd_client_caching, NULL},
     {"getname", 2, CLIENT_COMMON, NO_KEYS, cmd_client_getname, NULL},
     {"getredir", 2, CLIENT_COMMON, NO_KEYS, cmd_client_getredir, NULL},
     {"help", 2, CMD_LOADING | CMD_STALE, NO_KEYS, cmd_client_help, NULL},
@@ -582,6 +581,7 @@ const struct command subcommands_client[] = {
     {"reply", 3, CLIENT_COMMON, NO_KEYS, cmd_client_reply, NULL},
     {"setinfo", 4, CLIENT_COMMON, NO_KEYS, cmd_client_setinfo, NULL},
     {"setname", 3, CLIENT_COMMON, NO_KEYS, cmd_client_setname, NULL},
+    {"tracking", -3, CLIENT_COMMON, NO_KEYS, cmd_client_tracking, NULL},
     {"trackinginfo", 2, CLIENT_COMMON, NO_KEYS, cmd_client_trackinginfo, NULL},
     {"unblock", -3, CMD_ADMIN | CLIENT_COMMON, NO_KEYS, cmd_client_unblock, NULL},
     {"unpause", 2, CMD_ADMIN | CLIENT_COMMON, NO_KEYS, cmd_client_unpause, NULL},

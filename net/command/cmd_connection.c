@@ -3,6 +3,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/monitor.h"
 #include "net/command/txn_queue.h"
 
 #define ERR_WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
@@ -80,6 +81,8 @@ static void cmd_reset(struct command_ctx *ctx)
 
 	txn_reset(s);
 	pubsub_leave(s);
+	monitor_leave(s);
+	tracking_leave(s);
 	mem_free(s->name);
 	s->name = NULL;
 	dispatch_set_reply_mode(ctx, s->reply_mode & REPLY_SKIP);

@@ -7,6 +7,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/notify.h"
 #include "net/command/stream_dump.h"
 #include "net/command/value_dump.h"
 #include "net/proto/rdb_value.h"
@@ -264,6 +265,7 @@ static bool drop_old(struct restore *r)
 
 	if (st == ST_OK) {
 		st = ks_delete(r->ctx->engine, &r->key, &old);
+		command_event(r->ctx, EVENT_GENERIC, "del", r->key.name);
 		if (st != ST_OK) {
 			command_reply_status(r->ctx, st);
 		}
@@ -301,7 +303,17 @@ static bool restore_key(struct restore *r)
 	if (!check_value(r, value)) {
 		return false;
 	}
-	return r->expired ? drop_old(r) : write_value(r, value);
+	if (r->expired) {
+		return drop_old(r);
+	}
+	if (st == ST_OK) {
+		command_event(ctx, EVENT_NEW, "new", r->key.name);
+	}
+	if (!write_value(r, value)) {
+		return false;
+	}
+	command_event(ctx, EVENT_GENERIC, "restore", r->key.name);
+	return true;
 }
 
 static void cmd_restore(struct command_ctx *ctx)

@@ -1,5 +1,6 @@
 /* EXPIRE and its kin, TTL and its kin, PERSIST. */
 #include "net/command/command_groups.h"
+#include "net/command/notify.h"
 
 enum { FLAG_NX = 1, FLAG_XX = 2, FLAG_GT = 4, FLAG_LT = 8 };
 
@@ -95,6 +96,7 @@ static void expire(struct command_ctx *ctx, int64_t unit_ms, bool absolute)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_GENERIC, at <= (int64_t)ctx->now_ms ? "del" : "expire", key.name);
 	resp_int(ctx->reply, 1);
 }
 
@@ -130,6 +132,7 @@ void cmd_persist(struct command_ctx *ctx)
 			command_reply_status(ctx, st);
 			return;
 		}
+		command_event(ctx, EVENT_GENERIC, "persist", key.name);
 		resp_int(ctx->reply, 1);
 	} else if (st == ST_OK || st == ST_NOT_FOUND) {
 		resp_int(ctx->reply, 0);

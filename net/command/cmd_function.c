@@ -5,6 +5,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/function_restore.h"
+#include "net/command/monitor.h"
 #include "net/command/script_run.h"
 #include "net/command/script_shebang.h"
 #include "net/proto/rdb_library.h"
@@ -32,6 +33,7 @@ void cmd_fcall(struct command_ctx *ctx)
 	size_t keys_count;
 
 	(void)engine_libraries(ctx->engine); /* what there is shows in the reply */
+	monitor_script(ctx);
 	if (!sync(ctx)) {
 		return;
 	}

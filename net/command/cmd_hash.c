@@ -4,6 +4,7 @@
 #include "engine/types/type_hash.h"
 #include "net/command/cmd_named.h"
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 #include "net/proto/float_text.h"
 
 #include <math.h>
@@ -159,6 +160,7 @@ static void set_pairs(struct command_ctx *ctx, bool reply_ok)
 	}
 	st = type_hash_set(ctx->engine, &key, found ? &m : NULL, ctx->argv + 2, ctx->argc / 2 - 1,
 			   &limits, &added);
+	command_event(ctx, EVENT_HASH, "hset", key.name);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 	} else if (reply_ok) {
@@ -201,6 +203,7 @@ static void cmd_hsetnx(struct command_ctx *ctx)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_HASH, "hset", key.name);
 	resp_int(ctx->reply, 1);
 }
 
@@ -221,6 +224,10 @@ static void cmd_hdel(struct command_ctx *ctx)
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		return;
+	}
+	if (removed > 0) {
+		command_event(ctx, EVENT_HASH, "hdel", key.name);
+		command_event_gone(ctx, key.name);
 	}
 	resp_int(ctx->reply, (int64_t)removed);
 }
@@ -263,6 +270,7 @@ static void cmd_hincrby(struct command_ctx *ctx)
 	}
 	(void)snprintf(text, sizeof text, "%lld", (long long)now);
 	if (store_number(ctx, &key, have_key ? &m : NULL, slice_str(text))) {
+		command_event(ctx, EVENT_HASH, "hincrby", key.name);
 		resp_int(ctx->reply, now);
 	}
 }
@@ -297,6 +305,7 @@ static void cmd_hincrbyfloat(struct command_ctx *ctx)
 	}
 	value = slice_of(text, float_text(now, text));
 	if (store_number(ctx, &key, have_key ? &m : NULL, value)) {
+		command_event(ctx, EVENT_HASH, "hincrbyfloat", key.name);
 		resp_bulk(ctx->reply, value);
 	}
 }

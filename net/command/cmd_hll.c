@@ -6,6 +6,7 @@
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/migrate_job.h"
+#include "net/command/notify.h"
 #include "net/command/script_run.h"
 
 #define ERR_NOT_HLL "WRONGTYPE Key is not a valid HyperLogLog string value."
@@ -94,6 +95,9 @@ static void cmd_pfadd(struct command_ctx *ctx)
 	if (st != ST_OK) {
 		reply_failure(ctx, st);
 		return;
+	}
+	if (changed) {
+		command_event(ctx, EVENT_STRING, "pfadd", key.name);
 	}
 	resp_int(ctx->reply, changed);
 }
@@ -216,6 +220,7 @@ static void cmd_pfmerge(struct command_ctx *ctx)
 		reply_failure(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_STRING, "pfadd", key.name);
 	resp_ok(ctx->reply);
 }
 

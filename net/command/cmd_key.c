@@ -2,6 +2,7 @@
  * them (expiry: cmd_expire.c, renaming: cmd_rename.c, walks: cmd_scan.c, OBJECT: cmd_object.c,
  * waiting: cmd_wait.c). */
 #include "net/command/command_groups.h"
+#include "net/command/notify.h"
 
 static void cmd_del(struct command_ctx *ctx)
 {
@@ -23,6 +24,7 @@ static void cmd_del(struct command_ctx *ctx)
 			command_reply_status(ctx, st);
 			return;
 		}
+		command_event(ctx, EVENT_GENERIC, "del", key.name);
 		deleted++;
 	}
 	resp_int(ctx->reply, deleted);

@@ -1,6 +1,8 @@
 /* The list commands: arguments and replies. What a list is in storage: engine/types/type_list.h. */
 #include "net/command/cmd_list.h"
 
+#include "net/command/notify.h"
+
 bool list_lookup(struct command_ctx *ctx, size_t arg, struct store_key *key, struct meta *m,
 		 uint64_t *count)
 {
@@ -98,6 +100,7 @@ static void push(struct command_ctx *ctx, bool left, bool create)
 	}
 	st = type_list_push(ctx->engine, &key, count > 0 ? &m : NULL, left, ctx->argv + 2,
 			    ctx->argc - 2, &length);
+	command_event(ctx, EVENT_LIST, left ? "lpush" : "rpush", key.name);
 	reply_count(ctx, st, length);
 }
 
@@ -158,6 +161,7 @@ static void cmd_linsert(struct command_ctx *ctx)
 	if (st == ST_OK) {
 		st = type_list_insert(ctx->engine, &key, &m, index + (before ? 0 : 1), ctx->argv[4],
 				      &length);
+		command_event(ctx, EVENT_LIST, "linsert", key.name);
 	}
 	reply_count(ctx, st, length);
 }
@@ -369,6 +373,7 @@ static void cmd_lset(struct command_ctx *ctx)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_LIST, "lset", key.name);
 	resp_ok(ctx->reply);
 }
 
@@ -385,6 +390,10 @@ static void cmd_lrem(struct command_ctx *ctx)
 	}
 	if (count > 0) {
 		st = type_list_remove(ctx->engine, &key, &m, ctx->argv[3], arg, &removed);
+	}
+	if (removed > 0) {
+		command_event(ctx, EVENT_LIST, "lrem", key.name);
+		command_event_gone(ctx, key.name);
 	}
 	reply_count(ctx, st, removed);
 }
@@ -404,6 +413,8 @@ static void cmd_ltrim(struct command_ctx *ctx)
 	if (count > 0) {
 		range_of(start, end, count, &from, &n);
 		st = type_list_trim(ctx->engine, &key, &m, from, n);
+		command_event(ctx, EVENT_LIST, "ltrim", key.name);
+		command_event_gone(ctx, key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

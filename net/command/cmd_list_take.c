@@ -1,6 +1,7 @@
 /* List commands that take elements off an end: pops and moves, also those that wait for one. */
 #include "net/command/blocked.h"
 #include "net/command/cmd_list.h"
+#include "net/command/notify.h"
 
 /* LEFT or RIGHT. */
 static bool arg_side(struct command_ctx *ctx, size_t arg, bool *left)
@@ -15,6 +16,12 @@ static bool arg_side(struct command_ctx *ctx, size_t arg, bool *left)
 
 /* --- pops --- */
 
+static void tell_taken(struct command_ctx *ctx, const struct store_key *key, bool left)
+{
+	command_event(ctx, EVENT_LIST, left ? "lpop" : "rpop", key->name);
+	command_event_gone(ctx, key->name);
+}
+
 /* Takes n elements off one end: first into the reply, then out of the list. */
 static void take(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
 		 uint64_t count, uint64_t n, bool left)
@@ -25,6 +32,7 @@ static void take(struct command_ctx *ctx, const struct store_key *key, const str
 		st = list_reply_elements(ctx, key, m, left ? 0 : count - 1, n, !left);
 		if (st == ST_OK) {
 			st = type_list_trim(ctx->engine, key, m, left ? n : 0, count - n);
+			tell_taken(ctx, key, left);
 		}
 	}
 	if (st != ST_OK) {
@@ -51,6 +59,7 @@ static void pop_one(struct command_ctx *ctx, bool left)
 	if (st == ST_OK) {
 		resp_bulk(ctx->reply, value);
 		st = type_list_trim(ctx->engine, &key, &m, left ? 1 : 0, count - 1);
+		tell_taken(ctx, &key, left);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -267,6 +276,8 @@ static bool move(struct command_ctx *ctx, bool from_left, bool to_left)
 	if (st == ST_OK) {
 		resp_bulk(ctx->reply, value);
 		st = type_list_move(ctx->engine, &from, &from_meta, from_left, &to, to_left);
+		command_event(ctx, EVENT_LIST, to_left ? "lpush" : "rpush", to.name);
+		tell_taken(ctx, &from, from_left);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

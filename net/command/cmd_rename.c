@@ -2,6 +2,7 @@
 #include "engine/types/type_copy.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 
 enum { DATABASES = 16 }; /* of a Redis by default: an index that it would know */
 
@@ -46,6 +47,14 @@ static enum status move_key(struct engine *e, const struct store_key *from,
 	return st != ST_OK ? st : ks_delete(e, from, from_meta);
 }
 
+/* What takes a key's place whole is told as a key of its own. */
+static void tell_replaced(struct command_ctx *ctx, const struct store_key *key, bool existed)
+{
+	if (existed) {
+		command_event(ctx, EVENT_NEW, "new", key->name);
+	}
+}
+
 static void rename_key(struct command_ctx *ctx, bool only_new)
 {
 	struct store_key from, to;
@@ -67,12 +76,15 @@ static void rename_key(struct command_ctx *ctx, bool only_new)
 		return;
 	}
 	if (!slice_eq(ctx->argv[1], ctx->argv[2])) {
+		tell_replaced(ctx, &to, found == ST_OK);
 		st =
 		    move_key(ctx->engine, &from, &from_meta, &to, found == ST_OK ? &to_meta : NULL);
 		if (st != ST_OK) {
 			command_reply_status(ctx, st);
 			return;
 		}
+		command_event(ctx, EVENT_GENERIC, "rename_from", from.name);
+		command_event(ctx, EVENT_GENERIC, "rename_to", to.name);
 	}
 	if (only_new) {
 		resp_int(ctx->reply, 1);
@@ -148,10 +160,12 @@ void cmd_copy(struct command_ctx *ctx)
 		resp_int(ctx->reply, 0);
 		return;
 	}
+	tell_replaced(ctx, &to, found == ST_OK);
 	st = put_copy(ctx->engine, &from, &from_meta, &to, found == ST_OK ? &to_meta : NULL);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_GENERIC, "copy_to", to.name);
 	resp_int(ctx->reply, 1);
 }

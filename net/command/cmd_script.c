@@ -4,6 +4,7 @@
 #include "net/command/cmd_function.h"
 #include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/monitor.h"
 #include "net/command/script_run.h"
 
 #include <lauxlib.h>
@@ -87,6 +88,7 @@ static void cmd_eval(struct command_ctx *ctx)
 	const struct cached_script *script;
 	size_t keys_count;
 
+	monitor_script(ctx);
 	if (!script_keys_count(ctx, NULL, &keys_count)) {
 		return;
 	}
@@ -101,6 +103,7 @@ static void cmd_evalsha(struct command_ctx *ctx)
 	const struct cached_script *script;
 	size_t keys_count;
 
+	monitor_script(ctx);
 	if (ctx->argv[1].len != SCRIPT_SHA_LEN) {
 		resp_error(ctx->reply, "NOSCRIPT No matching script. Please use EVAL.");
 		return;

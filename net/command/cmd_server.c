@@ -38,7 +38,7 @@ static void cmd_lastsave(struct command_ctx *ctx)
 }
 
 /* Microseconds of the wall clock, from its milliseconds and the monotonic clock's finer steps. */
-static uint64_t wall_us(struct dispatch *d)
+uint64_t dispatch_wall_us(struct dispatch *d)
 {
 	uint64_t ms = d->clock->wall_ms(d->clock->ctx) * 1000;
 	uint64_t mono = d->clock->mono_us(d->clock->ctx);
@@ -54,7 +54,7 @@ static uint64_t wall_us(struct dispatch *d)
 
 static void cmd_time(struct command_ctx *ctx)
 {
-	uint64_t us = wall_us(ctx->dispatch);
+	uint64_t us = dispatch_wall_us(ctx->dispatch);
 
 	resp_array(ctx->reply, 2);
 	resp_bulk_int(ctx->reply, (int64_t)(us / 1000000));
@@ -183,6 +183,7 @@ const struct command commands_server[] = {
     {"lastsave", 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, cmd_lastsave, NULL},
     {"latency", -2, 0, NO_KEYS, NULL, subcommands_latency},
     {"memory", -2, 0, NO_KEYS, NULL, subcommands_memory},
+    {"monitor", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, NO_KEYS, cmd_monitor, NULL},
     {"save", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, NO_KEYS, cmd_save,
      NULL},
     {"shutdown", -1,

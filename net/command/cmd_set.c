@@ -3,6 +3,7 @@
 
 #include "net/command/cmd_named.h"
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 
 struct set_limits set_limits_of(const struct command_ctx *ctx)
 {
@@ -46,6 +47,9 @@ static void cmd_sadd(struct command_ctx *ctx)
 	}
 	st = type_set_add(ctx->engine, &key, found ? &m : NULL, ctx->argv + 2, ctx->argc - 2,
 			  &limits, &added);
+	if (added > 0) {
+		command_event(ctx, EVENT_SET, "sadd", key.name);
+	}
 	reply_count(ctx, st, added);
 }
 
@@ -62,6 +66,10 @@ static void cmd_srem(struct command_ctx *ctx)
 	}
 	if (found) {
 		st = named_del(ctx->engine, &key, &m, ctx->argv + 2, ctx->argc - 2, &removed);
+	}
+	if (removed > 0) {
+		command_event(ctx, EVENT_SET, "srem", key.name);
+		command_event_gone(ctx, key.name);
 	}
 	reply_count(ctx, st, removed);
 }
@@ -132,14 +140,18 @@ static enum status add_moved(struct command_ctx *ctx, const struct store_key *to
 {
 	struct set_limits limits = set_limits_of(ctx);
 	struct meta m;
-	uint64_t added;
+	uint64_t added = 0;
 	enum status st = ks_lookup(ctx->engine, to, &m);
 
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		return st;
 	}
-	return type_set_add(ctx->engine, to, st == ST_OK ? &m : NULL, &ctx->argv[3], 1, &limits,
-			    &added);
+	st = type_set_add(ctx->engine, to, st == ST_OK ? &m : NULL, &ctx->argv[3], 1, &limits,
+			  &added);
+	if (added > 0) {
+		command_event(ctx, EVENT_SET, "sadd", to->name);
+	}
+	return st;
 }
 
 static void cmd_smove(struct command_ctx *ctx)
@@ -170,6 +182,8 @@ static void cmd_smove(struct command_ctx *ctx)
 	}
 	st = named_del(ctx->engine, &from, &from_meta, &ctx->argv[3], 1, &removed);
 	if (st == ST_OK && removed > 0) {
+		command_event(ctx, EVENT_SET, "srem", from.name);
+		command_event_gone(ctx, from.name);
 		st = add_moved(ctx, &to);
 	}
 	reply_count(ctx, st, removed);
@@ -261,6 +275,8 @@ static void cmd_spop(struct command_ctx *ctx)
 	if (total > 0) {
 		st = type_set_pop(ctx->engine, &key, &m, total, command_rng(ctx), &limits,
 				  reply_member, ctx);
+		command_event(ctx, EVENT_SET, "spop", key.name);
+		command_event_gone(ctx, key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

@@ -7,6 +7,7 @@
 #include "engine/base/byte_list.h"
 #include "engine/types/type_build.h"
 #include "net/command/cmd_set.h"
+#include "net/command/notify.h"
 
 #include <stdlib.h>
 
@@ -229,13 +230,15 @@ static enum status store(struct command_ctx *ctx, const struct byte_list *member
 
 	store_key_of_key(&key, ctx->argv[1]);
 	if (byte_list_count(members) == 0) {
-		return ks_remove(ctx->engine, &key);
+		return command_remove(ctx, &key);
 	}
 	type_build_set(&build, ctx->engine, &key, &limits);
 	for (size_t i = 0; st == ST_OK && i < byte_list_count(members); i++) {
 		st = type_build_member(&build, byte_list_at(members, i));
 	}
-	return st == ST_OK ? type_build_end(&build, 0) : st;
+	st = st == ST_OK ? type_build_end(&build, 0) : st;
+	command_event(ctx, EVENT_SET, ctx->cmd->name, key.name);
+	return st;
 }
 
 /* Stores the result of the sets from argv[2] on. */

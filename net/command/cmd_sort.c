@@ -10,6 +10,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/notify.h"
 #include "net/command/sort_order.h"
 
 /* BY or GET: what stands for an element is the element itself, or found by a key's name that it is
@@ -482,7 +483,7 @@ static enum status store_result(struct sort *s, const struct byte_list *values)
 
 	store_key_of_key(&key, s->ctx->argv[s->store_arg]);
 	if (s->from == s->to) {
-		return ks_remove(s->ctx->engine, &key);
+		return command_remove(s->ctx, &key);
 	}
 	type_build_list(&build, s->ctx->engine, &key);
 	if (s->gets_count > 0) {
@@ -494,7 +495,9 @@ static enum status store_result(struct sort *s, const struct byte_list *values)
 			st = type_build_element(&build, s->items[i].element);
 		}
 	}
-	return st == ST_OK ? type_build_end(&build, 0) : st;
+	st = st == ST_OK ? type_build_end(&build, 0) : st;
+	command_event(s->ctx, EVENT_LIST, "sortstore", key.name);
+	return st;
 }
 
 static enum status finish(struct sort *s)

@@ -4,6 +4,7 @@
 
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 
 enum {
 	ENTRY_BYTES_MAX = 1 << 30,
@@ -223,6 +224,9 @@ static void cmd_xtrim(struct command_ctx *ctx)
 		if (st == ST_OK) {
 			st = stream_save(&s);
 		}
+		if (removed > 0) {
+			command_event(ctx, EVENT_STREAM, "xtrim", key.name);
+		}
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -270,7 +274,7 @@ static void add(struct command_ctx *ctx, struct stream *s, const struct add_opti
 		size_t first)
 {
 	struct stream_id id, last = stream_last_id(s);
-	uint64_t removed;
+	uint64_t removed = 0;
 	enum status st;
 
 	if (last.ms == UINT64_MAX && last.seq == UINT64_MAX) {
@@ -293,6 +297,10 @@ static void add(struct command_ctx *ctx, struct stream *s, const struct add_opti
 		st = trim(s, o, &removed);
 	}
 	stream_finish(ctx, s, st);
+	command_event(ctx, EVENT_STREAM, "xadd", s->key->name);
+	if (removed > 0) {
+		command_event(ctx, EVENT_STREAM, "xtrim", s->key->name);
+	}
 }
 
 static void cmd_xadd(struct command_ctx *ctx)
@@ -423,6 +431,9 @@ static void cmd_xdel(struct command_ctx *ctx)
 		}
 		resp_int(ctx->reply, removed);
 		stream_finish(ctx, &s, st);
+		if (removed > 0) {
+			command_event(ctx, EVENT_STREAM, "xdel", key.name);
+		}
 	}
 	buf_deinit(&ids);
 }
@@ -521,6 +532,7 @@ static void cmd_xsetid(struct command_ctx *ctx)
 	}
 	resp_ok(ctx->reply);
 	stream_finish(ctx, &s, st);
+	command_event(ctx, EVENT_STREAM, "xsetid", key.name);
 }
 
 /* --- the table --- */

@@ -2,6 +2,7 @@
 #include "net/command/cmd_stream.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 
 /* Texts in errors end at their first NUL, as in Redis. */
 static int shown(struct slice text)
@@ -41,6 +42,7 @@ enum status stream_use_consumer(struct command_ctx *ctx, struct stream *s, struc
 
 	if (st == ST_NOT_FOUND) {
 		st = stream_consumer_create(s, g, name, ctx->now_ms, out);
+		command_event(ctx, EVENT_STREAM, "xgroup-createconsumer", s->key->name);
 	}
 	out->seen_ms = ctx->now_ms;
 	return st;
@@ -203,6 +205,7 @@ static void cmd_xgroup_create(struct command_ctx *ctx)
 	}
 	resp_ok(ctx->reply);
 	stream_finish(ctx, &s, st);
+	command_event(ctx, EVENT_STREAM, "xgroup-create", key.name);
 }
 
 static void cmd_xgroup_setid(struct command_ctx *ctx)
@@ -219,6 +222,7 @@ static void cmd_xgroup_setid(struct command_ctx *ctx)
 	g.entries_read = o.entries_read;
 	resp_ok(ctx->reply);
 	stream_finish(ctx, &s, stream_group_put(&s, &g));
+	command_event(ctx, EVENT_STREAM, "xgroup-setid", key.name);
 }
 
 static void cmd_xgroup_destroy(struct command_ctx *ctx)
@@ -234,6 +238,7 @@ static void cmd_xgroup_destroy(struct command_ctx *ctx)
 	resp_int(ctx->reply, has_group);
 	if (has_group) {
 		stream_finish(ctx, &s, stream_group_destroy(&s, &g));
+		command_event(ctx, EVENT_STREAM, "xgroup-destroy", key.name);
 	}
 }
 
@@ -252,6 +257,7 @@ static void cmd_xgroup_createconsumer(struct command_ctx *ctx)
 	resp_int(ctx->reply, st == ST_NOT_FOUND);
 	if (st == ST_NOT_FOUND) {
 		st = stream_consumer_create(&s, &g, ctx->argv[4], ctx->now_ms, &c);
+		command_event(ctx, EVENT_STREAM, "xgroup-createconsumer", key.name);
 	}
 	stream_finish(ctx, &s, st);
 }
@@ -275,6 +281,7 @@ static void cmd_xgroup_delconsumer(struct command_ctx *ctx)
 	if (st == ST_OK) {
 		resp_int(ctx->reply, (int64_t)c.pending);
 		st = stream_consumer_delete(&s, &g, &c);
+		command_event(ctx, EVENT_STREAM, "xgroup-delconsumer", key.name);
 	}
 	stream_finish(ctx, &s, st);
 }

@@ -2,6 +2,7 @@
 #include "net/command/cmd_string.h"
 
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 #include "net/proto/float_text.h"
 
 #include <math.h>
@@ -212,6 +213,7 @@ static void add_int(struct command_ctx *ctx, int64_t by)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_STRING, "incrby", key.name);
 	resp_int(ctx->reply, v);
 }
 
@@ -280,6 +282,7 @@ static void cmd_incrbyfloat(struct command_ctx *ctx)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_STRING, "incrbyfloat", key.name);
 	resp_bulk(ctx->reply, value);
 }
 
@@ -308,6 +311,7 @@ static void cmd_append(struct command_ctx *ctx)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_STRING, "append", key.name);
 	resp_int(ctx->reply, (int64_t)(len + value.len));
 }
 
@@ -344,6 +348,7 @@ static void cmd_setrange(struct command_ctx *ctx)
 		command_reply_status(ctx, st);
 		return;
 	}
+	command_event(ctx, EVENT_STRING, "setrange", key.name);
 	len = (uint64_t)off + value.len > len ? (uint64_t)off + value.len : len;
 	resp_int(ctx->reply, (int64_t)len);
 }

@@ -1,5 +1,6 @@
 /* Commands that set strings whole: SET and its kin, MSET, and those that read at the same time. */
 #include "net/command/cmd_string.h"
+#include "net/command/notify.h"
 
 enum set_flags {
 	SET_NX = 1,
@@ -70,8 +71,8 @@ static bool parse_time(struct command_ctx *ctx, uint32_t flags, size_t arg, uint
 
 /* Stores a value whose expiry may lie in the past already: then there is no value. old and known:
  * the result of a lookup, when one was made. */
-static enum status store_value(struct command_ctx *ctx, const struct store_key *key, bool known,
-			       const struct meta *old, struct slice value, uint64_t expire_at_ms)
+static enum status put_value(struct command_ctx *ctx, const struct store_key *key, bool known,
+			     const struct meta *old, struct slice value, uint64_t expire_at_ms)
 {
 	struct meta found;
 	enum status st = ST_OK;
@@ -93,6 +94,26 @@ static enum status store_value(struct command_ctx *ctx, const struct store_key *
 		return string_replace(ctx->engine, key, old, value, 0, expire_at_ms);
 	}
 	return string_set(ctx->engine, key, value, 0, expire_at_ms);
+}
+
+static enum status store_value(struct command_ctx *ctx, const struct store_key *key, bool known,
+			       const struct meta *old, struct slice value, uint64_t expire_at_ms)
+{
+	enum status st = put_value(ctx, key, known, old, value, expire_at_ms);
+
+	command_event(ctx, EVENT_STRING, "set", key->name);
+	return st;
+}
+
+/* Behind "set", when the command gave the key a time to live. */
+static void tell_expiry(struct command_ctx *ctx, const struct store_key *key, uint64_t expire_at_ms)
+{
+	if (expire_at_ms != 0) {
+		command_event(ctx, EVENT_GENERIC, "expire", key->name);
+	}
+	if (expire_at_ms != 0 && expire_at_ms <= ctx->now_ms) {
+		command_event(ctx, EVENT_EXPIRED, "expired", key->name);
+	}
 }
 
 /* SET with a condition, GET or KEEPTTL: what is there has to be looked at. */
@@ -123,7 +144,12 @@ static void set_looking(struct command_ctx *ctx, uint32_t flags, uint64_t expire
 	st = store_value(ctx, &key, true, st == ST_OK ? &m : NULL, ctx->argv[2], expire_at_ms);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
-	} else if (!get) {
+		return;
+	}
+	if ((flags & SET_KEEPTTL) == 0) {
+		tell_expiry(ctx, &key, expire_at_ms);
+	}
+	if (!get) {
 		resp_ok(ctx->reply);
 	}
 }
@@ -139,6 +165,7 @@ static void set_blind(struct command_ctx *ctx, struct slice value, uint64_t expi
 		command_reply_status(ctx, st);
 		return;
 	}
+	tell_expiry(ctx, &key, expire_at_ms);
 	resp_ok(ctx->reply);
 }
 
@@ -222,6 +249,7 @@ static bool mset_all(struct command_ctx *ctx)
 			command_reply_status(ctx, st);
 			return false;
 		}
+		command_event(ctx, EVENT_STRING, "set", key.name);
 	}
 	return true;
 }
@@ -285,6 +313,7 @@ void cmd_getdel(struct command_ctx *ctx)
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 	}
+	command_event(ctx, EVENT_GENERIC, "del", key.name);
 }
 
 void cmd_getex(struct command_ctx *ctx)
@@ -309,11 +338,13 @@ void cmd_getex(struct command_ctx *ctx)
 	}
 	if (time_arg != 0 && expire_at_ms <= ctx->now_ms) {
 		st = ks_delete(ctx->engine, &key, &m);
+		command_event(ctx, EVENT_GENERIC, "del", key.name);
 	} else if (time_arg != 0 || (flags != 0 && m.expire_at_ms != 0)) {
 		changed = m;
 		changed.expire_at_ms = expire_at_ms;
 		st = ks_put(ctx->engine, &key, &m, &changed, &m.payload,
 			    m.form == FORM_INLINE ? 1 : 0);
+		command_event(ctx, EVENT_GENERIC, time_arg != 0 ? "expire" : "persist", key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

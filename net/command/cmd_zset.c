@@ -4,6 +4,7 @@
 
 #include "engine/base/alloc.h"
 #include "net/command/command_host.h"
+#include "net/command/notify.h"
 
 #include <math.h>
 
@@ -84,8 +85,14 @@ void zset_store_gathered(struct command_ctx *ctx, size_t arg, struct zset_gather
 	enum status st = zset_gather_sort(g, &elements);
 
 	store_key_of_key(&key, ctx->argv[arg]);
-	if (st == ST_OK) {
+	if (st == ST_OK && g->count == 0) {
+		st = command_remove(ctx, &key);
+	} else if (st == ST_OK) {
 		st = type_zset_store(ctx->engine, &key, elements, g->count, &limits, 0);
+		command_event(ctx, EVENT_ZSET,
+			      strncmp(ctx->cmd->name, "georadius", 9) == 0 ? "georadiusstore"
+									   : ctx->cmd->name,
+			      key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -237,6 +244,10 @@ static void zadd_pairs(struct command_ctx *ctx, unsigned flags, size_t first, co
 		command_reply_status(ctx, st);
 		return;
 	}
+	if (r.added + r.updated > 0) {
+		command_event(ctx, EVENT_ZSET, (flags & ZADD_INCR) != 0 ? "zincr" : "zadd",
+			      key.name);
+	}
 	zadd_reply(ctx, flags, &r);
 }
 
@@ -310,6 +321,10 @@ static void cmd_zrem(struct command_ctx *ctx)
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		return;
+	}
+	if (ed.removed > 0) {
+		command_event(ctx, EVENT_ZSET, "zrem", key.name);
+		command_event_gone(ctx, key.name);
 	}
 	resp_int(ctx->reply, (int64_t)ed.removed);
 }

@@ -38,7 +38,7 @@ static bool open_sources(struct command_ctx *ctx, struct request *q, size_t firs
 {
 	for (size_t i = 0; i < q->sources_count; i++) {
 		struct source *s = &q->sources[i];
-		enum status st = command_lookup_any(ctx, first + i, &s->key, &s->m);
+		enum status st = command_lookup_counted(ctx, first + i, &s->key, &s->m);
 
 		s->weight = 1;
 		s->arg = first + i;

@@ -1,6 +1,7 @@
 /* Sorted set commands about ranges, by rank, score or member: each is two places in the order, and
  * what lies between them is given, counted, stored or removed. */
 #include "net/command/cmd_zset.h"
+#include "net/command/notify.h"
 
 enum range_type { RANGE_AUTO, RANGE_RANK, RANGE_SCORE, RANGE_LEX };
 enum direction { DIRECTION_AUTO, DIRECTION_UP, DIRECTION_DOWN };
@@ -220,6 +221,17 @@ static void reply_range(struct command_ctx *ctx, const struct range_request *q,
 	}
 }
 
+/* The source of a store is read: a hit or miss, as in Redis. */
+static void count_source(struct command_ctx *ctx, const struct store_key *key, bool found)
+{
+	if (found) {
+		ctx->host->stats.keyspace_hits++;
+	} else {
+		ctx->host->stats.keyspace_misses++;
+		command_event(ctx, EVENT_KEY_MISS, "keymiss", key->name);
+	}
+}
+
 static void range_command(struct command_ctx *ctx, enum range_type type, enum direction direction,
 			  bool store)
 {
@@ -248,6 +260,7 @@ static void range_command(struct command_ctx *ctx, enum range_type type, enum di
 	}
 	apply_limit(&q, &from, &to);
 	if (store) {
+		count_source(ctx, &key, count > 0);
 		store_ranks(ctx, &key, &m, from, to);
 	} else {
 		reply_range(ctx, &q, &key, &m, from, to);
@@ -346,6 +359,8 @@ static void remove_range(struct command_ctx *ctx, enum range_type type)
 	}
 	if (from < to) {
 		st = type_zset_remove(ctx->engine, &key, &m, from, to);
+		command_event(ctx, EVENT_ZSET, ctx->cmd->name, key.name);
+		command_event_gone(ctx, key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

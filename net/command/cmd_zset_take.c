@@ -1,6 +1,7 @@
 /* Sorted set commands that take elements off an end, also those that wait for one. */
 #include "net/command/blocked.h"
 #include "net/command/cmd_zset.h"
+#include "net/command/notify.h"
 
 /* What is asked for: from keys, n elements off one end. */
 struct zpop {
@@ -33,6 +34,8 @@ static void take(struct command_ctx *ctx, const struct zpop *p, const struct sli
 	if (st == ST_OK && n > 0) {
 		st = type_zset_remove(ctx->engine, key, m, p->max ? count - n : 0,
 				      p->max ? count : n);
+		command_event(ctx, EVENT_ZSET, p->max ? "zpopmax" : "zpopmin", key->name);
+		command_event_gone(ctx, key->name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

@@ -4,6 +4,7 @@
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/dispatch_state.h"
+#include "net/command/notify.h"
 #include "net/command/session.h"
 
 #include <stdio.h>
@@ -94,6 +95,9 @@ static enum status lookup_any(struct command_ctx *ctx, size_t arg, bool counted,
 		ctx->host->stats.keyspace_hits++;
 	} else if (counted && st == ST_NOT_FOUND) {
 		ctx->host->stats.keyspace_misses++;
+		if (strncmp(ctx->full_name, "object|", 7) != 0) { /* it only asks about it */
+			command_event(ctx, EVENT_KEY_MISS, "keymiss", key->name);
+		}
 	}
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		command_reply_status(ctx, st);

@@ -41,7 +41,14 @@ void cmd_waitaof(struct command_ctx *ctx);
 void cmd_info(struct command_ctx *ctx);
 void cmd_debug(struct command_ctx *ctx);
 void cmd_swapdb(struct command_ctx *ctx);
+void cmd_monitor(struct command_ctx *ctx);
 void cmd_command(struct command_ctx *ctx);
+
+/* And of CLIENT. */
+void cmd_client_tracking(struct command_ctx *ctx);
+void cmd_client_caching(struct command_ctx *ctx);
+void cmd_client_getredir(struct command_ctx *ctx);
+void cmd_client_trackinginfo(struct command_ctx *ctx);
 
 /* And of DEBUG, on the dataset. */
 void debug_digest(struct command_ctx *ctx);

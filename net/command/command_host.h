@@ -262,6 +262,8 @@ struct command_host {
 	uint64_t set_max_intset_entries, set_max_listpack_entries, set_max_listpack_value;
 	int64_t list_max_listpack_size;
 	uint64_t hll_sparse_max_bytes;
+	uint32_t events; /* notify-keyspace-events, as enum notify_class (net/command/notify.h) */
+	uint64_t tracked_max; /* tracking-table-max-keys; 0: no limit */
 	/* What replication says of commands, kept by it. */
 	bool is_replica;     /* writes are refused */
 	bool primary_down;   /* a replica without its primary, and replica-serve-stale-data is no */

@@ -8,6 +8,8 @@
 #include "net/command/command_groups.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/migrate_job.h"
+#include "net/command/monitor.h"
+#include "net/command/notify.h"
 #include "net/command/txn_queue.h"
 
 #include <stdarg.h>
@@ -192,6 +194,11 @@ static bool runs_here(struct dispatch *d, struct session *s, const struct comman
 		reject(d, s, entry, w, "%s", forbidden);
 		return false;
 	}
+	if (s->monitor_link != NULL &&
+	    (flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_WRITE | CMD_PUBSUB)) != 0) {
+		reject(d, s, entry, w, "ERR Replica can't interact with the keyspace");
+		return false;
+	}
 	if (s->proto == 2 && session_listens(s) && !pubsub_command_allowed(entry->cmd)) {
 		reject(d, s, entry, w,
 		       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
@@ -251,51 +258,6 @@ static void reply_out_of_memory(struct resp_writer *w, struct session *s, size_t
 	s->close_after_reply = true;
 }
 
-static bool is_muted(unsigned mode)
-{
-	return (mode & (REPLY_OFF | REPLY_SKIP)) != 0;
-}
-
-void dispatch_set_reply_mode(struct command_ctx *ctx, unsigned mode)
-{
-	struct session *s = ctx->session;
-	struct buf *out = ctx->reply->out;
-
-	if (is_muted(mode) && s->mute_from == SIZE_MAX) {
-		s->mute_from = out->len;
-	} else if (!is_muted(mode) && s->mute_from != SIZE_MAX) {
-		out->len = out->len < s->mute_from ? out->len : s->mute_from;
-		s->mute_from = SIZE_MAX;
-	}
-	s->reply_mode = mode;
-}
-
-static void end_reply_mode(struct session *s, struct buf *out)
-{
-	if (s->mute_from < out->len) {
-		out->len = s->mute_from;
-	}
-	s->reply_mode &= ~(unsigned)REPLY_SKIP;
-	if ((s->reply_mode & REPLY_SKIP_NEXT) != 0) {
-		s->reply_mode = (s->reply_mode & ~(unsigned)REPLY_SKIP_NEXT) | REPLY_SKIP;
-	}
-}
-
-/* The messages that a client's own request made for it. */
-static void put_behind_reply(struct dispatch *d, struct session *s, struct buf *out)
-{
-	enum { KEPT = 64 * 1024 };
-
-	if (d->behind_reply.len == 0) {
-		return;
-	}
-	if (buf_append(out, d->behind_reply.data, d->behind_reply.len) != ST_OK) {
-		s->close_after_reply = true;
-	}
-	d->behind_reply.len = 0;
-	buf_shrink(&d->behind_reply, KEPT);
-}
-
 /* Everything that is counted about a command that has run. */
 static void count_run(struct dispatch *d, const struct command_ctx *ctx,
 		      const struct command_entry *entry, uint64_t began)
@@ -319,6 +281,22 @@ static void count_run(struct dispatch *d, const struct command_ctx *ctx,
 	}
 }
 
+/* A command has run, and its batch is committed: events, monitors, what it read. first_time: it was
+ * not blocked. */
+static void tell_others(struct dispatch *d, const struct command_ctx *ctx,
+			const struct command_entry *entry, bool first_time)
+{
+	if (d->events.len > 0) {
+		notify_deliver(d, ctx->session->gate_lsn);
+	}
+	if (first_time) {
+		monitor_ran(d, ctx);
+	}
+	if (ctx->session->tracking != 0) {
+		tracking_ran(d, ctx, entry);
+	}
+}
+
 static enum dispatch_result run(struct dispatch *d, struct session *s,
 				const struct command_entry *entry, const struct slice *argv,
 				size_t argc, struct resp_writer *w, uint64_t now_ms)
@@ -335,6 +313,8 @@ static enum dispatch_result run(struct dispatch *d, struct session *s,
 				  .full_name = entry->full_name,
 				  .dispatch = d,
 				  .reply_at = w->out->len};
+	size_t events = d->events.len;
+	bool first_time = s->blocked == NULL;
 
 	engine_begin(d->engine, slice_of(entry->full_name, entry->full_name_len), now_ms, s->id);
 	d->in_command = true;
@@ -342,13 +322,19 @@ static enum dispatch_result run(struct dispatch *d, struct session *s,
 	d->in_command = false;
 	if (ctx.later && s->blocked == NULL) {
 		engine_rollback(d->engine);
+		notify_forget(&d->events, events);
 		w->out->len = ctx.reply_at;
 		return DISPATCH_LATER;
 	}
 	if (!end_batch(d, &ctx)) {
+		notify_forget(&d->events, events);
 		w->out->len = ctx.reply_at;
 		resp_error(w, "%s", dispatch_writes_failed);
-	} else if (ctx.later) {
+	} else if (ctx.failed || w->failed) {
+		notify_forget(&d->events, events);
+	}
+	tell_others(d, &ctx, entry, first_time);
+	if (ctx.later && !w->failed) {
 		w->out->len = ctx.reply_at;
 		return DISPATCH_BLOCKED;
 	}
@@ -367,6 +353,7 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 	struct dispatch *d = exec->dispatch;
 	uint64_t began = clock_ticks();
 	uint32_t ops = engine_batch_ops(d->engine);
+	size_t events = d->events.len;
 	struct command_ctx ctx = *exec;
 
 	ctx.cmd = entry->cmd;
@@ -382,6 +369,13 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 	exec->session->last_cmd = entry->full_name;
 	if (exec->reply->failed) {
 		return false;
+	}
+	if (ctx.failed) {
+		notify_forget(&d->events, events);
+	}
+	monitor_ran(d, &ctx);
+	if (ctx.session->tracking != 0) {
+		tracking_ran(d, &ctx, entry);
 	}
 	if (ctx.failed && exec->reply->out->len == ctx.reply_at) {
 		resp_error(exec->reply, "ERR the command failed");
@@ -526,7 +520,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 
 	INVARIANT(argc > 0);
 	dispatch_begin(d, s, now_ms, may_wait);
-	s->mute_from = is_muted(s->reply_mode) ? at : SIZE_MAX;
+	s->mute_from = (s->reply_mode & (REPLY_OFF | REPLY_SKIP)) != 0 ? at : SIZE_MAX;
 	entry = command_table_resolve(&d->table, argv, argc);
 	if (entry == NULL) {
 		reject_unknown(d, s, argv, argc, &w);
@@ -563,17 +557,11 @@ out:
 		blocked_forget(s);
 		s->last_ms = now_ms;
 		s->commands++;
-		if (s->asking && !s->in_multi && (entry == NULL || entry->cmd->run != cmd_asking)) {
-			s->asking = false;
-		}
 		if (w.failed) {
 			reply_out_of_memory(&w, s, at);
 		}
-		end_reply_mode(s, out);
-		if (!dispatch_is_busy(d)) {
-			put_behind_reply(d, s, out);
-		}
 	}
+	dispatch_end_request(d, s, entry, out, result == DISPATCH_DONE);
 	d->running = NULL;
 	if (d->blocked.ready != NULL && !d->serving && !dispatch_is_busy(d)) {
 		(void)dispatch_serve_blocked(d, now_ms);

@@ -56,6 +56,13 @@ MUST_CHECK enum status dispatch_rename(struct dispatch *d, const char *from, con
 /* To be given to engine_options.touched, with the dispatch as its argument: breaks WATCHes. */
 void dispatch_touched(void *dispatch, const struct store_key *key);
 
+/* To be given to engine_options.expired, with the dispatch as its argument: keyspace events. */
+void dispatch_expired(void *dispatch, struct slice key, bool met);
+
+/* The end of a turn: sends what is to be told of changes that no request made (expiry, a primary's
+ * records), and to BCAST clients of all. Before clients' output is written. */
+void dispatch_turn_end(struct dispatch *d);
+
 enum dispatch_result {
 	DISPATCH_DONE,	  /* replied (the reply may leave when session->gate_lsn is acknowledged) */
 	DISPATCH_COLD,	  /* not run: keys have to be prefetched first; see dispatch_cold_keys */

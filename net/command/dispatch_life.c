@@ -4,6 +4,7 @@
 #include "engine/base/alloc.h"
 #include "net/command/dispatch_state.h"
 #include "net/command/migrate_job.h"
+#include "net/command/notify.h"
 #include "net/command/script_run.h"
 
 enum {
@@ -22,6 +23,7 @@ enum {
 	ACLLOG_LEN_DEFAULT = 128,
 	BUSY_MS_DEFAULT = 5000,
 	CALIBRATE_MS = 1000,
+	TRACKED_MAX_DEFAULT = 1000000,
 };
 
 enum status dispatch_create(const struct dispatch_options *opts, struct dispatch **out)
@@ -64,6 +66,10 @@ void dispatch_destroy(struct dispatch *d)
 	pubsub_deinit(&d->pubsub);
 	acl_deinit(&d->acl);
 	acl_log_set_max(&d->acl_log, 0);
+	tracking_deinit(&d->tracking);
+	buf_deinit(&d->events);
+	buf_deinit(&d->scratch);
+	buf_deinit(&d->monitored);
 	scripts_destroy(d->scripts);
 	(void)!slot_loads_enable(&d->slot_loads, false);
 	buf_deinit(&d->message);
@@ -131,6 +137,10 @@ void dispatch_config_changed(struct dispatch *d)
 	    setting_int(d, "list-max-listpack-size", LIST_SIZE_DEFAULT);
 	d->host->hll_sparse_max_bytes =
 	    (uint64_t)setting_int(d, "hll-sparse-max-bytes", HLL_SPARSE_DEFAULT);
+	d->host->events =
+	    notify_classes(d->host->ops->config_value(d->host, "notify-keyspace-events"));
+	d->host->tracked_max =
+	    (uint64_t)setting_int(d, "tracking-table-max-keys", TRACKED_MAX_DEFAULT);
 	d->slow_usec = setting_int(d, "slowlog-log-slower-than", SLOW_USEC_DEFAULT);
 	slowlog_set_max(&d->slowlog,
 			(size_t)setting_int(d, "slowlog-max-len", SLOWLOG_LEN_DEFAULT));
@@ -202,6 +212,12 @@ void dispatch_touched(void *dispatch, const struct store_key *key)
 			blocked_touched_all(&d->blocked);
 		}
 	}
+	if (d->tracking.clients != NULL) {
+		tracking_touched(d, key);
+	}
+	if (d->in_command && key != NULL && (d->host->events & (EVENT_NEW | EVENT_EXPIRED)) != 0) {
+		notify_before_write(d, key);
+	}
 	if (d->watches.keys.count == 0) {
 		return;
 	}
@@ -211,6 +227,16 @@ void dispatch_touched(void *dispatch, const struct store_key *key)
 	}
 	/* Outside of commands only the expiry cycle changes keys. */
 	watch_touched(&d->watches, key->name, !d->in_command);
+}
+
+void dispatch_turn_end(struct dispatch *d)
+{
+	if (d->events.len > 0) {
+		notify_deliver(d, engine_last_lsn(d->engine));
+	}
+	if (d->tracking.clients != NULL) {
+		tracking_turn_end(d);
+	}
 }
 
 void dispatch_check_watched_expiry(struct dispatch *d, struct session *s)
@@ -282,7 +308,8 @@ void dispatch_begin(struct dispatch *d, struct session *s, uint64_t now_ms, bool
 	}
 	d->may_wait = may_wait;
 	d->running = s;
-	d->probes = false;
+	/* Events tell what was there, so that also blind writes look. */
+	d->probes = (d->host->events & (EVENT_NEW | EVENT_EXPIRED)) != 0;
 	if (s->user == NULL) {
 		acl_enter(d->acl.standard, s);
 	}

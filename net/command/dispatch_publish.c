@@ -13,16 +13,19 @@ struct delivery {
 	size_t receivers;
 };
 
+void dispatch_push(struct dispatch *d, struct session *s, struct slice message, uint64_t lsn)
+{
+	if (s != d->running) {
+		d->host->ops->push(d->host, s, message, lsn);
+	} else if (buf_append(&d->behind_reply, message.data, message.len) != ST_OK) {
+		s->close_after_reply = true; /* it would miss a message without knowing */
+	}
+}
+
 static void push_to(struct dispatch *d, struct session *s, struct buf *message, uint64_t lsn)
 {
 	message->data[0] = s->proto > 2 ? '>' : '*';
-	if (s == d->running) {
-		if (buf_append(&d->behind_reply, message->data, message->len) != ST_OK) {
-			s->close_after_reply = true; /* it would miss a message without knowing */
-		}
-		return;
-	}
-	d->host->ops->push(d->host, s, buf_slice(message), lsn);
+	dispatch_push(d, s, buf_slice(message), lsn);
 }
 
 /* Sends to everybody who listens to the topic. ST_NO_MEMORY: nobody was sent anything. */

@@ -12,6 +12,7 @@
 #include "net/command/pubsub.h"
 #include "net/command/slot_load.h"
 #include "net/command/slowlog.h"
+#include "net/command/tracking.h"
 #include "net/command/watch.h"
 
 struct scripts;
@@ -27,6 +28,11 @@ struct dispatch {
 	struct pubsub pubsub;
 	struct acl acl;
 	struct acl_log acl_log;
+	struct buf events;	      /* keyspace events of the batch under way (notify.c) */
+	struct buf scratch;	      /* parts of a message that is being put together */
+	struct session *monitors;     /* clients in MONITOR */
+	struct buf monitored;	      /* the line that they are being sent */
+	struct tracking tracking;     /* client-side caching (tracking.h) */
 	struct scripts *scripts;      /* net/command/script_run.h */
 	struct buf message;	      /* one that is being delivered */
 	struct buf behind_reply;      /* what the running client hears of itself, after its reply */
@@ -153,7 +159,24 @@ const char *dispatch_misplaced(struct dispatch *d, struct session *s,
 			       const struct command_entry *entry, const struct slice *argv,
 			       size_t argc, bool cross_slots, uint16_t *slot);
 
+/* --- dispatch_reply.c --- */
+
+/* The end of a request: drops the reply where none is wanted, appends what the client is to hear
+ * behind it, and ends what holds for one request alone. entry NULL: there is no such command. done:
+ * it is not to be run again. */
+void dispatch_end_request(struct dispatch *d, struct session *s, const struct command_entry *entry,
+			  struct buf *out, bool done);
+
+/* --- cmd_server.c --- */
+
+/* Microseconds of the wall clock. */
+uint64_t dispatch_wall_us(struct dispatch *d);
+
 /* --- dispatch_publish.c --- */
+
+/* Sends a message to any client, to leave when lsn is acknowledged; to the one whose request is
+ * being run, behind its reply. */
+void dispatch_push(struct dispatch *d, struct session *s, struct slice message, uint64_t lsn);
 
 /* Sends a message to this node's subscribers, to leave when lsn is acknowledged; counts them.
  * ST_NO_MEMORY: not all were reached. */

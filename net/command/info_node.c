@@ -98,11 +98,12 @@ void info_clients(struct info *in)
 	    in,
 	    "# Clients\r\nconnected_clients:%llu\r\ncluster_connections:%llu\r\nmaxclients:%llu\r\n"
 	    "client_recent_max_input_buffer:%llu\r\nclient_recent_max_output_buffer:%llu\r\n"
-	    "blocked_clients:%llu\r\ntracking_clients:0\r\nclients_in_timeout_table:%llu\r\n"
+	    "blocked_clients:%llu\r\ntracking_clients:%zu\r\nclients_in_timeout_table:%llu\r\n"
 	    "total_blocking_keys:%llu\r\n",
 	    (llu)s->clients, (llu)in->ctx->host->cluster_links, (llu)s->maxclients,
 	    (llu)s->input_buffer_max, (llu)s->output_buffer_max, (llu)s->blocked_clients,
-	    (llu)timed_waits(in->ctx->dispatch), (llu)in->ctx->dispatch->blocked.keys.count);
+	    in->ctx->dispatch->tracking.clients_count, (llu)timed_waits(in->ctx->dispatch),
+	    (llu)in->ctx->dispatch->blocked.keys.count);
 }
 
 static void memory_allocator(struct info *in, uint64_t used)
@@ -183,7 +184,9 @@ void info_stats(struct info *in)
 	const struct replication_view *v = &in->replication;
 	const size_t *topics = in->ctx->dispatch->pubsub.counts;
 	const uint64_t *denied = in->ctx->dispatch->acl_log.counts;
+	struct tracking_stats tracked;
 
+	tracking_stats(&in->ctx->dispatch->tracking, &tracked);
 	info_add(in,
 		 "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
 		 "instantaneous_ops_per_sec:%.0f\r\ntotal_net_input_bytes:%llu\r\n"
@@ -207,10 +210,11 @@ void info_stats(struct info *in)
 	    "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
 	    "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
 	    "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n"
-	    "tracking_total_keys:0\r\ntracking_total_items:0\r\ntracking_total_prefixes:0\r\n",
+	    "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\n"
+	    "tracking_total_prefixes:%zu\r\n",
 	    (llu)in->engine.expired_keys, (llu)s->keyspace_hits, (llu)s->keyspace_misses,
 	    topics[SUBSCRIBED_CHANNEL], topics[SUBSCRIBED_PATTERN], topics[SUBSCRIBED_SHARD],
-	    (llu)s->migrate_kept);
+	    (llu)s->migrate_kept, tracked.keys, tracked.items, tracked.prefixes);
 	info_add(in,
 		 "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
 		 "dump_payload_sanitizations:0\r\ntotal_reads_processed:%llu\r\n"

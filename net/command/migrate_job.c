@@ -5,6 +5,7 @@
 #include "engine/base/keyslot.h"
 #include "net/command/command_host.h"
 #include "net/command/migrate_job_impl.h"
+#include "net/command/notify.h"
 #include "net/proto/resp_writer.h"
 
 #include <stdio.h>
@@ -462,7 +463,7 @@ static bool send_again(struct migration *m, struct engine *e)
 	return again;
 }
 
-static enum status delete_moved(struct migration *m, struct engine *e)
+static enum status delete_moved(struct migration *m, struct command_ctx *ctx)
 {
 	enum status st = ST_OK;
 
@@ -473,14 +474,14 @@ static enum status delete_moved(struct migration *m, struct engine *e)
 			continue;
 		}
 		store_key_of_key(&key, m->keys.list[i].name);
-		st = ks_remove(e, &key);
+		st = command_remove(ctx, &key);
 	}
 	return st;
 }
 
 static void finish(struct migration *m, struct command_ctx *ctx)
 {
-	enum status st = delete_moved(m, ctx->engine);
+	enum status st = delete_moved(m, ctx);
 
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

@@ -30,6 +30,19 @@ struct topic *pubsub_find(const struct pubsub *p, enum subscription_kind kind, s
 	return NULL;
 }
 
+struct topic *pubsub_any(const struct pubsub *p, enum subscription_kind kind, uint64_t random)
+{
+	for (size_t i = 0; i <= p->topics.mask; i++) {
+		for (struct chained *c = chain_table_first(&p->topics, random + i); c != NULL;
+		     c = c->next) {
+			if (((struct topic *)c)->kind == kind) {
+				return (struct topic *)c;
+			}
+		}
+	}
+	return p->of_kind[kind];
+}
+
 static struct topic *topic_create(struct pubsub *p, enum subscription_kind kind, struct slice name)
 {
 	struct topic *t =

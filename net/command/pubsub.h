@@ -55,6 +55,9 @@ void pubsub_leave(struct session *s);
 /* The topic of that name, or NULL. */
 struct topic *pubsub_find(const struct pubsub *p, enum subscription_kind kind, struct slice name);
 
+/* Some topic of a kind of which there is one, about at random. */
+struct topic *pubsub_any(const struct pubsub *p, enum subscription_kind kind, uint64_t random);
+
 /* A topic's name. */
 static inline struct slice topic_name(const struct topic *t)
 {

@@ -6,7 +6,7 @@
 #include "net/command/acl.h"
 #include "net/command/blocked.h"
 #include "net/command/migrate_job.h"
-#include "net/command/pubsub.h"
+#include "net/command/monitor.h"
 #include "net/command/txn_queue.h"
 #include "net/command/watch.h"
 
@@ -27,12 +27,20 @@ void session_wrote(struct session *s, uint64_t lsn, const struct wal_history *hi
 	s->write_timeline = line->id;
 }
 
+void session_leave(struct session *s)
+{
+	pubsub_leave(s);
+	monitor_leave(s);
+	tracking_leave(s);
+	tracking_forget_target(s);
+}
+
 void session_deinit(struct session *s)
 {
 	migration_abandon(s->migration);
 	blocked_forget(s);
 	txn_reset(s);
-	pubsub_leave(s);
+	session_leave(s);
 	acl_enter(NULL, s);
 	mem_free(s->name);
 	mem_free(s->lib_name);

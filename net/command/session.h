@@ -14,6 +14,7 @@ struct queued_command;
 struct migration;
 struct blocked_client;
 struct acl_user;
+struct tracking;
 
 /* CLIENT REPLY: replies written under REPLY_OFF or REPLY_SKIP are dropped. 0: all are sent. */
 enum session_reply_mode {
@@ -26,6 +27,9 @@ enum subscription_kind {
 	SUBSCRIBED_CHANNEL,
 	SUBSCRIBED_PATTERN,
 	SUBSCRIBED_SHARD,
+	/* Of client-side caching (tracking.h), in a table of its own: */
+	TRACKED_KEY,
+	TRACKED_PREFIX,
 	SUBSCRIPTION_KINDS,
 };
 
@@ -65,6 +69,17 @@ struct session {
 	struct subscription *subscriptions[SUBSCRIPTION_KINDS];
 	size_t subscribed[SUBSCRIPTION_KINDS];
 
+	/* MONITOR: its place in the list of those who look on; link NULL: it does not. */
+	struct session *monitor_next, **monitor_link;
+
+	/* CLIENT TRACKING: its place in the tracker's list of clients; NULL: off. */
+	struct tracking *tracker;
+	struct session *tracking_next, **tracking_link;
+	unsigned tracking;		/* of enum tracking_flags */
+	uint64_t redirect_id;		/* who gets its invalidations; 0: itself */
+	struct session *redirect;	/* NULL: gone */
+	struct tracking *redirected_by; /* somebody may redirect to it */
+
 	/* A command that asked to be run again later (WAIT, WAITAOF, SAVE, DEBUG SLEEP, those that
 	 * wait for keys): what it waits for. Cleared by dispatch when the command is through. */
 	struct {
@@ -87,6 +102,10 @@ void session_init(struct session *s, uint64_t id, uint64_t now_ms);
 void session_wrote(struct session *s, uint64_t lsn, const struct wal_history *history);
 /* Frees what it owns, leaves its user, forgets its watches and ends its subscriptions. */
 void session_deinit(struct session *s);
+
+/* Ends what others send it: subscriptions, tracking (also for those who redirect to it), MONITOR.
+ * For a connection that ends; session_deinit does it too. */
+void session_leave(struct session *s);
 
 /* True while it subscribes to anything: a client that speaks RESP2 may do little else then. */
 static inline bool session_listens(const struct session *s)
