@@ -6,6 +6,7 @@
 #include "net/command/migrate_job.h"
 #include "net/command/notify.h"
 #include "net/command/script_run.h"
+#include "net/command/secret_args.h"
 
 enum {
 	QUEUE_BYTES_DEFAULT = 1 << 30,
@@ -174,15 +175,47 @@ void dispatch_calibrate(struct dispatch *d)
 	d->memory_peak = used > d->memory_peak ? used : d->memory_peak;
 }
 
+/* The request with its passwords hidden, in an array that the caller frees; NULL: it has none, or
+ * there is no memory (then *hidden is false). */
+static struct slice *without_secrets(const struct command_ctx *ctx, bool *hidden)
+{
+	struct slice *argv;
+
+	*hidden = true;
+	if (!command_has_secrets(ctx->full_name)) {
+		return NULL;
+	}
+	argv = mem_alloc(ctx->argc * sizeof *argv);
+	*hidden = argv != NULL;
+	for (size_t i = 0; argv != NULL && i < ctx->argc; i++) {
+		argv[i] = command_arg_is_secret(ctx->full_name, ctx->argv, ctx->argc, i)
+			      ? slice_str(SECRET_SHOWN)
+			      : ctx->argv[i];
+	}
+	return argv;
+}
+
+static void add_slow(struct dispatch *d, const struct command_ctx *ctx, uint64_t usec)
+{
+	const struct session *s = ctx->session;
+	bool hidden;
+	struct slice *argv = without_secrets(ctx, &hidden);
+
+	if (hidden) {
+		slowlog_add(&d->slowlog, argv != NULL ? argv : ctx->argv, ctx->argc,
+			    ctx->now_ms / 1000, usec, slice_str(s->addr),
+			    slice_str(s->name != NULL ? s->name : ""));
+	}
+	mem_free(argv);
+}
+
 void dispatch_note_slow(struct dispatch *d, const struct command_ctx *ctx, uint64_t ticks)
 {
 	uint64_t usec = command_stats_usec(&d->stats, ticks);
-	const struct session *s = ctx->session;
 
 	if (d->slow_usec >= 0 && usec >= (uint64_t)d->slow_usec &&
 	    (ctx->cmd->flags & CMD_SKIP_SLOWLOG) == 0) {
-		slowlog_add(&d->slowlog, ctx->argv, ctx->argc, ctx->now_ms / 1000, usec,
-			    slice_str(s->addr), slice_str(s->name != NULL ? s->name : ""));
+		add_slow(d, ctx, usec);
 	}
 	latency_add(&d->latency, (ctx->cmd->flags & CMD_FAST) != 0 ? "fast-command" : "command",
 		    ctx->now_ms / 1000, usec / 1000);
