@@ -158,6 +158,24 @@ class Reading(ToolCase):
         self.assertEqual({g["name"] for g in groups}, set(k.commands))
 
 
+class CutShort(ToolCase):
+    def test_half_a_checkpoint_is_not_called_damage(self):
+        for _ in range(30):
+            server = self.server({"memtable-max": "1mb"})
+            with server.client() as c:
+                for batch in range(8):
+                    c.pipeline([("HSET", "h%d" % (i % 5), "f%d" % (batch * 3000 + i), "v" * 60)
+                                for i in range(3000)])
+            server.kill()
+            info = self.slot("info", server.dir, "--format", "json").json[0]
+            found = self.slot("check", "--deep", server.dir)
+            if info["drain_lsn"] > info["checkpoint_lsn"]:
+                self.assertIn("nor large values decoded", found.err)
+                return
+            server.close()
+        self.fail("no kill came amid a checkpoint")
+
+
 class Dump(ToolCase):
     """What single records look like, and which ones the filters choose."""
 
