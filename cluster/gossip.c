@@ -5,6 +5,7 @@
 #include "cluster/handshake.h"
 #include "cluster/node_table.h"
 #include "cluster/outbox.h"
+#include "cluster/role.h"
 
 enum {
 	RANDOM_PING_EVERY_MS = 1000,
@@ -110,7 +111,7 @@ static void ping_a_random_node(struct cluster *c)
 
 void gossip_tick(struct cluster *c)
 {
-	if (c->silent && c->now_ms < c->silent_until_ms) {
+	if (role_rests(c)) {
 		return;
 	}
 	FOR_EACH_NODE(c, n)

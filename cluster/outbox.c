@@ -3,6 +3,7 @@
 
 #include "cluster/gossip.h"
 #include "cluster/manual_failover.h"
+#include "cluster/role.h"
 #include "cluster/slot_map.h"
 
 static struct cluster_op *push(struct cluster *c, enum cluster_op_kind kind, uint64_t link)
@@ -66,10 +67,12 @@ void outbox_close_links(struct cluster *c, struct cnode *n)
 
 static struct cluster_op *push_send(struct cluster *c, enum bus_type type)
 {
-	/* A silent node answers nothing; late enough it asks, in case it is not where it was, and
-	 * votes: it lost its data, not its word, and where most lost theirs nobody else is left. */
-	bool mute = c->silent &&
-		    (c->now_ms < c->silent_until_ms || (type != BUS_PING && type != BUS_AUTH_ACK));
+	/* A silent node answers nothing; late enough it asks now and then, in case it is not where
+	 * it was, and votes: it lost its data, not its word, and where most lost theirs nobody else
+	 * is left. */
+	bool mute = c->silent && (type == BUS_PING	 ? role_rests(c)
+				  : type == BUS_AUTH_ACK ? c->now_ms < c->silent_until_ms
+							 : true);
 	struct cluster_op *op = mute ? NULL : push(c, OP_SEND, 0);
 
 	if (op != NULL) {

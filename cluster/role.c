@@ -18,6 +18,15 @@ void role_reset_contests(struct cluster *c)
 	manual_failover_reset(c);
 }
 
+bool role_rests(const struct cluster *c)
+{
+	uint64_t timeout = c->settings.node_timeout_ms;
+
+	return c->silent &&
+	       (c->now_ms < c->silent_until_ms ||
+		((c->now_ms - c->silent_until_ms) % (4 * timeout) >= timeout && !PLANTED(147)));
+}
+
 void role_end_silence(struct cluster *c)
 {
 	if (!c->silent) {

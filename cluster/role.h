@@ -28,6 +28,11 @@ void role_report(struct cluster *c, enum cluster_role_reason reason);
  * them will not be answered any more. */
 void role_end_silence(struct cluster *c);
 
+/* A silent node (cluster_config.store_is_new) asks nobody now. It answers nothing at any time, so
+ * that the others take it for failed and elect its replica; but who hears its questions would hold
+ * that against its failure. So it asks all for one NODE_TIMEOUT, and then rests for three. */
+bool role_rests(const struct cluster *c);
+
 /* Ends elections and manual failovers. */
 void role_reset_contests(struct cluster *c);
 
