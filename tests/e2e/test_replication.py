@@ -189,7 +189,8 @@ class Replication(case.ToolCase):
             r.call("REPLICAOF", "127.0.0.1", link.port)
             states = set()
             while not linked(replica):
-                states.add((r.call("DBSIZE"), r.call("GET", "old")))
+                at_once = r.pipeline([("MULTI",), ("DBSIZE",), ("GET", "old"), ("EXEC",)])[-1]
+                states.add(tuple(at_once))
             self.assertEqual(r.call("DBSIZE"), 300)
             self.assertEqual(states - {(1, b"1"), (300, None)}, set())
             self.assertIn((1, b"1"), states)

@@ -484,8 +484,11 @@ static void only_what_looks_at_a_cold_key_has_it_prefetched(void **state)
 	size_t count;
 
 	(void)command_box_line(b, "SET a 1");
-	if (!restart_cold(b)) {
-		skip();
+	/* What the start has mapped, and what lies around it, stays. */
+	for (int i = 0; i < 10 && may_wait(b, "GET a") != DISPATCH_COLD; i++) {
+		if (!restart_cold(b)) {
+			skip();
+		}
 	}
 	memset(long_name, 'n', sizeof long_name - 1);
 	memset(long_value, 'v', sizeof long_value - 1);

@@ -106,7 +106,7 @@ SYNTAX = [
     ["MGET", many("key")], ["MSET", many("key", "value")], ["MSETNX", many("key", "value")],
     ["OBJECT", one("ENCODING", "FREQ", "IDLETIME", "REFCOUNT", "NOSUCH"), "key"],
     ["PERSIST", "key"], ["PSETEX", "key", "ms", "value"], ["SETEX", "key", "seconds", "value"],
-    ["RANDOMKEY"], ["DBSIZE"],
+    ["RANDOMKEY"],
     ["RENAME", "key", "key"], ["RENAMENX", "key", "key"], ["RPOPLPUSH", "key", "key"],
     ["SCAN", "cursor", *SCAN, opt("TYPE", "kind")],
     ["SET", "key", "value", opt(one("NX", "XX")), opt("GET"), SET_TIME],
