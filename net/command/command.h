@@ -96,8 +96,8 @@ struct command {
 
 /* Each cmd_*.c ends with its rows, ended by a row of NULL name. */
 extern const struct command commands_string[], commands_bitmap[], commands_hll[], commands_geo[],
-    commands_key[], commands_hash[], commands_list[], commands_set[], commands_zset[],
-    commands_txn[], commands_cluster[], commands_pubsub[], commands_connection[],
+    commands_lolwut[], commands_key[], commands_hash[], commands_list[], commands_set[],
+    commands_zset[], commands_txn[], commands_cluster[], commands_pubsub[], commands_connection[],
     commands_replication[], commands_server[], commands_dump[], commands_migrate[],
     commands_script[], commands_stream[];
 

@@ -17,7 +17,7 @@ static const struct command *const groups[] = {
 #if __has_include("net/command/cmd_bitmap.c")
     commands_bitmap,
 #endif
-    commands_hll,	  commands_geo,	   commands_cluster, commands_pubsub,
+    commands_hll,	  commands_geo,	   commands_lolwut,  commands_cluster, commands_pubsub,
 #if __has_include("net/command/cmd_hash.c")
     commands_hash,
 #endif
