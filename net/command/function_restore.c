@@ -17,7 +17,7 @@ struct arrival {
 	struct library_head head;
 	struct slice code; /* borrows packed, or what came */
 	struct buf packed;
-	struct function_library *library;
+	struct function_library *made;
 };
 
 static struct slice name_of(const struct arrival *a)
@@ -27,7 +27,7 @@ static struct slice name_of(const struct arrival *a)
 
 static void arrival_deinit(struct functions *f, struct arrival *a)
 {
-	script_library_free(&f->box, a->library);
+	script_library_free(&f->box, a->made);
 	buf_deinit(&a->head.name);
 	buf_deinit(&a->packed);
 }
@@ -70,8 +70,8 @@ static enum status load(struct command_ctx *ctx, const struct function_table *t,
 		return ST_INVALID;
 	}
 	st = script_library_load(&d->scripts->functions.box, a->head.body, d->clock, LOAD_MS_MAX,
-				 &a->library, error);
-	clash = st == ST_OK ? function_table_clash(t, a->library, old) : NULL;
+				 &a->made, error);
+	clash = st == ST_OK ? function_table_clash(t, a->made, old) : NULL;
 	if (clash != NULL) {
 		buf_note(error, "ERR Function %s already exists", clash->text);
 		st = ST_INVALID;
@@ -89,7 +89,7 @@ static enum status give(struct command_ctx *ctx, const struct arrival *items, si
 	enum status st;
 
 	for (size_t i = 0; i < count; i++) {
-		functions += items[i].library->count;
+		functions += items[i].made->count;
 	}
 	st = function_table_reserve(&f->table, count, functions);
 	if (st == ST_OK && flush && f->table.count > 0) {
@@ -121,11 +121,11 @@ static void take_over(struct command_ctx *ctx, struct arrival *items, size_t cou
 		}
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct function_library *l = items[i].library;
+		struct function_library *l = items[i].made;
 
 		l->source = library_hold(library_set_find(set, name_of(&items[i])));
 		function_table_add(&f->table, library_name(l->source), l);
-		items[i].library = NULL;
+		items[i].made = NULL;
 	}
 	f->version = engine_libraries_version(ctx->engine);
 }
@@ -206,10 +206,10 @@ static enum status read_one(struct restore *r, struct rdb_reader *reader)
 		st = load(r->ctx, &r->table, false, a, &r->error);
 	}
 	if (st == ST_OK) {
-		st = function_table_reserve(&r->table, 1, a->library->count);
+		st = function_table_reserve(&r->table, 1, a->made->count);
 	}
 	if (st == ST_OK) {
-		function_table_add(&r->table, name_of(a), a->library);
+		function_table_add(&r->table, name_of(a), a->made);
 	}
 	return st;
 }

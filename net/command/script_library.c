@@ -103,7 +103,7 @@ enum status script_library_load(struct sandbox *box, struct slice body, const st
 {
 	struct scripts *s = box->user;
 	struct function_library *l = mem_calloc(1, sizeof *l);
-	struct library_loading loading = {.library = l, .clock = clock};
+	struct library_loading loading = {.into = l, .clock = clock};
 	struct protected_load p = {body, error, &loading, s->functions.loading_ref};
 	enum status st = ST_OK;
 
@@ -325,16 +325,16 @@ const char *script_library_register(lua_State *L)
 	if (!script_name_ok(r.name)) {
 		return SCRIPT_NAME_ERROR;
 	}
-	if (has_function(loading->library, r.name)) {
+	if (has_function(loading->into, r.name)) {
 		return "Function already exists in the library";
 	}
-	f = make(loading->library, &r);
+	f = make(loading->into, &r);
 	if (f == NULL) {
 		loading->no_memory = true;
 		return "-OOM out of memory: the function was not registered";
 	}
 	/* In the library first: what luaL_ref raises must not lose it. */
-	loading->library->functions[loading->library->count++] = f;
+	loading->into->functions[loading->into->count++] = f;
 	lua_pushvalue(L, r.callback);
 	f->ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	return NULL;

@@ -40,7 +40,7 @@ struct function_library {
 
 /* A library that is being loaded: who registers functions finds it here. */
 struct library_loading {
-	struct function_library *library;
+	struct function_library *into;
 	const struct clock *clock;
 	uint64_t deadline_us; /* monotonic; 0: none */
 	bool no_memory;	      /* it failed for that, not for what it is */
