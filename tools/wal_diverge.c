@@ -1,6 +1,7 @@
 /* cairn-wal diverge: what a deposed primary had to give up. list: the archives; show: each write;
  * diff: each key at the fork, at the archive's end and now; replay: see diverge_replay.c. */
 #include "tools/diverge.h"
+#include "tools/op_line.h"
 #include "tools/wal_verbs.h"
 
 #include <inttypes.h>
@@ -92,29 +93,7 @@ static void print_text(struct diverge *v, const struct write *w, const struct to
 	struct out *o = &v->t->out;
 	const struct op_facts *f = w->facts;
 
-	out_printf(o, "%" PRIu64 ":%012" PRIu64 " ", w->place->epoch, w->rec->lsn);
-	out_time(o, w->rec->time_ms);
-	if (f->has_slot) {
-		out_printf(o, " slot=%u", f->slot);
-	}
-	out_text(o, " ");
-	out_word(o, w->rec->cmd);
-	out_printf(o, " op=%s", wal_op_kind_text(w->op->kind));
-	if (f->has_library) {
-		out_text(o, " library=");
-		out_quoted(o, f->library, 0);
-	}
-	if (f->has_key) {
-		out_text(o, " key=");
-		out_quoted(o, f->key, 0);
-	}
-	if (f->has_type) {
-		out_printf(o, " type=%s", value_type_text(f->type));
-	}
-	if (f->has_sub) {
-		out_text(o, " sub=");
-		out_quoted(o, f->sub, v->value_max);
-	}
+	op_line_text(o, w->place->epoch, w->rec, w->op, f, v->value_max);
 	out_printf(o, " client=%" PRIu64, w->rec->client_id);
 	if (f->has_key) {
 		told_print(o, "fork", fork, v->value_max);
@@ -135,27 +114,7 @@ static void print_json(struct diverge *v, const struct write *w, const struct to
 	struct out *o = &v->t->out;
 	const struct op_facts *f = w->facts;
 
-	json_begin(o);
-	json_u64(o, "epoch", w->place->epoch);
-	json_u64(o, "lsn", w->rec->lsn);
-	json_u64(o, "ts", w->rec->time_ms);
-	json_bytes(o, "cmd", w->rec->cmd);
-	json_text(o, "op", wal_op_kind_text(w->op->kind));
-	if (f->has_slot) {
-		json_u64(o, "slot", f->slot);
-	}
-	if (f->has_library) {
-		json_bytes(o, "library", f->library);
-	}
-	if (f->has_key) {
-		json_bytes(o, "key", f->key);
-	}
-	if (f->has_type) {
-		json_text(o, "type", value_type_text(f->type));
-	}
-	if (f->has_sub) {
-		json_bytes(o, "sub", f->sub);
-	}
+	op_line_json(o, w->place->epoch, w->rec, w->op, f);
 	json_u64(o, "client", w->rec->client_id);
 	if (f->has_key) {
 		told_json(o, "fork", fork, v->value_max);

@@ -1,5 +1,6 @@
 /* cairn-wal dump: the records that pass the filter: a line per operation, their bytes, or commands
  * with their effect. */
+#include "tools/op_line.h"
 #include "tools/translate.h"
 #include "tools/wal_filter.h"
 #include "tools/wal_verbs.h"
@@ -137,29 +138,7 @@ static void print_text(struct dump *d, const struct wal_record *rec, const struc
 {
 	struct out *o = &d->t->out;
 
-	out_printf(o, "%" PRIu64 ":%012" PRIu64 " ", p->epoch, rec->lsn);
-	out_time(o, rec->time_ms);
-	if (f->has_slot) {
-		out_printf(o, " slot=%u", f->slot);
-	}
-	out_text(o, " ");
-	out_word(o, rec->cmd);
-	out_printf(o, " op=%s", wal_op_kind_text(op->kind));
-	if (f->has_library) {
-		out_text(o, " library=");
-		out_quoted(o, f->library, 0);
-	}
-	if (f->has_key) {
-		out_text(o, " key=");
-		out_quoted(o, f->key, 0);
-	}
-	if (f->has_type) {
-		out_printf(o, " type=%s", value_type_text(f->type));
-	}
-	if (f->has_sub) {
-		out_text(o, " sub=");
-		out_quoted(o, f->sub, d->value_max);
-	}
+	op_line_text(o, p->epoch, rec, op, f, d->value_max);
 	if (f->has_value) {
 		out_printf(o, " len=%" PRIu64, length_of(f));
 		if (!d->no_value) {
@@ -178,27 +157,7 @@ static void print_json(struct dump *d, const struct wal_record *rec, const struc
 {
 	struct out *o = &d->t->out;
 
-	json_begin(o);
-	json_u64(o, "epoch", p->epoch);
-	json_u64(o, "lsn", rec->lsn);
-	json_u64(o, "ts", rec->time_ms);
-	json_bytes(o, "cmd", rec->cmd);
-	json_text(o, "op", wal_op_kind_text(op->kind));
-	if (f->has_slot) {
-		json_u64(o, "slot", f->slot);
-	}
-	if (f->has_library) {
-		json_bytes(o, "library", f->library);
-	}
-	if (f->has_key) {
-		json_bytes(o, "key", f->key);
-	}
-	if (f->has_type) {
-		json_text(o, "type", value_type_text(f->type));
-	}
-	if (f->has_sub) {
-		json_bytes(o, "sub", f->sub);
-	}
+	op_line_json(o, p->epoch, rec, op, f);
 	if (f->has_value) {
 		json_u64(o, "len", length_of(f));
 		if (!d->no_value) {
