@@ -12,6 +12,8 @@ enum set_flags {
 	SET_PX = 64,
 	SET_EXAT = 128,
 	SET_PXAT = 256,
+	SET_IFEQ = 512,
+	SET_CONDITIONS = SET_NX | SET_XX | SET_IFEQ,
 	SET_TIMES = SET_EX | SET_PX | SET_EXAT | SET_PXAT,
 };
 
@@ -21,8 +23,9 @@ static const struct set_option {
 	const char *word;
 	uint32_t flag, excludes;
 } set_options[] = {
-    {"nx", SET_NX, SET_XX},
-    {"xx", SET_XX, SET_NX},
+    {"nx", SET_NX, SET_XX | SET_IFEQ},
+    {"xx", SET_XX, SET_NX | SET_IFEQ},
+    {"ifeq", SET_IFEQ, SET_CONDITIONS},
     {"get", SET_GET, 0},
     {"keepttl", SET_KEEPTTL, SET_PERSIST | SET_TIMES},
     {"persist", SET_PERSIST, SET_KEEPTTL | SET_TIMES},
@@ -32,12 +35,18 @@ static const struct set_option {
     {"pxat", SET_PXAT, SET_KEEPTTL | SET_PERSIST | (SET_TIMES & ~SET_PXAT)},
 };
 
-/* Parses options from argv[first] on. *time_arg is the last expiry's argument, 0: none. */
-static bool parse_options(struct command_ctx *ctx, size_t first, uint32_t allowed, uint32_t *flags,
-			  size_t *time_arg)
+/* What was given; the arguments are indexes of argv, 0: none. */
+struct set_given {
+	uint32_t flags;
+	size_t time_arg;     /* the last expiry */
+	size_t expected_arg; /* what IFEQ compares with */
+};
+
+/* Parses options from argv[first] on. */
+static bool parse_options(struct command_ctx *ctx, size_t first, uint32_t allowed,
+			  struct set_given *given)
 {
-	*flags = 0;
-	*time_arg = 0;
+	*given = (struct set_given){0};
 	for (size_t i = first; i < ctx->argc; i++) {
 		const struct set_option *found = NULL;
 
@@ -48,25 +57,29 @@ static bool parse_options(struct command_ctx *ctx, size_t first, uint32_t allowe
 			}
 		}
 		if (found == NULL || (found->flag & allowed) == 0 ||
-		    (*flags & found->excludes) != 0 ||
-		    ((found->flag & SET_TIMES) != 0 && i + 1 == ctx->argc)) {
+		    (given->flags & found->excludes) != 0 ||
+		    ((found->flag & (SET_TIMES | SET_IFEQ)) != 0 && i + 1 == ctx->argc)) {
 			resp_error(ctx->reply, ERR_SYNTAX);
 			return false;
 		}
-		*flags |= found->flag;
+		given->flags |= found->flag;
 		if ((found->flag & SET_TIMES) != 0) {
-			*time_arg = ++i;
+			given->time_arg = ++i;
+		} else if (found->flag == SET_IFEQ) {
+			given->expected_arg = ++i;
 		}
 	}
 	return true;
 }
 
-static bool parse_time(struct command_ctx *ctx, uint32_t flags, size_t arg, uint64_t *expire_at_ms)
+static bool parse_time(struct command_ctx *ctx, const struct set_given *given,
+		       uint64_t *expire_at_ms)
 {
 	*expire_at_ms = 0;
-	return arg == 0 ||
-	       command_arg_expiry(ctx, arg, (flags & (SET_EX | SET_EXAT)) != 0 ? 1000 : 1,
-				  (flags & (SET_EXAT | SET_PXAT)) != 0, expire_at_ms);
+	return given->time_arg == 0 ||
+	       command_arg_expiry(ctx, given->time_arg,
+				  (given->flags & (SET_EX | SET_EXAT)) != 0 ? 1000 : 1,
+				  (given->flags & (SET_EXAT | SET_PXAT)) != 0, expire_at_ms);
 }
 
 /* Stores a value whose expiry may lie in the past already: then there is no value. old and known:
@@ -116,12 +129,62 @@ static void tell_expiry(struct command_ctx *ctx, const struct store_key *key, ui
 	}
 }
 
+/* Zeros, as a hole of a string reads. */
+static bool is_zeros(struct slice s)
+{
+	return s.len == 0 || (s.data[0] == 0 && memcmp(s.data, s.data + 1, s.len - 1) == 0);
+}
+
+/* Whether a string holds just these bytes. */
+static enum status compare_value(struct command_ctx *ctx, const struct store_key *key,
+				 const struct meta *m, struct slice bytes, bool *same)
+{
+	struct string_reader r;
+	struct slice piece;
+	enum status st;
+
+	*same = string_len(m) == bytes.len;
+	if (!*same) {
+		return ST_OK;
+	}
+	st = string_reader_open(ctx->engine, key->slot, m, 0, bytes.len, &r);
+	while (st == ST_OK && *same) {
+		st = string_reader_next(&r, &piece);
+		if (st == ST_OK) {
+			struct slice part = slice_of(bytes.data, piece.len);
+
+			*same = piece.data == NULL ? is_zeros(part) : slice_eq(part, piece);
+			bytes = slice_skip(bytes, piece.len);
+		}
+	}
+	string_reader_close(&r);
+	return st == ST_END ? ST_OK : st;
+}
+
+/* Whether what a lookup has found (found false: nothing) lets SET go on. ST_WRONG_TYPE: IFEQ can't
+ * compare it. */
+static enum status condition_met(struct command_ctx *ctx, const struct set_given *given,
+				 const struct store_key *key, bool found, const struct meta *m,
+				 bool *met)
+{
+	*met = (given->flags & (found ? SET_NX : SET_XX | SET_IFEQ)) == 0;
+	if (!found || (given->flags & SET_IFEQ) == 0) {
+		return ST_OK;
+	}
+	if (m->type != TYPE_STRING) {
+		return ST_WRONG_TYPE;
+	}
+	return compare_value(ctx, key, m, ctx->argv[given->expected_arg], met);
+}
+
 /* SET with a condition, GET or KEEPTTL: what is there has to be looked at. */
-static void set_looking(struct command_ctx *ctx, uint32_t flags, uint64_t expire_at_ms)
+static void set_looking(struct command_ctx *ctx, const struct set_given *given,
+			uint64_t expire_at_ms)
 {
 	struct store_key key;
 	struct meta m;
-	bool get = (flags & SET_GET) != 0;
+	uint32_t flags = given->flags;
+	bool get = (flags & SET_GET) != 0, found, met;
 	enum status st;
 
 	if (get) {
@@ -132,16 +195,22 @@ static void set_looking(struct command_ctx *ctx, uint32_t flags, uint64_t expire
 	if (st != ST_OK && st != ST_NOT_FOUND) {
 		return;
 	}
-	if ((flags & (st == ST_OK ? SET_NX : SET_XX)) != 0) {
+	found = st == ST_OK;
+	st = condition_met(ctx, given, &key, found, &m, &met);
+	if (st != ST_OK) {
+		command_reply_status(ctx, st);
+		return;
+	}
+	if (!met) {
 		if (!get) {
 			resp_null(ctx->reply);
 		}
 		return;
 	}
-	if (st == ST_OK && (flags & SET_KEEPTTL) != 0) {
+	if (found && (flags & SET_KEEPTTL) != 0) {
 		expire_at_ms = m.expire_at_ms;
 	}
-	st = store_value(ctx, &key, true, st == ST_OK ? &m : NULL, ctx->argv[2], expire_at_ms);
+	st = store_value(ctx, &key, true, found ? &m : NULL, ctx->argv[2], expire_at_ms);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		return;
@@ -171,20 +240,19 @@ static void set_blind(struct command_ctx *ctx, struct slice value, uint64_t expi
 
 void cmd_set(struct command_ctx *ctx)
 {
-	uint32_t flags;
-	size_t time_arg;
+	struct set_given given;
 	uint64_t expire_at_ms;
 
 	if (ctx->argc == 3) {
 		set_blind(ctx, ctx->argv[2], 0);
 		return;
 	}
-	if (!parse_options(ctx, 3, ~(uint32_t)SET_PERSIST, &flags, &time_arg) ||
-	    !parse_time(ctx, flags, time_arg, &expire_at_ms)) {
+	if (!parse_options(ctx, 3, ~(uint32_t)SET_PERSIST, &given) ||
+	    !parse_time(ctx, &given, &expire_at_ms)) {
 		return;
 	}
-	if ((flags & (SET_NX | SET_XX | SET_GET | SET_KEEPTTL)) != 0) {
-		set_looking(ctx, flags, expire_at_ms);
+	if ((given.flags & (SET_CONDITIONS | SET_GET | SET_KEEPTTL)) != 0) {
+		set_looking(ctx, &given, expire_at_ms);
 	} else {
 		set_blind(ctx, ctx->argv[2], expire_at_ms);
 	}
@@ -320,31 +388,31 @@ void cmd_getex(struct command_ctx *ctx)
 {
 	struct store_key key;
 	struct meta m, changed;
-	uint32_t flags;
-	size_t time_arg;
+	struct set_given given;
 	uint64_t expire_at_ms;
 	enum status st;
 
-	if (!parse_options(ctx, 2, SET_PERSIST | SET_TIMES, &flags, &time_arg)) {
+	if (!parse_options(ctx, 2, SET_PERSIST | SET_TIMES, &given)) {
 		return;
 	}
 	st = string_lookup_counted(ctx, 1, &key, &m);
 	if (st == ST_NOT_FOUND) {
 		resp_null(ctx->reply);
 	}
-	if (st != ST_OK || !parse_time(ctx, flags, time_arg, &expire_at_ms) ||
+	if (st != ST_OK || !parse_time(ctx, &given, &expire_at_ms) ||
 	    string_reply_whole(ctx, key.slot, &m) != ST_OK) {
 		return;
 	}
-	if (time_arg != 0 && expire_at_ms <= ctx->now_ms) {
+	if (given.time_arg != 0 && expire_at_ms <= ctx->now_ms) {
 		st = ks_delete(ctx->engine, &key, &m);
 		command_event(ctx, EVENT_GENERIC, "del", key.name);
-	} else if (time_arg != 0 || (flags != 0 && m.expire_at_ms != 0)) {
+	} else if (given.time_arg != 0 || (given.flags != 0 && m.expire_at_ms != 0)) {
 		changed = m;
 		changed.expire_at_ms = expire_at_ms;
 		st = ks_put(ctx->engine, &key, &m, &changed, &m.payload,
 			    m.form == FORM_INLINE ? 1 : 0);
-		command_event(ctx, EVENT_GENERIC, time_arg != 0 ? "expire" : "persist", key.name);
+		command_event(ctx, EVENT_GENERIC, given.time_arg != 0 ? "expire" : "persist",
+			      key.name);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);

@@ -205,7 +205,8 @@ const struct command_facts command_facts_string[] = {
      .acl = "write string slow",
      .keys = "RW access update variable_flags, index 1, range 0 1 0",
      .args = "key key k:0; value string; condition oneof s:2.6.12 f:o {nx pure-token t:NX; "
-	     "xx pure-token t:XX}; get pure-token t:GET s:6.2.0 f:o; expiration oneof f:o "
+	     "xx pure-token t:XX; comparison-value string t:IFEQ s:8.4.0}; get pure-token t:GET "
+	     "s:6.2.0 f:o; expiration oneof f:o "
 	     "{seconds integer t:EX s:2.6.12; milliseconds integer t:PX s:2.6.12; "
 	     "unix-time-seconds unix-time t:EXAT s:6.2.0; unix-time-milliseconds unix-time "
 	     "t:PXAT s:6.2.0; keepttl pure-token t:KEEPTTL s:6.0.0}"},

@@ -10,6 +10,66 @@
 
 #include <cmocka.h>
 
+static void set_ifeq_compares_what_is_there(void **state)
+{
+	static const struct box_case cases[] = {
+	    {"SET k v IFEQ x", "$-1\r\n"},
+	    {"EXISTS k", ":0\r\n"},
+	    {"SET k v IFEQ x GET", "$-1\r\n"},
+	    {"SET k v EX 100", "+OK\r\n"},
+	    {"SET k w IFEQ x", "$-1\r\n"},
+	    {"SET k w IFEQ x GET", "$1\r\nv\r\n"},
+	    {"SET k w IFEQ vv", "$-1\r\n"},
+	    {"GET k", "$1\r\nv\r\n"},
+	    {"SET k w ifeq v KEEPTTL", "+OK\r\n"},
+	    {"TTL k", ":100\r\n"},
+	    {"SET k x GET IFEQ w", "$1\r\nw\r\n"},
+	    {"TTL k", ":-1\r\n"},
+	    {"SET k 5 IFEQ x PX 100000", "+OK\r\n"},
+	    {"INCR k", ":6\r\n"},
+	    {"SET k y IFEQ 6", "+OK\r\n"},
+	    {"SET k y IFEQ", "-ERR syntax error\r\n"},
+	    {"SET k y IFEQ y NX", "-ERR syntax error\r\n"},
+	    {"SET k y IFEQ y XX", "-ERR syntax error\r\n"},
+	    {"SET k y XX IFEQ y", "-ERR syntax error\r\n"},
+	    {"SET k y IFEQ y IFEQ y", "-ERR syntax error\r\n"},
+	    {"GETEX k IFEQ y", "-ERR syntax error\r\n"},
+	    /* a hole in a long string */
+	    {"SETRANGE long 40000 end", ":40003\r\n"},
+	    {"SET copy 1", "+OK\r\n"},
+	    {"SET long x IFEQ 1", "$-1\r\n"},
+	    {"STRLEN long", ":40003\r\n"},
+	    {"LPUSH l a", ":1\r\n"},
+	    {"SET l v IFEQ a", WRONG_TYPE},
+	    {"SET l v IFEQ a GET", WRONG_TYPE},
+	    {"TYPE l", "+list\r\n"},
+	};
+
+	COMMAND_BOX_CHECK((struct command_box *)*state, cases);
+}
+
+/* In pieces, with a hole, and one byte off at either end. */
+static void set_ifeq_compares_long_values(void **state)
+{
+	enum { LEN = 40003 };
+	struct command_box *b = *state;
+	uint8_t *bytes = calloc(1, LEN);
+	struct slice argv[] = {slice_str("SET"), slice_str("long"), slice_str("short"),
+			       slice_str("IFEQ"), slice_of(bytes, LEN)};
+
+	assert_non_null(bytes);
+	command_box_expect(b, "SETRANGE long 40000 end", ":40003\r\n");
+	memcpy(bytes + 40000, "enD", 3);
+	assert_true(slice_eq(command_box_run(b, argv, 5), slice_str("$-1\r\n")));
+	memcpy(bytes + 40000, "end", 3);
+	bytes[0] = 1;
+	assert_true(slice_eq(command_box_run(b, argv, 5), slice_str("$-1\r\n")));
+	bytes[0] = 0;
+	assert_true(slice_eq(command_box_run(b, argv, 5), slice_str("+OK\r\n")));
+	command_box_expect(b, "GET long", "$5\r\nshort\r\n");
+	free(bytes);
+}
+
 static void set_and_its_kin_answer_as_redis(void **state)
 {
 	static const struct box_case cases[] = {
@@ -330,6 +390,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    COMMAND_BOX_TEST(set_and_its_kin_answer_as_redis),
+	    COMMAND_BOX_TEST(set_ifeq_compares_what_is_there),
+	    COMMAND_BOX_TEST(set_ifeq_compares_long_values),
 	    COMMAND_BOX_TEST(counters_answer_as_redis),
 	    COMMAND_BOX_TEST(parts_answer_as_redis),
 	    COMMAND_BOX_TEST(the_common_subsequence_is_the_one_redis_finds),
