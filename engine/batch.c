@@ -50,7 +50,7 @@ static bool is_key(const struct store_key *key)
 	return key->bytes[2] == KEYSPACE_KEY;
 }
 
-/* Expiry of the record in an entry, 0 when it has none or the entry holds none. */
+/* When the record in an entry is due, 0 when it never is or the entry holds none. */
 static uint64_t entry_expiry(const struct mt_entry *entry)
 {
 	struct slice name, value;
@@ -61,7 +61,7 @@ static uint64_t entry_expiry(const struct mt_entry *entry)
 	    meta_decode(value, &m) != ST_OK) {
 		return 0;
 	}
-	return m.expire_at_ms;
+	return meta_due_ms(&m);
 }
 
 /* Sees that the heap has an item for the entry that is due no later than its expiry. */

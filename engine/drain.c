@@ -14,7 +14,8 @@ struct record {
 	bool large;
 	uint64_t size; /* of store key and stored value */
 	uint64_t expire_at_ms;
-	uint64_t id; /* of a large collection */
+	uint64_t due_ms; /* its place in the expiry index */
+	uint64_t id;	 /* of a large collection */
 };
 
 static void mark_slot(uint64_t *set, uint16_t slot)
@@ -82,6 +83,7 @@ static enum status parse(struct slice key, struct slice stored, struct record *o
 	    .large = meta.form == FORM_LARGE,
 	    .size = key.len + stored.len,
 	    .expire_at_ms = meta.expire_at_ms,
+	    .due_ms = meta_due_ms(&meta),
 	    .id = meta.form == FORM_LARGE ? meta.id : 0,
 	};
 	return ST_OK;
@@ -119,14 +121,14 @@ static enum status move_expiry(struct drain *d, struct slice key, const struct r
 {
 	enum status st = ST_OK;
 
-	if (old->expire_at_ms == new->expire_at_ms) {
+	if (old->due_ms == new->due_ms) {
 		return ST_OK;
 	}
-	if (old->expire_at_ms != 0) {
-		st = store_txn_expiry(d->txn, old->expire_at_ms, key, false);
+	if (old->due_ms != 0) {
+		st = store_txn_expiry(d->txn, old->due_ms, key, false);
 	}
-	if (st == ST_OK && new->expire_at_ms != 0) {
-		st = store_txn_expiry(d->txn, new->expire_at_ms, key, true);
+	if (st == ST_OK && new->due_ms != 0) {
+		st = store_txn_expiry(d->txn, new->due_ms, key, true);
 	}
 	return st;
 }

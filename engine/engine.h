@@ -48,6 +48,10 @@ struct engine_options {
 	 * batch is committed, unless the batch has put something in its place), else when it goes.
 	 * key is borrowed. NULL: none. */
 	void (*expired)(void *arg, struct slice key, bool met);
+	/* Removes at most max fields, whose time has come, of the hash that key and m describe;
+	 * within a batch (type_hash_expire). NULL: no fields expire. */
+	enum status (*expire_fields)(struct engine *e, const struct store_key *key,
+				     const struct meta *m, uint32_t max);
 	/* Opened to follow a primary (engine/engine_shard.h): no timeline is begun, nothing expires
 	 * here. */
 	bool replica;

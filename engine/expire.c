@@ -5,7 +5,10 @@
 #include "engine/engine_impl.h"
 #include "engine/keyspace.h"
 
-enum { EXPIRE_BATCH = 64 };
+enum {
+	EXPIRE_BATCH = 64,
+	EXPIRE_FIELDS = 64, /* of one hash at a time */
+};
 
 void expire_noticed(struct engine *e, struct slice name)
 {
@@ -31,7 +34,18 @@ void expire_noticed(struct engine *e, struct slice name)
 	}
 }
 
-/* Deletes the key in the open batch if its time has come. */
+/* Removes fields whose time has come. */
+static enum status remove_fields(struct engine *e, const struct store_key *key,
+				 const struct meta *m)
+{
+	if (m->fields_at_ms == 0 || m->fields_at_ms > e->batch.now_ms ||
+	    e->opts.expire_fields == NULL) {
+		return ST_OK;
+	}
+	return e->opts.expire_fields(e, key, m, EXPIRE_FIELDS);
+}
+
+/* Deletes the key, or its fields, in the open batch if the time has come. */
 static enum status remove_if_due(struct engine *e, struct slice name, uint32_t *removed)
 {
 	struct store_key key;
@@ -50,9 +64,11 @@ static enum status remove_if_due(struct engine *e, struct slice name, uint32_t *
 	if (st == ST_NOT_FOUND || st == ST_CORRUPT) {
 		return ST_OK; /* gone, or to be reported by who reads it */
 	}
-	if (st != ST_OK || m.expire_at_ms == 0 || m.expire_at_ms > e->batch.now_ms ||
-	    !slice_eq(whole, name)) {
+	if (st != ST_OK || !slice_eq(whole, name)) {
 		return st;
+	}
+	if (m.expire_at_ms == 0 || m.expire_at_ms > e->batch.now_ms) {
+		return remove_fields(e, &key, &m);
 	}
 	st = ks_delete(e, &key, &m);
 	if (st == ST_OK) {
@@ -145,11 +161,11 @@ static uint32_t due_in_table(struct memtable *mt, bool frozen, uint64_t now_ms, 
 		if ((entry->flags & (MT_TOMBSTONE | MT_ABSENT)) != 0 ||
 		    stored_split(mt_entry_key(entry), mt_entry_value(entry), &name, &value) !=
 			ST_OK ||
-		    meta_decode(value, &m) != ST_OK || m.expire_at_ms == 0) {
+		    meta_decode(value, &m) != ST_OK || meta_due_ms(&m) == 0) {
 			continue;
 		}
-		if (m.expire_at_ms > now_ms) {
-			if (memtable_timer_add(mt, m.expire_at_ms, entry) == ST_OK && !frozen) {
+		if (meta_due_ms(&m) > now_ms) {
+			if (memtable_timer_add(mt, meta_due_ms(&m), entry) == ST_OK && !frozen) {
 				entry->flags |= MT_TIMED;
 			}
 			continue;

@@ -148,13 +148,19 @@ enum status stored_split(struct slice key, struct slice stored, struct slice *na
 size_t meta_encode(const struct meta *m, uint8_t *dst)
 {
 	size_t n = 2;
-	uint8_t flags = (uint8_t)(m->flags & ~META_EXPIRE);
+	uint8_t flags = (uint8_t)(m->flags & ~(META_EXPIRE | META_TIMED));
 
 	dst[0] = (uint8_t)((unsigned)m->type | (unsigned)m->form << 4);
 	if (m->expire_at_ms != 0) {
 		flags |= META_EXPIRE;
 		bytes_put_u64le(dst + n, m->expire_at_ms);
 		n += 8;
+	}
+	if (m->fields_timed != 0) {
+		flags |= META_TIMED;
+		bytes_put_u64le(dst + n, m->fields_at_ms);
+		bytes_put_u64le(dst + n + 8, m->fields_timed);
+		n += META_TIMED_LEN;
 	}
 	dst[1] = flags;
 	if (m->form == FORM_LARGE) {
@@ -178,7 +184,7 @@ enum status meta_decode(struct slice value, struct meta *out)
 	type = value.data[0] & 0x0f;
 	form = value.data[0] >> 4;
 	if (type < TYPE_STRING || type > TYPE_STREAM || form > FORM_LARGE ||
-	    (value.data[1] & ~(META_EXPIRE | META_RAW | META_ENCODED)) != 0) {
+	    (value.data[1] & ~(META_EXPIRE | META_RAW | META_ENCODED | META_TIMED)) != 0) {
 		return ST_CORRUPT;
 	}
 	out->type = (enum value_type)type;
@@ -194,6 +200,20 @@ enum status meta_decode(struct slice value, struct meta *out)
 			return ST_CORRUPT;
 		}
 		at += 8;
+	}
+	out->fields_at_ms = 0;
+	out->fields_timed = 0;
+	if ((out->flags & META_TIMED) != 0) {
+		if (value.len < at + META_TIMED_LEN || out->type != TYPE_HASH ||
+		    out->form != FORM_LARGE) {
+			return ST_CORRUPT;
+		}
+		out->fields_at_ms = bytes_get_u64le(value.data + at);
+		out->fields_timed = bytes_get_u64le(value.data + at + 8);
+		if (out->fields_at_ms == 0 || out->fields_timed == 0) {
+			return ST_CORRUPT;
+		}
+		at += META_TIMED_LEN;
 	}
 	if (out->form == FORM_INLINE) {
 		out->payload = slice_skip(value, at);

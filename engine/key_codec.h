@@ -13,7 +13,8 @@
  * the 16 bytes of the canonical XXH3-128 of the whole name, at exactly 511 bytes. The stored value
  * then starts with [name length u32 LE][name]; a lookup compares the whole name.
  *
- * Key record: [type | form << 4][flags] [expire_at_ms u64 LE when flagged] then
+ * Key record: [type | form << 4][flags] [expire_at_ms u64 LE when flagged]
+ * [fields_at_ms u64 LE][fields_timed u64 LE, when flagged: META_TIMED] then
  *   FORM_INLINE: the string's bytes, or a small collection's elements as its type module lays them
  * out FORM_LARGE:  [id u64][count u64][aux0 u64][aux1 u64], all LE: elements are records of their
  * own */
@@ -31,8 +32,10 @@ enum {
 	KEY_PREFIX_LEN = 3,   /* slot and 'K' */
 	ELEM_PREFIX_LEN = 11, /* slot, 'S' and id */
 	META_HEADER_MAX = 10, /* type, flags, expiry */
+	META_TIMED_LEN = 16,
 	META_LARGE_LEN = 32,
-	META_ENCODED_MAX = META_HEADER_MAX + META_LARGE_LEN, /* without an inline payload */
+	META_ENCODED_MAX =
+	    META_HEADER_MAX + META_TIMED_LEN + META_LARGE_LEN, /* without an inline payload */
 };
 
 enum { KEYSPACE_GARBAGE = 'G', KEYSPACE_KEY = 'K', KEYSPACE_ELEM = 'S' };
@@ -57,6 +60,8 @@ enum meta_flags {
 	 * that Redis would not keep as an integer though it looks like one: INCRBYFLOAT's result.
 	 */
 	META_ENCODED = 4,
+	/* A large hash with fields that expire (engine/types/hash_expiry.h). */
+	META_TIMED = 8,
 };
 
 /* A decoded key record. */
@@ -65,6 +70,8 @@ struct meta {
 	enum value_form form;
 	uint8_t flags;
 	uint64_t expire_at_ms; /* 0: no expiry */
+	uint64_t fields_at_ms; /* when the first field expires; 0: none does */
+	uint64_t fields_timed; /* fields that expire */
 	struct slice payload;  /* FORM_INLINE; borrows the record */
 	uint64_t id, count; /* FORM_LARGE: collection, number of elements (bytes, for a string) */
 	uint64_t aux[2];    /* FORM_LARGE: what the type needs */
@@ -113,8 +120,18 @@ MUST_CHECK enum status store_key_check(struct slice key);
 MUST_CHECK enum status stored_split(struct slice key, struct slice stored, struct slice *name,
 				    struct slice *value);
 
+/* When something about the key is due, its own expiry or that of a field; 0: never. */
+static inline uint64_t meta_due_ms(const struct meta *m)
+{
+	bool fields_first =
+	    m->fields_at_ms != 0 && (m->expire_at_ms == 0 || m->fields_at_ms < m->expire_at_ms);
+
+	return fields_first ? m->fields_at_ms : m->expire_at_ms;
+}
+
 /* Writes the record up to its inline payload (which the caller appends) into dst of
- * META_ENCODED_MAX bytes; returns the length. The META_EXPIRE flag is derived from expire_at_ms. */
+ * META_ENCODED_MAX bytes; returns the length. The flags META_EXPIRE and META_TIMED are derived from
+ * expire_at_ms and fields_timed. */
 size_t meta_encode(const struct meta *m, uint8_t *dst);
 
 /* Decodes a key record (the value proper). ST_CORRUPT: too short, unknown type, form or flags. */

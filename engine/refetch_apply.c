@@ -75,7 +75,7 @@ static enum status remove_key(struct applying *a, struct slice name)
 	struct slot_stat *stat;
 	struct store_key key;
 	struct slice stored;
-	uint64_t expire_at_ms, id;
+	uint64_t due_ms, id;
 	size_t bytes;
 	struct meta m;
 	enum status st;
@@ -91,15 +91,15 @@ static enum status remove_key(struct applying *a, struct slice name)
 	if (st != ST_OK) {
 		return st;
 	}
-	expire_at_ms = m.expire_at_ms;
+	due_ms = meta_due_ms(&m);
 	id = m.form == FORM_LARGE ? m.id : 0;
 	bytes = key.len + stored.len;
 	stat = touch(a, key.slot);
 	stat->keys--;
 	stat->bytes -= bytes;
-	if (expire_at_ms != 0) {
-		stat->expires--;
-		st = store_txn_expiry(a->txn, expire_at_ms, store_key_slice(&key), false);
+	stat->expires -= m.expire_at_ms != 0;
+	if (due_ms != 0) {
+		st = store_txn_expiry(a->txn, due_ms, store_key_slice(&key), false);
 	}
 	if (st == ST_OK) {
 		st = store_txn_del(a->txn, store_key_slice(&key));
@@ -162,9 +162,9 @@ static enum status put_entry(struct applying *a, struct slice key, struct slice 
 	}
 	stat->keys++;
 	st = record_of(key, value, &m);
-	if (st == ST_OK && m.expire_at_ms != 0) {
-		stat->expires++;
-		st = store_txn_expiry(a->txn, m.expire_at_ms, key, true);
+	stat->expires += st == ST_OK && m.expire_at_ms != 0;
+	if (st == ST_OK && meta_due_ms(&m) != 0) {
+		st = store_txn_expiry(a->txn, meta_due_ms(&m), key, true);
 	}
 	return st;
 }

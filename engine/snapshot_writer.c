@@ -66,7 +66,8 @@ enum status snapshot_writer_commit_with_note(struct snapshot_writer *w)
 	return snapshot_writer_commit(w);
 }
 
-enum status snapshot_writer_expiry_of(struct slice key, struct slice value, uint64_t *expire_at_ms)
+enum status snapshot_writer_due_of(struct slice key, struct slice value, uint64_t *due_ms,
+				   bool *expires)
 {
 	struct slice name, record;
 	struct meta meta;
@@ -75,7 +76,8 @@ enum status snapshot_writer_expiry_of(struct slice key, struct slice value, uint
 	if (st == ST_OK) {
 		st = meta_decode(record, &meta);
 	}
-	*expire_at_ms = st == ST_OK ? meta.expire_at_ms : 0;
+	*due_ms = st == ST_OK ? meta_due_ms(&meta) : 0;
+	*expires = st == ST_OK && meta.expire_at_ms != 0;
 	return st;
 }
 
@@ -209,7 +211,8 @@ static enum status put_entry(struct snapshot_writer *w, const struct order *o, s
 			     struct slice value)
 {
 	struct slot_stat *stat = snapshot_writer_touch(w, store_key_slot(key));
-	uint64_t expire_at_ms = 0;
+	uint64_t due_ms = 0;
+	bool expires = false;
 	struct slice old;
 	enum status st = ST_OK;
 
@@ -224,11 +227,11 @@ static enum status put_entry(struct snapshot_writer *w, const struct order *o, s
 	}
 	if (st == ST_OK && store_key_space(key) == KEYSPACE_KEY) {
 		stat->keys++;
-		st = snapshot_writer_expiry_of(key, value, &expire_at_ms);
+		st = snapshot_writer_due_of(key, value, &due_ms, &expires);
 	}
-	if (st == ST_OK && expire_at_ms != 0) {
-		stat->expires++;
-		st = store_txn_expiry(w->txn, expire_at_ms, key, true);
+	stat->expires += st == ST_OK && expires;
+	if (st == ST_OK && due_ms != 0) {
+		st = store_txn_expiry(w->txn, due_ms, key, true);
 	}
 	stat->garbage += store_key_space(key) == KEYSPACE_GARBAGE;
 	stat->bytes += key.len + value.len;

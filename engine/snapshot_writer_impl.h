@@ -35,8 +35,8 @@ MUST_CHECK enum status snapshot_writer_commit(struct snapshot_writer *w);
 MUST_CHECK enum status snapshot_writer_commit_with_note(struct snapshot_writer *w);
 /* The counters of a slot that is about to change. */
 struct slot_stat *snapshot_writer_touch(struct snapshot_writer *w, uint16_t slot);
-/* Expiry of a key record, 0 for none. ST_CORRUPT. */
-MUST_CHECK enum status snapshot_writer_expiry_of(struct slice key, struct slice value,
-						 uint64_t *expire_at_ms);
+/* When a key record is due (meta_due_ms), and whether the key itself expires. ST_CORRUPT. */
+MUST_CHECK enum status snapshot_writer_due_of(struct slice key, struct slice value,
+					      uint64_t *due_ms, bool *expires);
 
 #endif

@@ -89,7 +89,7 @@ enum status snapshot_copy_resume(const struct io *io, const char *dir, struct bu
 
 /* --- opening --- */
 
-/* Lists at most REMOVE_MAX entries from the place on: their keys with, each, its expiry. */
+/* Lists at most REMOVE_MAX entries from the place on: their keys with, each, when it is due. */
 static enum status list_rest(struct snapshot_writer *w, struct buf *list, uint32_t *count)
 {
 	struct store_reader *r = NULL;
@@ -110,9 +110,10 @@ static enum status list_rest(struct snapshot_writer *w, struct buf *list, uint32
 	while (st == ST_OK && *count < REMOVE_MAX) {
 		uint8_t expiry[8];
 		uint64_t at = 0;
+		bool expires;
 
 		if (store_key_space(key) == KEYSPACE_KEY) {
-			st = snapshot_writer_expiry_of(key, value, &at);
+			st = snapshot_writer_due_of(key, value, &at, &expires);
 		}
 		if (st == ST_OK) {
 			bytes_put_u64le(expiry, at);

@@ -7,6 +7,7 @@
 #include "engine/refetch.h"
 #include "engine/rewind.h"
 #include "engine/rewind_fork.h"
+#include "net/command/expire_fields.h"
 #include "net/replication_impl.h"
 #include "net/server.h"
 
@@ -61,6 +62,7 @@ static enum status open_engine(struct server *s, bool replica, struct buf *error
 	    .fsync = policies[config_int(c, CONFIG_APPENDFSYNC)],
 	    .wakeup = server_wake,
 	    .wakeup_arg = s,
+	    .expire_fields = command_expire_fields,
 	    .touched = dispatch_touched,
 	    .touched_arg = s->dispatch,
 	    .expired = dispatch_expired,

@@ -231,9 +231,9 @@ static enum status forget_old(struct env_writer *w, struct slice key, struct met
 	}
 	*had = true;
 	stat->keys--;
-	if (old->expire_at_ms != 0) {
-		stat->expires--;
-		st = store_txn_expiry(w->txn, old->expire_at_ms, key, false);
+	stat->expires -= old->expire_at_ms != 0;
+	if (meta_due_ms(old) != 0) {
+		st = store_txn_expiry(w->txn, meta_due_ms(old), key, false);
 	}
 	return st;
 }
@@ -264,9 +264,9 @@ static enum status count_new(struct env_writer *w, struct slice key, struct slic
 		w->next_id = fresh->id + 1;
 	}
 	stat->keys++;
-	if (fresh->expire_at_ms != 0) {
-		stat->expires++;
-		st = store_txn_expiry(w->txn, fresh->expire_at_ms, key, true);
+	stat->expires += fresh->expire_at_ms != 0;
+	if (meta_due_ms(fresh) != 0) {
+		st = store_txn_expiry(w->txn, meta_due_ms(fresh), key, true);
 	}
 	return st;
 }

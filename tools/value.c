@@ -2,6 +2,7 @@
 #include "tools/value.h"
 
 #include "engine/base/bytes.h"
+#include "engine/types/hash_expiry.h"
 #include "engine/types/stream_format.h"
 #include "engine/types/type_string.h"
 #include "engine/types/zset_node.h"
@@ -321,6 +322,39 @@ static enum status next_record(struct value_walk *w, struct slice *name, struct 
 	return ST_OK;
 }
 
+/* Records of a sorted set's order, or of when fields expire. */
+static bool is_beside_fields(const struct value_walk *w, struct slice key)
+{
+	return (w->record.meta.type == TYPE_ZSET || w->record.meta.fields_timed > 0) &&
+	       key.len < ELEM_PREFIX_LEN + KEY_ORDER_LEN;
+}
+
+/* Counts the fields that expire. */
+static enum status take_bucket(struct value_walk *w, struct slice key, struct slice bucket)
+{
+	struct slice field;
+	uint64_t at;
+	enum status st;
+
+	if (w->record.meta.fields_timed == 0 || key.len != ELEM_PREFIX_LEN + HASH_BUCKET_KEY_LEN) {
+		return ST_OK;
+	}
+	while ((st = hash_bucket_next(&bucket, &field, &at)) == ST_OK) {
+		w->fields_timed++;
+		if (w->fields_at_ms == 0 || at < w->fields_at_ms) {
+			w->fields_at_ms = at;
+		}
+	}
+	return st == ST_END ? ST_OK : st;
+}
+
+/* Whether the record says of them what there is. */
+static bool expiries_fit(const struct value_walk *w)
+{
+	return w->fields_timed == w->record.meta.fields_timed &&
+	       w->fields_at_ms == w->record.meta.fields_at_ms;
+}
+
 static enum status next_large(struct value_walk *w, struct slice *name, struct slice *value)
 {
 	struct slice key, stored, rest;
@@ -330,13 +364,15 @@ static enum status next_large(struct value_walk *w, struct slice *name, struct s
 		return next_record(w, name, value);
 	}
 	st = next_element(w, &key, &stored);
-	while (st == ST_OK && w->record.meta.type == TYPE_ZSET &&
-	       key.len == ELEM_PREFIX_LEN + ZSET_KEY_LEN) {
+	while (st == ST_OK && is_beside_fields(w, key)) {
 		w->nodes++;
-		st = next_element(w, &key, &stored);
+		st = take_bucket(w, key, stored);
+		if (st == ST_OK) {
+			st = next_element(w, &key, &stored);
+		}
 	}
 	if (st == ST_END) {
-		return w->taken == w->record.meta.count ? ST_END : ST_CORRUPT;
+		return w->taken == w->record.meta.count && expiries_fit(w) ? ST_END : ST_CORRUPT;
 	}
 	if (st != ST_OK) {
 		return st;

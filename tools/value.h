@@ -72,7 +72,8 @@ struct value_walk {
 	uint64_t bytes;	    /* store keys and stored values of the elements passed */
 	struct slice chunk; /* stored chunk of a large string not yet given */
 	uint64_t chunk_at;
-	uint64_t nodes; /* records of a sorted set's tree passed */
+	uint64_t nodes; /* records of a sorted set's tree passed, or of when fields expire */
+	uint64_t fields_timed, fields_at_ms; /* fields that expire, as those say */
 	char score[VALUE_SCORE_MAX];
 };
 

@@ -1,6 +1,8 @@
 /* Named elements in a blob or in records of their own, and the way between. */
 #include "engine/types/named_form.h"
 
+#include "engine/types/hash_expiry.h"
+
 /* Entries of a blob that one element takes. */
 static uint32_t entries_each(const struct meta *m)
 {
@@ -117,7 +119,8 @@ enum status named_get(struct engine *e, const struct store_key *key, const struc
 	enum status st;
 
 	if (m->form == FORM_LARGE) {
-		return ks_field_get(e, key->slot, m->id, name, value);
+		st = hash_any_hidden(e, m) ? hash_visible(e, key->slot, m->id, name) : ST_OK;
+		return st == ST_OK ? ks_field_get(e, key->slot, m->id, name, value) : st;
 	}
 	st = named_blob_find(m->payload, m->type == TYPE_HASH, name, &at);
 	if (st == ST_OK) {
@@ -162,7 +165,7 @@ static enum status put_fewer(struct engine *e, const struct store_key *key, cons
 	if (m->count == 0) {
 		return ks_delete(e, key, old);
 	}
-	if (small_blob_shrink_due(m->count)) {
+	if (m->fields_timed == 0 && small_blob_shrink_due(m->count)) {
 		enum status st = gather(e, key, m, m->count, &blob);
 
 		if (st == ST_OK) {
@@ -175,11 +178,25 @@ static enum status put_fewer(struct engine *e, const struct store_key *key, cons
 	return ks_put(e, key, old, m, NULL, 0);
 }
 
+/* Forgets when a field that goes would have expired. *hidden: it has already. */
+static enum status forget_expiry(struct engine *e, const struct store_key *key, struct meta *m,
+				 struct slice name, uint64_t *hidden)
+{
+	uint64_t at;
+	enum status st = hash_expiry_get(e, key->slot, m, name, &at);
+
+	if (st == ST_OK && at != 0) {
+		*hidden += at <= engine_now_ms(e);
+		st = hash_expiry_set(e, key->slot, m, name, 0);
+	}
+	return st;
+}
+
 enum status named_del(struct engine *e, const struct store_key *key, const struct meta *old,
 		      const struct slice *names, size_t names_count, uint64_t *removed)
 {
 	struct meta m = *old;
-	uint64_t gone = 0;
+	uint64_t gone = 0, hidden = 0;
 	struct slice value;
 	enum status st = ST_OK;
 
@@ -188,6 +205,9 @@ enum status named_del(struct engine *e, const struct store_key *key, const struc
 	}
 	for (size_t i = 0; st == ST_OK && i < names_count; i++) {
 		st = ks_field_get(e, key->slot, m.id, names[i], &value);
+		if (st == ST_OK && m.fields_timed != 0) {
+			st = forget_expiry(e, key, &m, names[i], &hidden);
+		}
 		if (st == ST_OK) {
 			st = ks_field_del(e, key->slot, m.id, names[i]);
 			gone++;
@@ -198,7 +218,7 @@ enum status named_del(struct engine *e, const struct store_key *key, const struc
 	if (st != ST_OK) {
 		return st;
 	}
-	*removed = gone;
+	*removed = gone - hidden;
 	if (gone == 0) {
 		return ST_OK;
 	}

@@ -6,6 +6,7 @@
 #include "engine/types/named_walk.h"
 
 #include "engine/base/alloc.h"
+#include "engine/types/hash_expiry.h"
 
 enum {
 	EXACT_MAX = 128, /* elements up to which one is counted off exactly */
@@ -29,6 +30,22 @@ enum status named_count(const struct meta *m, uint64_t *out)
 	return st;
 }
 
+enum status named_count_visible(struct engine *e, const struct store_key *key, const struct meta *m,
+				uint64_t *out)
+{
+	uint64_t hidden;
+	enum status st = named_count(m, out);
+
+	if (st == ST_OK && hash_any_hidden(e, m)) {
+		st = hash_hidden_count(e, key->slot, m, &hidden);
+		if (st == ST_OK && hidden > *out) {
+			st = ST_CORRUPT;
+		}
+		*out -= st == ST_OK ? hidden : 0;
+	}
+	return st;
+}
+
 /* --- in order --- */
 
 enum status named_iter_open(struct engine *e, const struct store_key *key, const struct meta *m,
@@ -36,6 +53,10 @@ enum status named_iter_open(struct engine *e, const struct store_key *key, const
 {
 	it->is_large = m->form == FORM_LARGE;
 	it->has_values = m->type != TYPE_SET;
+	it->some_hidden = hash_any_hidden(e, m);
+	it->engine = e;
+	it->slot = key->slot;
+	it->id = m->id;
 	it->large = (struct ks_iter){0};
 	if (it->is_large) {
 		return ks_fields_open(e, key->slot, m->id, from_order, &it->large);
@@ -49,7 +70,14 @@ enum status named_iter_next(struct named_iter *it, uint64_t *order, struct slice
 	enum status st;
 
 	if (it->is_large) {
-		return ks_fields_next(&it->large, order, name, value);
+		do {
+			st = ks_fields_next(&it->large, order, name, value);
+			if (st != ST_OK || !it->some_hidden) {
+				return st;
+			}
+			st = hash_visible(it->engine, it->slot, it->id, *name);
+		} while (st == ST_NOT_FOUND);
+		return st;
 	}
 	*order = 0;
 	*value = slice_of(NULL, 0);
@@ -102,11 +130,11 @@ enum status named_random(struct engine *e, const struct store_key *key, const st
 			 struct slice *value)
 {
 	uint64_t count = 0, order, from = 0, steps;
-	enum status st = named_count(m, &count);
+	enum status st = named_count_visible(e, key, m, &count);
 
 	*it = (struct named_iter){.is_large = false};
 	if (st != ST_OK || count == 0) {
-		return st != ST_OK ? st : ST_CORRUPT;
+		return st != ST_OK ? st : m->fields_timed > 0 ? ST_NOT_FOUND : ST_CORRUPT;
 	}
 	if (m->form == FORM_INLINE || count <= EXACT_MAX) {
 		steps = rng_below(rng, count);
@@ -228,7 +256,7 @@ enum status named_sample(struct engine *e, const struct store_key *key, const st
 {
 	struct sample s = {.e = e, .key = key, .m = m, .rng = rng, .each = each, .arg = arg};
 	uint64_t total = 0;
-	enum status st = named_count(m, &total);
+	enum status st = named_count_visible(e, key, m, &total);
 
 	if (st != ST_OK || count == 0) {
 		return st;

@@ -15,12 +15,20 @@
 /* Number of elements. */
 MUST_CHECK enum status named_count(const struct meta *m, uint64_t *out);
 
-/* A walk over all elements. Private. */
+/* Number of elements that are to be seen: not those fields of a hash whose time has come. */
+MUST_CHECK enum status named_count_visible(struct engine *e, const struct store_key *key,
+					   const struct meta *m, uint64_t *out);
+
+/* A walk over all elements that are to be seen. Private. */
 struct named_iter {
 	struct ks_iter large;
 	struct small_cursor small;
 	bool is_large;
-	bool has_values; /* not a set */
+	bool has_values;  /* not a set */
+	bool some_hidden; /* fields whose time has come are passed over */
+	struct engine *engine;
+	uint16_t slot;
+	uint64_t id;
 };
 
 /* Begins at order position from_order (below 2^48; 0: at the start). A small collection has no
@@ -38,12 +46,13 @@ void named_iter_close(struct named_iter *it); /* also twice */
 
 /* An element at random, borrowed until it is closed. Uniform in collections of up to 128 elements;
  * in larger ones an element's chance depends on its distance to its neighbours in hash order,
- * evened out. it has to be closed in any case. */
+ * evened out. it has to be closed in any case. ST_NOT_FOUND: none is to be seen. */
 MUST_CHECK enum status named_random(struct engine *e, const struct store_key *key,
 				    const struct meta *m, struct rng *rng, struct named_iter *it,
 				    struct slice *name, struct slice *value);
 
-/* Calls each for count different elements at random, count being at most their number. Few of a
+/* Calls each for count different elements at random, count being at most the
+ * number that is to be seen. Few of a
  * large collection cost a seek each and 16 bytes of memory, many cost a walk over all.
  * ST_NO_MEMORY. */
 MUST_CHECK enum status named_sample(struct engine *e, const struct store_key *key,

@@ -2,6 +2,7 @@
 #include "engine/types/type_build.h"
 
 #include "engine/base/invariant.h"
+#include "engine/types/hash_expiry.h"
 #include "engine/types/type_list.h"
 
 static void begin(struct type_build *b, struct engine *e, const struct store_key *key,
@@ -55,6 +56,7 @@ static struct meta present(const struct type_build *b)
 {
 	struct meta m = b->meta;
 
+	m.fields_at_ms = 0; /* a field whose time has come is there as well */
 	if (m.form == FORM_INLINE) {
 		m.payload = small_blob_slice(&b->blob);
 	}
@@ -95,6 +97,16 @@ enum status type_build_field(struct type_build *b, struct slice field, struct sl
 		b->meta.flags |= META_ENCODED;
 	}
 	return st;
+}
+
+enum status type_build_field_expiry(struct type_build *b, struct slice field, uint64_t at_ms)
+{
+	enum status st = ST_OK;
+
+	if (b->meta.form == FORM_INLINE) {
+		st = named_spill(b->engine, b->key, &b->blob, &b->meta);
+	}
+	return st == ST_OK ? hash_expiry_set(b->engine, b->key->slot, &b->meta, field, at_ms) : st;
 }
 
 enum status type_build_member(struct type_build *b, struct slice member)

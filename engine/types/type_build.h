@@ -33,6 +33,10 @@ MUST_CHECK enum status type_build_element(struct type_build *b, struct slice val
 MUST_CHECK enum status type_build_field(struct type_build *b, struct slice field,
 					struct slice value);
 
+/* Sets when a field that was added expires, at most HASH_EXPIRY_MAX. */
+MUST_CHECK enum status type_build_field_expiry(struct type_build *b, struct slice field,
+					       uint64_t at_ms);
+
 /* Adds a member to a set. ST_EXISTS: it has it already. */
 MUST_CHECK enum status type_build_member(struct type_build *b, struct slice member);
 

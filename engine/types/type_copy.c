@@ -46,7 +46,8 @@ enum status type_copy_elements(struct engine *e, const struct store_key *from,
 	if (named) {
 		st = copy_named(e, from->slot, from_meta->id, slot, id);
 	}
-	if (st == ST_OK && (!named || from_meta->type == TYPE_ZSET)) {
+	if (st == ST_OK &&
+	    (!named || from_meta->type == TYPE_ZSET || from_meta->fields_timed > 0)) {
 		st = copy_ordered(e, from->slot, from_meta->id, slot, id, named);
 	}
 	return st;

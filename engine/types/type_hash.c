@@ -1,6 +1,8 @@
 /* Hashes over the keyspace: setting fields in a blob or in records of their own. */
 #include "engine/types/type_hash.h"
 
+#include "engine/base/buf.h"
+#include "engine/types/hash_expiry.h"
 #include "engine/types/named_form.h"
 #include "engine/types/named_walk.h"
 
@@ -39,16 +41,34 @@ enum status type_hash_get(struct engine *e, const struct store_key *key, const s
 	return named_get(e, key, m, field, value);
 }
 
-/* Puts one pair into a large hash. */
-static enum status large_set(struct engine *e, const struct store_key *key, const struct meta *m,
-			     const struct slice *pair, uint64_t *added)
+/* A field that is given a value expires no more, unless keep says so; *hidden: nobody saw it. */
+static enum status set_again(struct engine *e, const struct store_key *key, struct meta *m,
+			     struct slice field, bool keep, uint64_t *hidden)
+{
+	uint64_t at;
+	enum status st = hash_expiry_get(e, key->slot, m, field, &at);
+	bool gone = at != 0 && at <= engine_now_ms(e);
+
+	*hidden += st == ST_OK && gone;
+	if (st == ST_OK && at != 0 && (gone || !keep)) {
+		st = hash_expiry_set(e, key->slot, m, field, 0);
+	}
+	return st;
+}
+
+/* Puts one pair into a large hash. *hidden: fields that were there, but were not to be seen. */
+static enum status large_set(struct engine *e, const struct store_key *key, struct meta *m,
+			     const struct slice *pair, bool keep, uint64_t *added, uint64_t *hidden)
 {
 	struct slice before;
 	enum status st = ks_field_get(e, key->slot, m->id, pair[0], &before);
 
 	if (st == ST_NOT_FOUND) {
 		*added += 1;
-	} else if (st != ST_OK) {
+	} else if (st == ST_OK && m->fields_timed != 0) {
+		st = set_again(e, key, m, pair[0], keep, hidden);
+	}
+	if (st != ST_OK && st != ST_NOT_FOUND) {
 		return st;
 	}
 	return ks_field_put(e, key->slot, m->id, pair[0], &pair[1], 1);
@@ -64,13 +84,13 @@ static bool any_longer(const struct slice *strings, size_t count, uint64_t max)
 	return false;
 }
 
-enum status type_hash_set(struct engine *e, const struct store_key *key, const struct meta *old,
-			  const struct slice *pairs, size_t pairs_count,
-			  const struct hash_limits *limits, uint64_t *added)
+static enum status set_pairs(struct engine *e, const struct store_key *key, const struct meta *old,
+			     const struct slice *pairs, size_t pairs_count,
+			     const struct hash_limits *limits, bool keep, uint64_t *added)
 {
 	struct meta m = {.type = TYPE_HASH, .form = FORM_INLINE};
 	struct small_blob blob;
-	uint64_t new_fields = 0, in_blob;
+	uint64_t new_fields = 0, hidden = 0, in_blob;
 	size_t done = 0;
 	enum status st = ST_OK;
 
@@ -103,7 +123,7 @@ enum status type_hash_set(struct engine *e, const struct store_key *key, const s
 	}
 	in_blob = new_fields; /* counted by named_spill */
 	while (st == ST_OK && done < pairs_count) {
-		st = large_set(e, key, &m, &pairs[2 * done], &new_fields);
+		st = large_set(e, key, &m, &pairs[2 * done], keep, &new_fields, &hidden);
 		done++;
 	}
 	if (st != ST_OK) {
@@ -113,13 +133,30 @@ enum status type_hash_set(struct engine *e, const struct store_key *key, const s
 	if (m.count > limits->entries) {
 		m.flags |= META_ENCODED;
 	}
-	*added = new_fields;
+	*added = new_fields + hidden;
 	if (old != NULL && old->form == FORM_LARGE && m.count == old->count &&
-	    m.flags == old->flags) {
+	    m.flags == old->flags && m.fields_timed == old->fields_timed &&
+	    m.fields_at_ms == old->fields_at_ms && m.aux[0] == old->aux[0] &&
+	    m.aux[1] == old->aux[1]) {
 		ks_touch(e, key);
 		return ST_OK;
 	}
 	return ks_put(e, key, old, &m, NULL, 0);
+}
+
+enum status type_hash_set(struct engine *e, const struct store_key *key, const struct meta *old,
+			  const struct slice *pairs, size_t pairs_count,
+			  const struct hash_limits *limits, uint64_t *added)
+{
+	return set_pairs(e, key, old, pairs, pairs_count, limits, false, added);
+}
+
+enum status type_hash_change(struct engine *e, const struct store_key *key, const struct meta *old,
+			     const struct slice pair[2], const struct hash_limits *limits)
+{
+	uint64_t added;
+
+	return set_pairs(e, key, old, pair, 1, limits, true, &added);
 }
 
 enum status type_hash_del(struct engine *e, const struct store_key *key, const struct meta *old,
@@ -130,5 +167,96 @@ enum status type_hash_del(struct engine *e, const struct store_key *key, const s
 
 const char *type_hash_encoding(const struct meta *m)
 {
-	return (m->flags & META_ENCODED) != 0 ? "hashtable" : "listpack";
+	if ((m->flags & META_ENCODED) != 0) {
+		return "hashtable";
+	}
+	return m->fields_timed > 0 ? "listpackex" : "listpack";
+}
+
+/* --- fields that expire --- */
+
+void hash_timing_begin(struct hash_timing *t, struct engine *e, const struct store_key *key,
+		       const struct meta *old)
+{
+	*t = (struct hash_timing){.e = e, .key = key, .before = *old, .m = *old};
+}
+
+enum status hash_timing_get(struct hash_timing *t, struct slice field, uint64_t *at_ms)
+{
+	struct slice value;
+	enum status st = named_get(t->e, t->key, &t->m, field, &value);
+
+	return st == ST_OK ? hash_expiry_get(t->e, t->key->slot, &t->m, field, at_ms) : st;
+}
+
+/* Gives the fields records of their own. */
+static enum status to_large(struct hash_timing *t)
+{
+	struct small_blob blob;
+	enum status st;
+
+	if (t->m.form == FORM_LARGE) {
+		return ST_OK;
+	}
+	st = named_blob_load(&blob, &t->m);
+	return st == ST_OK ? named_spill(t->e, t->key, &blob, &t->m) : st;
+}
+
+enum status hash_timing_set(struct hash_timing *t, struct slice field, uint64_t at_ms)
+{
+	enum status st = to_large(t);
+
+	if (st == ST_OK) {
+		st = hash_expiry_set(t->e, t->key->slot, &t->m, field, at_ms);
+	}
+	t->changed = true;
+	return st;
+}
+
+enum status hash_timing_del(struct hash_timing *t, struct slice field)
+{
+	enum status st = hash_timing_set(t, field, 0);
+
+	if (st == ST_OK) {
+		st = ks_field_del(t->e, t->key->slot, t->m.id, field);
+	}
+	if (st == ST_OK && t->m.count == 0) {
+		st = ST_CORRUPT;
+	}
+	t->m.count -= st == ST_OK;
+	return st;
+}
+
+enum status hash_timing_end(struct hash_timing *t)
+{
+	bool spilled = t->before.form == FORM_INLINE;
+	enum status st;
+
+	if (!t->changed) {
+		return ST_OK;
+	}
+	if (t->m.count > 0) {
+		return ks_put(t->e, t->key, &t->before, &t->m, NULL, 0);
+	}
+	st = ks_delete(t->e, t->key, &t->before);
+	return st == ST_OK && spilled ? ks_drop(t->e, t->key->slot, t->m.id) : st;
+}
+
+enum status type_hash_expire(struct engine *e, const struct store_key *key, const struct meta *m,
+			     uint32_t max)
+{
+	struct hash_timing t;
+	struct buf field = {0};
+	uint64_t at;
+	enum status st = ST_OK;
+
+	hash_timing_begin(&t, e, key, m);
+	for (; st == ST_OK && max > 0 && hash_any_hidden(e, &t.m); max--) {
+		st = hash_expiry_first(e, key->slot, &t.m, &field, &at);
+		if (st == ST_OK) {
+			st = hash_timing_del(&t, slice_of(field.data, field.len));
+		}
+	}
+	buf_deinit(&field);
+	return st == ST_OK ? hash_timing_end(&t) : st;
 }

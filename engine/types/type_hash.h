@@ -40,12 +40,49 @@ MUST_CHECK enum status type_hash_set(struct engine *e, const struct store_key *k
 				     size_t pairs_count, const struct hash_limits *limits,
 				     uint64_t *added);
 
+/* Gives one field another value, but leaves it its expiry: HINCRBY. */
+MUST_CHECK enum status type_hash_change(struct engine *e, const struct store_key *key,
+					const struct meta *old, const struct slice pair[2],
+					const struct hash_limits *limits);
+
 /* Removes fields; the key goes with its last one. *removed: how many there were. */
 MUST_CHECK enum status type_hash_del(struct engine *e, const struct store_key *key,
 				     const struct meta *old, const struct slice *fields,
 				     size_t fields_count, uint64_t *removed);
 
-/* What OBJECT ENCODING says: "listpack" or "hashtable". A static string. */
+/* What OBJECT ENCODING says: "listpack", "listpackex" or "hashtable". A static string. */
 const char *type_hash_encoding(const struct meta *m);
+
+/* --- fields that expire (engine/types/hash_expiry.h) --- */
+
+/* Changes of when fields of one hash expire, by one command; on the stack. Private. */
+struct hash_timing {
+	struct engine *e;
+	const struct store_key *key;
+	struct meta before, m;
+	bool changed;
+};
+
+/* Begins; old is what ks_lookup found, key stays borrowed. Fields given may not borrow from the
+ * engine. */
+void hash_timing_begin(struct hash_timing *t, struct engine *e, const struct store_key *key,
+		       const struct meta *old);
+
+/* When a field expires; 0: never. ST_NOT_FOUND: it is not there, or hidden. */
+MUST_CHECK enum status hash_timing_get(struct hash_timing *t, struct slice field, uint64_t *at_ms);
+
+/* Sets when a field that is there expires, at most HASH_EXPIRY_MAX; 0: never. */
+MUST_CHECK enum status hash_timing_set(struct hash_timing *t, struct slice field, uint64_t at_ms);
+
+/* Removes a field that is there. */
+MUST_CHECK enum status hash_timing_del(struct hash_timing *t, struct slice field);
+
+/* Writes what is left to write; the key goes with its last field. To be called after all changes
+ * that succeeded. */
+MUST_CHECK enum status hash_timing_end(struct hash_timing *t);
+
+/* Removes at most max fields whose time has come: engine_options.expire_fields. */
+MUST_CHECK enum status type_hash_expire(struct engine *e, const struct store_key *key,
+					const struct meta *m, uint32_t max);
 
 #endif

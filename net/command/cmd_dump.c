@@ -154,6 +154,10 @@ static enum status restore_item(void *arg, enum rdb_kind kind, const struct rdb_
 		break;
 	default:
 		r->engine_st = type_build_field(&r->build, item->bytes, item->value);
+		if (r->engine_st == ST_OK && item->expire_at_ms != 0) {
+			r->engine_st =
+			    type_build_field_expiry(&r->build, item->bytes, item->expire_at_ms);
+		}
 		break;
 	}
 	return r->engine_st;

@@ -1,5 +1,6 @@
 /* The hash commands: arguments and replies. What a hash is in storage: engine/types/type_hash.h. */
 
+#include "net/command/cmd_hash.h"
 #include "engine/types/named_walk.h"
 #include "engine/types/type_hash.h"
 #include "net/command/cmd_named.h"
@@ -102,7 +103,7 @@ static void cmd_hlen(struct command_ctx *ctx)
 		return;
 	}
 	if (found) {
-		st = type_hash_count(&m, &count);
+		st = named_count_visible(ctx->engine, &key, &m, &count);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -238,8 +239,7 @@ static bool store_number(struct command_ctx *ctx, const struct store_key *key,
 {
 	struct hash_limits limits = limits_of(ctx);
 	struct slice pair[2] = {ctx->argv[2], text};
-	uint64_t added;
-	enum status st = type_hash_set(ctx->engine, key, old, pair, 1, &limits, &added);
+	enum status st = type_hash_change(ctx->engine, key, old, pair, &limits);
 
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -353,7 +353,7 @@ static void get_all(struct command_ctx *ctx, unsigned show)
 		return;
 	}
 	if (found) {
-		st = type_hash_count(&m, &count);
+		st = named_count_visible(ctx->engine, &key, &m, &count);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -395,6 +395,9 @@ enum {
 const struct command commands_hash[] = {
     {"hdel", -3, CMD_WRITE | CMD_FAST | CMD_TOUCH_ARGS, KEYS(1, 1, 1), cmd_hdel, NULL},
     {"hexists", 3, READ_ONE, KEYS(1, 1, 1), cmd_hexists, NULL},
+    {"hexpire", -6, WRITE_ONE, KEYS(1, 1, 1), cmd_hexpire, NULL},
+    {"hexpireat", -6, WRITE_ONE, KEYS(1, 1, 1), cmd_hexpireat, NULL},
+    {"hexpiretime", -5, READ_ONE, KEYS(1, 1, 1), cmd_hexpiretime, NULL},
     {"hget", 3, READ_ONE, KEYS(1, 1, 1), cmd_hget, NULL},
     {"hgetall", 2, READ_ALL, KEYS(1, 1, 1), cmd_hgetall, NULL},
     {"hincrby", 4, WRITE_ONE, KEYS(1, 1, 1), cmd_hincrby, NULL},
@@ -403,11 +406,17 @@ const struct command commands_hash[] = {
     {"hlen", 2, CMD_READONLY | CMD_FAST, KEYS(1, 1, 1), cmd_hlen, NULL},
     {"hmget", -3, READ_ONE, KEYS(1, 1, 1), cmd_hmget, NULL},
     {"hmset", -4, WRITE_ONE, KEYS(1, 1, 1), cmd_hmset, NULL},
+    {"hpersist", -5, CMD_WRITE | CMD_FAST | CMD_TOUCH_ARGS, KEYS(1, 1, 1), cmd_hpersist, NULL},
+    {"hpexpire", -6, WRITE_ONE, KEYS(1, 1, 1), cmd_hpexpire, NULL},
+    {"hpexpireat", -6, WRITE_ONE, KEYS(1, 1, 1), cmd_hpexpireat, NULL},
+    {"hpexpiretime", -5, READ_ONE, KEYS(1, 1, 1), cmd_hpexpiretime, NULL},
+    {"hpttl", -5, READ_ONE, KEYS(1, 1, 1), cmd_hpttl, NULL},
     {"hrandfield", -2, READ_ALL, KEYS(1, 1, 1), cmd_hrandfield, NULL},
     {"hscan", -3, CMD_READONLY, KEYS(1, 1, 1), cmd_hscan, NULL},
     {"hset", -4, WRITE_ONE, KEYS(1, 1, 1), cmd_hset, NULL},
     {"hsetnx", 4, WRITE_ONE, KEYS(1, 1, 1), cmd_hsetnx, NULL},
     {"hstrlen", 3, READ_ONE, KEYS(1, 1, 1), cmd_hstrlen, NULL},
+    {"httl", -5, READ_ONE, KEYS(1, 1, 1), cmd_httl, NULL},
     {"hvals", 2, READ_ALL, KEYS(1, 1, 1), cmd_hvals, NULL},
     {NULL, 0, 0, NO_KEYS, NULL, NULL},
 };

@@ -206,14 +206,14 @@ static void random_elements(struct command_ctx *ctx, enum value_type type, int64
 		return;
 	}
 	if (found) {
-		st = named_count(&m, &total);
+		st = named_count_visible(ctx->engine, &key, &m, &total);
 	}
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		return;
 	}
 	want = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
-	if (!found || (count > 0 && want > total)) {
+	if (total == 0 || (count > 0 && want > total)) {
 		want = total;
 	}
 	if (count < 0 && want > RANDOM_REPLY_MAX / BULK_MIN) {
@@ -256,7 +256,9 @@ static void random_element(struct command_ctx *ctx, enum value_type type)
 		resp_bulk(ctx->reply, name);
 	}
 	named_iter_close(&it);
-	if (st != ST_OK) {
+	if (st == ST_NOT_FOUND) {
+		resp_null(ctx->reply);
+	} else if (st != ST_OK) {
 		command_reply_status(ctx, st);
 	}
 }

@@ -2,10 +2,12 @@
 #include "net/command/command_facts.h"
 
 static const struct command_facts *const groups[] = {
-    command_facts_string, command_facts_collection, command_facts_set,	  command_facts_key,
-    command_facts_node,	  command_facts_cluster,    command_facts_pubsub, command_facts_function,
-    command_facts_zset,	  command_facts_hll,	    command_facts_geo,	  command_facts_script,
-    command_facts_stream, command_facts_acl,	    command_facts_lolwut};
+    command_facts_string,     command_facts_collection, command_facts_set,
+    command_facts_key,	      command_facts_node,	command_facts_cluster,
+    command_facts_pubsub,     command_facts_function,	command_facts_zset,
+    command_facts_hll,	      command_facts_geo,	command_facts_script,
+    command_facts_stream,     command_facts_acl,	command_facts_lolwut,
+    command_facts_hash_expiry};
 
 const struct command_facts *command_facts_find(const char *full_name)
 {

@@ -28,7 +28,7 @@ extern const struct command_facts command_facts_string[], command_facts_collecti
     command_facts_key[], command_facts_node[], command_facts_cluster[], command_facts_pubsub[],
     command_facts_function[], command_facts_zset[], command_facts_hll[], command_facts_geo[],
     command_facts_set[], command_facts_script[], command_facts_stream[], command_facts_acl[],
-    command_facts_lolwut[];
+    command_facts_lolwut[], command_facts_hash_expiry[];
 
 /* The facts of a command by its full name, or NULL. */
 const struct command_facts *command_facts_find(const char *full_name);

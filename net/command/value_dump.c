@@ -1,6 +1,8 @@
 /* Walking a value and writing it as RDB. */
 #include "net/command/value_dump.h"
 
+#include "engine/base/bytes.h"
+#include "engine/types/hash_expiry.h"
 #include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_string.h"
@@ -23,8 +25,12 @@ static enum status open_stream(struct value_dump *d, const struct meta *m)
 enum status value_dump_open(struct value_dump *d, struct engine *e, const struct store_key *key,
 			    const struct meta *m)
 {
-	*d = (struct value_dump){
-	    .engine = e, .key = key, .type = m->type, .form = m->form, .id = m->id};
+	*d = (struct value_dump){.engine = e,
+				 .key = key,
+				 .type = m->type,
+				 .form = m->form,
+				 .id = m->id,
+				 .fields_at_ms = m->fields_at_ms};
 	switch (m->type) {
 	case TYPE_STREAM:
 		return open_stream(d, m);
@@ -61,7 +67,7 @@ static enum status put_string(struct value_dump *d, struct buf *out, struct slic
  * piece, since it may be written as a number. */
 static enum status put_head(struct value_dump *d, struct buf *out)
 {
-	uint8_t head[1 + RDB_LEN_MAX];
+	uint8_t head[1 + 8 + RDB_LEN_MAX];
 	size_t len = 1;
 
 	d->begun = true;
@@ -84,10 +90,15 @@ static enum status put_head(struct value_dump *d, struct buf *out)
 		return put(d, out, head, len);
 	default:
 		head[0] = RDB_TYPE_HASH;
+		if (d->fields_at_ms != 0) {
+			head[0] = RDB_TYPE_HASH_TIMED;
+			bytes_put_u64le(head + len, d->fields_at_ms);
+			len += 8;
+		}
 		break;
 	}
 	if (d->type != TYPE_STRING || d->form == FORM_LARGE) {
-		len += rdb_put_len(head + 1, d->count);
+		len += rdb_put_len(head + len, d->count);
 	}
 	return put(d, out, head, len);
 }
@@ -157,6 +168,22 @@ static enum status put_elements(struct value_dump *d, const struct meta *m, stru
 	return st;
 }
 
+/* When a field expires, as the form has it. */
+static enum status put_field_expiry(struct value_dump *d, const struct meta *m, struct buf *out,
+				    struct slice field)
+{
+	uint8_t len[RDB_LEN_MAX];
+	uint64_t at;
+	enum status st = hash_expiry_get(d->engine, d->key->slot, m, field, &at);
+
+	if (st == ST_OK && at != 0 && at < d->fields_at_ms) {
+		st = ST_CORRUPT;
+	}
+	return st == ST_OK
+		   ? put(d, out, len, rdb_put_len(len, at == 0 ? 0 : at - d->fields_at_ms + 1))
+		   : st;
+}
+
 /* Fields with their values, or members, of a sorted set with their scores: 8 bytes as they are. */
 static enum status put_named(struct value_dump *d, const struct meta *m, struct buf *out,
 			     uint64_t until)
@@ -166,6 +193,7 @@ static enum status put_named(struct value_dump *d, const struct meta *m, struct 
 	uint64_t order, last = UINT64_MAX;
 	enum status st = named_iter_open(d->engine, d->key, m, d->position, &it);
 
+	it.some_hidden = false; /* their number must not change meanwhile */
 	while (st == ST_OK) {
 		st = named_iter_next(&it, &order, &name, &value);
 		/* A walk can be resumed in front of an order, but not among equal ones; a small
@@ -173,6 +201,9 @@ static enum status put_named(struct value_dump *d, const struct meta *m, struct 
 		if (st == ST_OK && d->bytes >= until && order != last && m->form == FORM_LARGE) {
 			d->position = order;
 			break;
+		}
+		if (st == ST_OK && d->fields_at_ms != 0) {
+			st = put_field_expiry(d, m, out, name);
 		}
 		if (st == ST_OK) {
 			st = put_string(d, out, name);

@@ -22,6 +22,7 @@ struct value_dump {
 	uint64_t crc;
 	struct stream_id next; /* of a stream: the next entry is not before */
 	uint64_t together;     /* of a stream: entries that are written together */
+	uint64_t fields_at_ms; /* of a hash with fields that expire: when the first does */
 	bool begun, ended;
 };
 

@@ -44,6 +44,9 @@ enum rdb_type {
 	RDB_TYPE_STREAM_2 = 19,
 	RDB_TYPE_SET_LISTPACK = 20,
 	RDB_TYPE_STREAM_3 = 21,
+	/* 7.4: the first expiry (ms, u64 LE), count; each: expiry less the first plus 1 (0: none)
+	 * as a length, two strings */
+	RDB_TYPE_HASH_TIMED = 24,
 };
 
 #endif

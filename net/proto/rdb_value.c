@@ -6,6 +6,8 @@
 #include "net/proto/rdb_packed.h"
 #include "net/proto/rdb_value_impl.h"
 
+#define TIME_MAX_MS ((UINT64_C(1) << 48) - 2) /* of a field's expiry */
+
 enum { NODE_PLAIN = 1, NODE_PACKED = 2 }; /* containers of a quicklist's nodes */
 
 enum status rdb_payload_open(struct slice payload, struct slice *value)
@@ -62,6 +64,7 @@ enum status rdb_value_kind(struct slice value, enum rdb_kind *out)
 	    [RDB_TYPE_STREAM_2] = RDB_KIND_STREAM + 1,
 	    [RDB_TYPE_SET_LISTPACK] = RDB_KIND_SET + 1,
 	    [RDB_TYPE_STREAM_3] = RDB_KIND_STREAM + 1,
+	    [RDB_TYPE_HASH_TIMED] = RDB_KIND_HASH + 1,
 	};
 
 	if (value.len == 0 || value.data[0] >= sizeof kinds || kinds[value.data[0]] == 0) {
@@ -107,6 +110,35 @@ static enum status decode_strings(struct rdb_decode *d, enum rdb_type type)
 		struct rdb_item item = {0};
 
 		st = read_item(d, type, &item);
+		if (st == ST_OK) {
+			st = give(d, &item);
+		}
+	}
+	return st;
+}
+
+/* Fields each with when it expires, counted from the first time. */
+static enum status decode_timed(struct rdb_decode *d)
+{
+	struct slice first;
+	uint64_t count, first_ms = 0, after;
+	enum status st = rdb_read_bytes(&d->in, 8, &first);
+
+	if (st == ST_OK) {
+		first_ms = bytes_get_u64le(first.data);
+		st = first_ms > TIME_MAX_MS ? ST_CORRUPT : rdb_read_len(&d->in, &count);
+	}
+	for (uint64_t i = 0; st == ST_OK && i < count; i++) {
+		struct rdb_item item = {0};
+
+		st = rdb_read_len(&d->in, &after);
+		if (st == ST_OK && after > TIME_MAX_MS - first_ms) {
+			st = ST_CORRUPT;
+		}
+		if (st == ST_OK) {
+			item.expire_at_ms = after == 0 ? 0 : first_ms + after - 1;
+			st = read_item(d, RDB_TYPE_HASH, &item);
+		}
 		if (st == ST_OK) {
 			st = give(d, &item);
 		}
@@ -211,6 +243,8 @@ static enum status decode_type(struct rdb_decode *d, enum rdb_type type)
 	case RDB_TYPE_HASH:
 	case RDB_TYPE_ZSET_2:
 		return decode_strings(d, type);
+	case RDB_TYPE_HASH_TIMED:
+		return decode_timed(d);
 	case RDB_TYPE_HASH_ZIPMAP:
 		return decode_packed(d, PACKED_ZIPMAP);
 	case RDB_TYPE_LIST_ZIPLIST:

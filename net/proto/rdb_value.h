@@ -24,9 +24,10 @@ enum rdb_kind {
 
 /* An element. What it borrows is valid during the call alone. */
 struct rdb_item {
-	struct slice bytes; /* the string; list element; member; field */
-	struct slice value; /* of a field */
-	double score;	    /* of a zset's member */
+	struct slice bytes;    /* the string; list element; member; field */
+	struct slice value;    /* of a field */
+	double score;	       /* of a zset's member */
+	uint64_t expire_at_ms; /* of a field; 0: none */
 };
 
 /* Takes elements in the payload's order: a string is one, a list comes head first. Anything but

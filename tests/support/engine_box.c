@@ -2,6 +2,7 @@
 #include "tests/support/engine_box.h"
 
 #include "engine/keyspace.h"
+#include "engine/types/type_hash.h"
 #include "tests/support/patience.h"
 #include "tests/support/tree.h"
 
@@ -37,6 +38,7 @@ enum status engine_box_try(struct engine_box *b, struct buf *error)
 	    .wal_keep_size = 4 << 20,
 	    .wal_compression_level = 1,
 	    .fsync = WAL_FSYNC_NO,
+	    .expire_fields = type_hash_expire,
 	    .touched = on_touched,
 	    .touched_arg = b,
 	};

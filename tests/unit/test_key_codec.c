@@ -154,6 +154,14 @@ static void records_come_back_as_they_were_encoded(void **state)
 	     .flags = META_ENCODED,
 	     .expire_at_ms = UINT64_MAX,
 	     .id = UINT64_MAX},
+	    {.type = TYPE_HASH,
+	     .form = FORM_LARGE,
+	     .flags = META_TIMED,
+	     .expire_at_ms = 5,
+	     .fields_at_ms = 4,
+	     .fields_timed = 3,
+	     .id = 2,
+	     .count = 9},
 	};
 
 	(void)state;
@@ -171,6 +179,8 @@ static void records_come_back_as_they_were_encoded(void **state)
 		assert_int_equal(got.form, m->form);
 		assert_int_equal(got.flags & ~META_EXPIRE, m->flags);
 		assert_true(got.expire_at_ms == m->expire_at_ms);
+		assert_true(got.fields_at_ms == m->fields_at_ms);
+		assert_true(got.fields_timed == m->fields_timed);
 		assert_true(got.id == m->id && got.count == m->count);
 		assert_int_equal(got.payload.len, m->form == FORM_INLINE ? 3 : 0);
 		if (m->form == FORM_LARGE) {
@@ -195,6 +205,12 @@ static void records_that_no_writer_makes_are_refused(void **state)
 	    {"\x21\0", 2},	       /* form 2 */
 	    {"\1\x08", 2},	       /* an unknown flag */
 	    {"\1\1\1\2\3\4\5\6\7", 9}, /* an expiry that is cut */
+	    {"\x13\x08\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	     "iiiiiiiicccccccc0000000011111111",
+	     50}, /* no field expires */
+	    {"\x15\x08\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"
+	     "iiiiiiiicccccccc0000000011111111",
+	     50}, /* of a sorted set */
 	    {"\1\1\0\0\0\0\0\0\0\0", 10},
 	};
 	struct meta m;
