@@ -2,7 +2,7 @@
 #include "tools/digest.h"
 
 #include "engine/base/bytes.h"
-#include "tools/stream_groups.h"
+#include "engine/export/stream_groups.h"
 
 #define XXH_STATIC_LINKING_ONLY /* the state on the stack */
 #include <xxhash.h>

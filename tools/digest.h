@@ -3,7 +3,7 @@
 #ifndef CAIRN_TOOLS_DIGEST_H
 #define CAIRN_TOOLS_DIGEST_H
 
-#include "tools/value.h"
+#include "engine/export/value.h"
 
 /* Of name, type, expiry and value. Errors of value_next. */
 MUST_CHECK enum status digest_of(const struct view *v, const struct key_record *record,

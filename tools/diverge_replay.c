@@ -1,8 +1,8 @@
 /* cairn-wal diverge replay: lost values are put back on a running node, a key at a time. With
  * --if-unchanged a key is watched, compared with what it held at the fork, and written in one
  * transaction, so that nobody's write can come in between. */
+#include "engine/export/emit.h"
 #include "tools/diverge.h"
-#include "tools/emit.h"
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 
 #include "engine/base/alloc.h"
 #include "engine/divergent.h"
-#include "tools/effect.h"
+#include "engine/export/effect.h"
 
 #include <dirent.h>
 #include <inttypes.h>

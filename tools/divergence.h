@@ -3,9 +3,9 @@
 #ifndef CAIRN_TOOLS_DIVERGENCE_H
 #define CAIRN_TOOLS_DIVERGENCE_H
 
+#include "engine/export/op_facts.h"
+#include "engine/export/overlay.h"
 #include "tools/log_source.h"
-#include "tools/op_facts.h"
-#include "tools/overlay.h"
 #include "tools/told_value.h"
 
 /* Archives in the order of their names' epochs and LSNs; the paths are owned. */

@@ -4,8 +4,8 @@
 #ifndef CAIRN_TOOLS_ENV_WRITER_H
 #define CAIRN_TOOLS_ENV_WRITER_H
 
+#include "engine/export/effect.h"
 #include "engine/store.h"
-#include "tools/effect.h"
 
 struct env_writer;
 

@@ -2,7 +2,7 @@
 #ifndef CAIRN_TOOLS_LIVE_SINK_H
 #define CAIRN_TOOLS_LIVE_SINK_H
 
-#include "tools/emit.h"
+#include "engine/export/emit.h"
 #include "tools/tool_parse.h"
 
 struct live_sink;

@@ -2,7 +2,7 @@
 #ifndef CAIRN_TOOLS_OP_LINE_H
 #define CAIRN_TOOLS_OP_LINE_H
 
-#include "tools/op_facts.h"
+#include "engine/export/op_facts.h"
 #include "tools/tool_out.h"
 
 /* Begins a line of text; a sub-key is cut at value_max bytes (0: whole). */

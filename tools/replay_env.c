@@ -4,9 +4,9 @@
  * came before is in no file that is given. The result begins a timeline of its own: from here on
  * its history is another one. */
 #include "engine/base/rng.h"
+#include "engine/export/effect.h"
 #include "engine/wal/wal_history.h"
 #include "engine/wal/wal_writer.h"
-#include "tools/effect.h"
 #include "tools/env_writer.h"
 #include "tools/replay.h"
 #include "tools/tool_store.h"

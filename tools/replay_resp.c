@@ -1,8 +1,8 @@
 /* replay as commands: to a running node, or as RESP on standard output. */
-#include "tools/effect.h"
+#include "engine/export/effect.h"
+#include "engine/export/translate.h"
 #include "tools/live_sink.h"
 #include "tools/replay.h"
-#include "tools/translate.h"
 
 #include "engine/base/alloc.h"
 
@@ -82,7 +82,8 @@ static int stream(struct resp_run *run)
 	int code;
 
 	segments = log_segments(r->log, &count);
-	st = translate_init(&translator, &r->filter, count > 0 && segments[0].first_lsn == 1,
+	st = translate_init(&translator, wal_filter_choice(&r->filter),
+			    count > 0 && segments[0].first_lsn == 1,
 			    r->t->clock->wall_ms(r->t->clock->ctx) + HOLD_MARGIN_MS);
 	code = st == ST_OK ? EXIT_GO_ON : tool_fail(r->t, EXIT_IO, "out of memory");
 	while (code == EXIT_GO_ON && (code = replay_next(r, &rec, &place)) == EXIT_GO_ON) {

@@ -1,7 +1,7 @@
 /* cairn-slot diff: what two data directories hold differently. Slots are compared by their digests;
  * only where these differ are the keys walked, both sides in the same order. */
 #include "engine/base/alloc.h"
-#include "tools/emit.h"
+#include "tools/emit_json.h"
 #include "tools/slot_sums.h"
 
 #include <inttypes.h>

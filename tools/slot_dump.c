@@ -1,5 +1,5 @@
 /* cairn-slot dump: keys as commands or JSON, into a file or standard output. */
-#include "tools/emit.h"
+#include "tools/emit_json.h"
 #include "tools/slot_verbs.h"
 
 #include <errno.h>

@@ -3,10 +3,10 @@
 #ifndef CAIRN_TOOLS_SLOT_ENV_H
 #define CAIRN_TOOLS_SLOT_ENV_H
 
+#include "engine/export/value.h"
 #include "engine/library_set.h"
 #include "tools/tool_args.h"
 #include "tools/tool_store.h"
-#include "tools/value.h"
 
 struct slot_env_options {
 	const char *at;	     /* end, checkpoint, a position, or a time; NULL: end */

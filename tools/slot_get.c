@@ -1,6 +1,5 @@
 /* cairn-slot get: one key, whole. */
-#include "tools/emit.h"
-#include "tools/emit_stream.h"
+#include "tools/emit_json.h"
 #include "tools/slot_verbs.h"
 
 #include <inttypes.h>

@@ -4,9 +4,9 @@
 #define CAIRN_TOOLS_TOLD_VALUE_H
 
 #include "engine/base/byte_list.h"
+#include "engine/export/value.h"
 #include "tools/live_node.h"
 #include "tools/tool_out.h"
-#include "tools/value.h"
 
 enum told_state {
 	TOLD_UNKNOWN, /* nobody can say: its elements, or all of it, lie elsewhere */

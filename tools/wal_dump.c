@@ -1,7 +1,7 @@
 /* cairn-wal dump: the records that pass the filter: a line per operation, their bytes, or commands
  * with their effect. */
+#include "engine/export/translate.h"
 #include "tools/op_line.h"
-#include "tools/translate.h"
 #include "tools/wal_filter.h"
 #include "tools/wal_verbs.h"
 
@@ -321,7 +321,8 @@ static int run_resp(struct dump *d, struct log_source *log)
 
 	segments = log_segments(log, &count);
 	d->sink = (struct resp_sink){.take = take_resp, .arg = d};
-	if (translate_init(&d->translator, &d->filter, segments[0].first_lsn == 1, 0) != ST_OK) {
+	if (translate_init(&d->translator, wal_filter_choice(&d->filter),
+			   segments[0].first_lsn == 1, 0) != ST_OK) {
 		return tool_fail(d->t, EXIT_IO, "out of memory");
 	}
 	code = run(d, log);

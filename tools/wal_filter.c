@@ -69,3 +69,13 @@ bool wal_filter_op(const struct wal_filter *f, const struct op_facts *facts)
 	}
 	return wal_filter_key(f, facts->key, facts->slot);
 }
+
+static bool wants(const void *f, struct slice key)
+{
+	return wal_filter_key(f, key, keyslot(key));
+}
+
+struct key_choice wal_filter_choice(const struct wal_filter *f)
+{
+	return (struct key_choice){.wants = wal_filter_has_ops(f) ? wants : NULL, .arg = f};
+}

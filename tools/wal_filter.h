@@ -2,8 +2,8 @@
 #ifndef CAIRN_TOOLS_WAL_FILTER_H
 #define CAIRN_TOOLS_WAL_FILTER_H
 
+#include "engine/export/translate.h"
 #include "tools/log_source.h"
-#include "tools/op_facts.h"
 #include "tools/tool_args.h"
 
 /* Targets of the options in WAL_FILTER_OPTIONS; start with WAL_FILTER_INIT. */
@@ -64,5 +64,8 @@ bool wal_filter_op(const struct wal_filter *f, const struct op_facts *facts);
 bool wal_filter_has_ops(const struct wal_filter *f);
 /* A key alone, with its slot. */
 bool wal_filter_key(const struct wal_filter *f, struct slice key, uint16_t slot);
+
+/* The keys that it lets through, for the translator; f stays borrowed. */
+struct key_choice wal_filter_choice(const struct wal_filter *f);
 
 #endif

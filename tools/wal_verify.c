@@ -1,8 +1,8 @@
 /* cairn-wal verify: every checksum, chain and LSN; says how far the log is good. */
+#include "engine/export/effect.h"
+#include "engine/export/value.h"
 #include "engine/types/small_blob.h"
-#include "tools/effect.h"
 #include "tools/tool_progress.h"
-#include "tools/value.h"
 #include "tools/wal_verbs.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #ifndef CAIRN_TOOLS_ZSET_CHECK_H
 #define CAIRN_TOOLS_ZSET_CHECK_H
 
-#include "tools/value.h"
+#include "engine/export/value.h"
 
 /* Walks the tree of a set and looks each of its elements up by member: they rise, lie between their
  * separators, have the scores that their members have, and are as many as counts and record say.

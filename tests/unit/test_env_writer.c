@@ -1,12 +1,12 @@
 /* Building a directory from effects: the store holds what the effects say, with its counters and
  * its expiry index, and nothing is left of a directory that was not published. */
 #include "engine/base/rng.h"
+#include "engine/export/overlay.h"
 #include "tests/support/made_record.h"
 #include "tests/support/small_node.h"
 #include "tests/support/temp_store.h"
 #include "tests/support/tree.h"
 #include "tools/env_writer.h"
-#include "tools/overlay.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* Facts of logged operations, and the map that remembers whose elements are whose. */
 #include "engine/base/alloc.h"
+#include "engine/export/op_facts.h"
 #include "tests/support/made_record.h"
-#include "tools/op_facts.h"
 #include "tools/wal_filter.h"
 
 #include <setjmp.h>

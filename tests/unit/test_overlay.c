@@ -1,7 +1,7 @@
 /* The overlay against a plain table: newest effect per key, in order, within its bound. */
 #include "engine/base/alloc.h"
 #include "engine/base/rng.h"
-#include "tools/overlay.h"
+#include "engine/export/overlay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

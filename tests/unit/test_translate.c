@@ -1,8 +1,9 @@
 /* Records as commands: what each kind of change becomes, and what has no command. */
 #include "engine/base/alloc.h"
+#include "engine/export/translate.h"
 #include "engine/types/type_string.h"
 #include "tests/support/made_record.h"
-#include "tools/translate.h"
+#include "tools/wal_filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-static const struct wal_filter all = WAL_FILTER_INIT;
+static const struct key_choice all = {0};
 
 /* A translator and the commands it gave since the last look. */
 struct bench {
@@ -29,10 +30,10 @@ static enum status take(void *arg, struct slice bytes, uint64_t commands)
 	return buf_append(arg, bytes.data, bytes.len);
 }
 
-static void open_bench(struct bench *b, const struct wal_filter *filter, bool complete)
+static void open_bench(struct bench *b, struct key_choice choice, bool complete)
 {
 	*b = (struct bench){0};
-	assert_int_equal(translate_init(&b->t, filter, complete, 5000), ST_OK);
+	assert_int_equal(translate_init(&b->t, choice, complete, 5000), ST_OK);
 	b->sink = (struct resp_sink){.take = take, .arg = &b->got};
 }
 
@@ -128,7 +129,7 @@ static void strings_and_small_values(void **state)
 	struct bench b;
 
 	(void)state;
-	open_bench(&b, &all, true);
+	open_bench(&b, all, true);
 	made_begin(&b.m, "set");
 	made_string(&b.m, "k", "v", 0);
 	assert_int_equal(translate(&b), ST_OK);
@@ -158,7 +159,7 @@ static void lists_change_at_their_ends_and_inside(void **state)
 	struct bench b;
 
 	(void)state;
-	open_bench(&b, &all, true);
+	open_bench(&b, all, true);
 	make_list(&b, "l", 3);
 	expect(&b, "MULTI\nDEL l\nRPUSH l a b c d e\nEXEC\n");
 	made_begin(&b.m, "lset");
@@ -199,7 +200,7 @@ static void hashes_and_their_expiry(void **state)
 	struct meta h = hash_of(4, 2, 9000);
 
 	(void)state;
-	open_bench(&b, &all, true);
+	open_bench(&b, all, true);
 	made_begin(&b.m, "hset");
 	made_field(&b.m, "h", 4, "f", "1");
 	made_field(&b.m, "h", 4, "g", "2");
@@ -243,7 +244,7 @@ static void members_of_sets(void **state)
 	struct bench b;
 
 	(void)state;
-	open_bench(&b, &all, true);
+	open_bench(&b, all, true);
 	made_begin(&b.m, "sadd");
 	made_field(&b.m, "s", 6, "m", "");
 	made_meta(&b.m, "s", &s);
@@ -272,7 +273,7 @@ static void long_strings_by_chunks(void **state)
 
 	(void)state;
 	memset(bytes, 'x', sizeof bytes);
-	open_bench(&b, &all, true);
+	open_bench(&b, all, true);
 	made_begin(&b.m, "set");
 	made_chunk(&b.m, "s", 5, 0, slice_of(bytes, STRING_CHUNK));
 	made_chunk(&b.m, "s", 5, 1, slice_of(bytes, 20000 - STRING_CHUNK));
@@ -303,7 +304,7 @@ static void renames_keep_what_a_key_holds(void **state)
 	struct bench b;
 
 	(void)state;
-	open_bench(&b, &all, true);
+	open_bench(&b, all, true);
 	make_list(&b, "{t}a", 3);
 	make_list(&b, "{t}b", 4);
 	assert_int_equal(resp_flush(&b.sink), ST_OK);
@@ -337,7 +338,7 @@ static void what_has_no_command_is_counted(void **state)
 	struct meta h = hash_of(9, 100, 0);
 
 	(void)state;
-	open_bench(&b, &all, false);
+	open_bench(&b, all, false);
 	made_begin(&b.m, "lset");
 	made_elem(&b.m, "l", 8, 3, "of a list from before the log");
 	assert_int_equal(translate(&b), ST_OK);
@@ -358,7 +359,7 @@ static void what_has_no_command_is_counted(void **state)
 	close_bench(&b);
 
 	some.prefix = "mine:";
-	open_bench(&b, &some, true);
+	open_bench(&b, wal_filter_choice(&some), true);
 	make_list(&b, "{x}", 3);
 	made_begin(&b.m, "exec");
 	made_string(&b.m, "mine:1", "v", 0);
@@ -382,7 +383,7 @@ static void failing_memory_is_told(void **state)
 		struct wal_record rec;
 		enum status st;
 
-		open_bench(&b, &all, true);
+		open_bench(&b, all, true);
 		made_begin(&b.m, "rpush");
 		for (uint64_t i = 0; i < 300; i++) {
 			made_elem(&b.m, "l", 3, 10 + i, "value");

@@ -1,11 +1,11 @@
 /* Values read out of a view: whole, in pieces, and never believed where lengths, counts and
  * positions disagree. Digests, which are made of them. */
+#include "engine/export/effect.h"
+#include "engine/export/value.h"
 #include "engine/types/small_blob.h"
 #include "engine/types/type_string.h"
 #include "tests/support/made_record.h"
 #include "tools/digest.h"
-#include "tools/effect.h"
-#include "tools/value.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

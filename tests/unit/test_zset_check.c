@@ -2,9 +2,9 @@
  * tree and members can contradict each other is found. */
 #include "tools/zset_check.h"
 
+#include "engine/export/effect.h"
 #include "engine/types/type_zset.h"
 #include "tests/support/engine_box.h"
-#include "tools/effect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,9 @@
-/* Keys as commands that make them, and as JSON or text: what dump, get and replay write. */
-#ifndef CAIRN_TOOLS_EMIT_H
-#define CAIRN_TOOLS_EMIT_H
+/* Keys as the commands that make them. */
+#ifndef CAIRN_ENGINE_EXPORT_EMIT_H
+#define CAIRN_ENGINE_EXPORT_EMIT_H
 
+#include "engine/export/value.h"
 #include "engine/library_set.h"
-#include "tools/tool_out.h"
-#include "tools/value.h"
 
 /* Takes the bytes of whole RESP commands; may wait for whoever reads them. */
 struct resp_sink {
@@ -40,11 +39,4 @@ MUST_CHECK enum status emit_resp_library_del(struct resp_sink *sink, struct slic
 MUST_CHECK enum status emit_resp_library_flush(struct resp_sink *sink);
 /* The same for all of a set, which replaces nothing else. */
 MUST_CHECK enum status emit_resp_libraries(struct resp_sink *sink, const struct library_set *set);
-/* Members "library" and "code" of the open JSON object. */
-void emit_json_library(struct out *o, const struct library *l);
-
-/* Member "value" of the open JSON object: a string, array or object of pairs as array of [f,v]. */
-MUST_CHECK enum status emit_json_value(struct out *o, const struct view *v,
-				       const struct key_record *record);
-
 #endif

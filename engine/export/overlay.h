@@ -1,9 +1,9 @@
 /* The effects of a stretch of the log, held in memory above a store: newest value or tombstone per
  * store key. Filled once in log order, then sorted and only read. */
-#ifndef CAIRN_TOOLS_OVERLAY_H
-#define CAIRN_TOOLS_OVERLAY_H
+#ifndef CAIRN_ENGINE_EXPORT_OVERLAY_H
+#define CAIRN_ENGINE_EXPORT_OVERLAY_H
 
-#include "tools/effect.h"
+#include "engine/export/effect.h"
 
 struct overlay;
 

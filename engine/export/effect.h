@@ -1,6 +1,6 @@
 /* A logged operation as what it does to the store: which store key, which stored value. */
-#ifndef CAIRN_TOOLS_EFFECT_H
-#define CAIRN_TOOLS_EFFECT_H
+#ifndef CAIRN_ENGINE_EXPORT_EFFECT_H
+#define CAIRN_ENGINE_EXPORT_EFFECT_H
 
 #include "engine/key_codec.h"
 #include "engine/wal/wal_record.h"

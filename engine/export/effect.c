@@ -1,5 +1,5 @@
 /* From a logged operation to its effect on the store. */
-#include "tools/effect.h"
+#include "engine/export/effect.h"
 
 #include "engine/base/bytes.h"
 

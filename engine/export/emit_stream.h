@@ -1,10 +1,9 @@
-/* Streams as commands that make them anew, and their entries as text. */
-#ifndef CAIRN_TOOLS_EMIT_STREAM_H
-#define CAIRN_TOOLS_EMIT_STREAM_H
+/* Streams as commands that make them anew. */
+#ifndef CAIRN_ENGINE_EXPORT_EMIT_STREAM_H
+#define CAIRN_ENGINE_EXPORT_EMIT_STREAM_H
 
+#include "engine/export/emit.h"
 #include "engine/types/stream_format.h"
-#include "tools/emit.h"
-#include "tools/tool_out.h"
 
 /* Room for an ID as text. */
 enum { STREAM_ID_TEXT_MAX = 48 };
@@ -12,13 +11,6 @@ enum { STREAM_ID_TEXT_MAX = 48 };
 /* What value_next gives of a stream, when it is an entry: its ID as text. False: it is another
  * record. */
 bool stream_entry_text(struct slice subkey, char dst[STREAM_ID_TEXT_MAX]);
-
-/* Writes an entry as [ID, [field, value, ...]]; nothing for another record. */
-void json_stream_entry(struct out *o, struct slice subkey, struct slice value);
-
-/* Writes an entry as a line: ID, then fields and values, quoted or (raw) as lines of their own;
- * nothing for another record. */
-void print_stream_entry(struct out *o, struct slice subkey, struct slice value, bool raw);
 
 /* Writes commands that make the stream: its entries, what it remembers of removed ones, groups,
  * consumers, and what is pending of entries that are there. The key does not exist. */

@@ -1,5 +1,5 @@
 /* Decoding of stored values: key records, small blobs, chunks and elements. */
-#include "tools/value.h"
+#include "engine/export/value.h"
 
 #include "engine/base/bytes.h"
 #include "engine/types/hash_expiry.h"

@@ -1,8 +1,9 @@
 /* From the effects of a record to commands: keys first, then elements of collections whose key
  * record did not change. */
-#include "tools/translate_impl.h"
+#include "engine/export/translate_impl.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { COMMANDS_KEPT = 1 << 20 };
 
@@ -14,11 +15,11 @@ static enum status take_inner(void *arg, struct slice bytes, uint64_t commands)
 	return buf_append(&t->commands, bytes.data, bytes.len);
 }
 
-enum status translate_init(struct translator *t, const struct wal_filter *filter, bool complete,
+enum status translate_init(struct translator *t, struct key_choice choice, bool complete,
 			   uint64_t hold_before_ms)
 {
 	*t = (struct translator){
-	    .filter = filter, .complete = complete, .hold_before_ms = hold_before_ms};
+	    .choice = choice, .complete = complete, .hold_before_ms = hold_before_ms};
 	t->inner = (struct resp_sink){.take = take_inner, .arg = t};
 	return overlay_create(UINT64_MAX, &t->state);
 }
@@ -36,7 +37,7 @@ void translate_deinit(struct translator *t)
 
 static bool wanted(const struct translator *t, struct slice key)
 {
-	return wal_filter_key(t->filter, key, keyslot(key));
+	return t->choice.wants == NULL || t->choice.wants(t->choice.arg, key);
 }
 
 static bool has_id(const struct buf *ids, uint64_t id)
@@ -300,7 +301,7 @@ static enum status write_elements(struct translator *t)
  * it. */
 static enum status take_library(struct translator *t, const struct wal_op *op)
 {
-	bool wanted_too = !wal_filter_has_ops(t->filter);
+	bool wanted_too = t->choice.wants == NULL;
 	enum status st = ST_OK;
 
 	if (wanted_too && op->kind == WAL_OP_PUT_LIBRARY) {
@@ -350,8 +351,8 @@ static enum status flush_all(struct translator *t)
 	struct slice argv[1] = {slice_str("FLUSHALL")};
 
 	id_map_deinit(&t->map);
-	if (wal_filter_has_ops(t->filter)) {
-		t->left_out++; /* no command removes just the keys that the filter names */
+	if (t->choice.wants != NULL) {
+		t->left_out++; /* no command removes just the keys that are wanted */
 		return ST_OK;
 	}
 	return resp_command(&t->inner, argv, 1);

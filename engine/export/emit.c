@@ -1,9 +1,10 @@
-/* Writing keys as RESP commands and JSON. */
-#include "tools/emit.h"
+/* Writing keys as RESP commands. */
+#include "engine/export/emit.h"
 
-#include "tools/emit_stream.h"
+#include "engine/export/emit_stream.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { BATCH_ITEMS = 128, BATCH_BYTES = 256 * 1024, SINK_BYTES = 256 * 1024 };
 
@@ -238,51 +239,6 @@ enum status emit_resp(struct resp_sink *sink, const struct view *v, const struct
 		   : st;
 }
 
-static enum status json_whole_string(struct out *o, const struct view *v,
-				     const struct key_record *record)
-{
-	struct buf text = {0};
-	enum status st = value_string(v, record, &text);
-
-	if (st == ST_OK) {
-		json_bytes(o, "value", buf_slice(&text));
-	}
-	buf_deinit(&text);
-	return st;
-}
-
-enum status emit_json_value(struct out *o, const struct view *v, const struct key_record *record)
-{
-	struct value_walk w;
-	struct slice name, value;
-	enum status st;
-
-	if (record->meta.type == TYPE_STRING) {
-		return json_whole_string(o, v, record);
-	}
-	st = value_open(v, record, &w);
-	if (st != ST_OK) {
-		return st;
-	}
-	json_array(o, "value");
-	while (st == ST_OK) {
-		st = value_next(&w, &name, &value);
-		if (st == ST_OK && record->meta.type == TYPE_STREAM) {
-			json_stream_entry(o, name, value);
-		} else if (st == ST_OK && value_has_names(record->meta.type)) {
-			json_array(o, NULL);
-			json_bytes(o, NULL, name);
-			json_bytes(o, NULL, value);
-			json_close(o, ']');
-		} else if (st == ST_OK) {
-			json_bytes(o, NULL, value);
-		}
-	}
-	json_close(o, ']');
-	value_close(&w);
-	return st == ST_END ? ST_OK : st;
-}
-
 /* --- libraries of functions --- */
 
 enum status emit_resp_library(struct resp_sink *sink, struct slice code)
@@ -328,10 +284,4 @@ enum status emit_resp_libraries(struct resp_sink *sink, const struct library_set
 		st = emit_resp_library(sink, library_code(set->items[i]));
 	}
 	return st;
-}
-
-void emit_json_library(struct out *o, const struct library *l)
-{
-	json_bytes(o, "library", library_name(l));
-	json_bytes(o, "code", library_code(l));
 }

@@ -1,5 +1,5 @@
 /* Facts of a logged operation, and the map from collection ids to keys. */
-#include "tools/op_facts.h"
+#include "engine/export/op_facts.h"
 
 #include "engine/base/alloc.h"
 #include "engine/library_set.h"

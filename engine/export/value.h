@@ -1,11 +1,11 @@
 /* Reads whole values out of a view, type by type, without assembling them in memory. Nothing read
  * is believed: lengths, counts and positions are checked against each other. */
-#ifndef CAIRN_TOOLS_VALUE_H
-#define CAIRN_TOOLS_VALUE_H
+#ifndef CAIRN_ENGINE_EXPORT_VALUE_H
+#define CAIRN_ENGINE_EXPORT_VALUE_H
 
+#include "engine/export/view.h"
 #include "engine/key_codec.h"
 #include "engine/types/small_blob.h"
-#include "tools/view.h"
 
 /* A key record found in a view. */
 struct key_record {

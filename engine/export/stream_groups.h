@@ -1,9 +1,9 @@
 /* The consumer groups of a stored stream by their numbers, which its other records name them by. */
-#ifndef CAIRN_TOOLS_STREAM_GROUPS_H
-#define CAIRN_TOOLS_STREAM_GROUPS_H
+#ifndef CAIRN_ENGINE_EXPORT_STREAM_GROUPS_H
+#define CAIRN_ENGINE_EXPORT_STREAM_GROUPS_H
 
+#include "engine/export/value.h"
 #include "engine/types/stream_format.h"
-#include "tools/value.h"
 
 struct group_facts {
 	uint64_t number;

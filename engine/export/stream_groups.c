@@ -1,5 +1,5 @@
 /* Groups are few: they are kept in a list, which is searched. */
-#include "tools/stream_groups.h"
+#include "engine/export/stream_groups.h"
 
 #include "engine/base/bytes.h"
 

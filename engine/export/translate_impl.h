@@ -1,8 +1,8 @@
 /* What the two halves of the translator share. */
-#ifndef CAIRN_TOOLS_TRANSLATE_IMPL_H
-#define CAIRN_TOOLS_TRANSLATE_IMPL_H
+#ifndef CAIRN_ENGINE_EXPORT_TRANSLATE_IMPL_H
+#define CAIRN_ENGINE_EXPORT_TRANSLATE_IMPL_H
 
-#include "tools/translate.h"
+#include "engine/export/translate.h"
 
 /* The elements of a collection in the record at work: indexes of t->state, removed ones included.
  */

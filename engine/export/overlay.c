@@ -1,5 +1,5 @@
 /* A hash of store keys with the newest value each, and their sorted order. */
-#include "tools/overlay.h"
+#include "engine/export/overlay.h"
 
 #include "engine/base/alloc.h"
 

@@ -1,7 +1,7 @@
 /* What a logged operation is about: slot, user key, type, expiry, value. Elements name only their
  * collection's id, so the keys of large collections are remembered as their records pass by. */
-#ifndef CAIRN_TOOLS_OP_FACTS_H
-#define CAIRN_TOOLS_OP_FACTS_H
+#ifndef CAIRN_ENGINE_EXPORT_OP_FACTS_H
+#define CAIRN_ENGINE_EXPORT_OP_FACTS_H
 
 #include "engine/key_codec.h"
 #include "engine/wal/wal_record.h"

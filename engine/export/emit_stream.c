@@ -1,8 +1,8 @@
 /* A stream in commands: XADD for each entry, XSETID, then XGROUP and XCLAIM for its groups. */
-#include "tools/emit_stream.h"
+#include "engine/export/emit_stream.h"
 
 #include "engine/base/bytes.h"
-#include "tools/stream_groups.h"
+#include "engine/export/stream_groups.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,44 +23,6 @@ bool stream_entry_text(struct slice subkey, char dst[STREAM_ID_TEXT_MAX])
 	}
 	id_text(dst, stream_id_at(subkey.data + 1));
 	return true;
-}
-
-void json_stream_entry(struct out *o, struct slice subkey, struct slice value)
-{
-	char id[STREAM_ID_TEXT_MAX];
-	struct slice text;
-
-	if (!stream_entry_text(subkey, id)) {
-		return;
-	}
-	json_array(o, NULL);
-	json_text(o, NULL, id);
-	json_array(o, NULL);
-	while (stream_entry_next(&value, &text)) {
-		json_bytes(o, NULL, text);
-	}
-	json_close(o, ']');
-	json_close(o, ']');
-}
-
-void print_stream_entry(struct out *o, struct slice subkey, struct slice value, bool raw)
-{
-	char id[STREAM_ID_TEXT_MAX];
-	struct slice text;
-
-	if (!stream_entry_text(subkey, id)) {
-		return;
-	}
-	out_text(o, id);
-	while (stream_entry_next(&value, &text)) {
-		out_text(o, raw ? "\n" : " ");
-		if (raw) {
-			out_bytes(o, text);
-		} else {
-			out_quoted(o, text, 0);
-		}
-	}
-	out_text(o, "\n");
 }
 
 /* --- commands --- */

@@ -1,5 +1,5 @@
 /* Reads and ordered scans over store and overlay together. */
-#include "tools/view.h"
+#include "engine/export/view.h"
 
 /* The store under the view, unless the overlay hides all of it. */
 static struct store_reader *visible_base(const struct view *v)

@@ -5,15 +5,23 @@
  * What a record did to a collection is then a difference of two states: LTRIM, LPUSH, RPUSH and
  * LSET, HSET and HDEL, ZADD and ZREM, SETRANGE, RENAME. Several commands for one record are put
  * into MULTI and EXEC. */
-#ifndef CAIRN_TOOLS_TRANSLATE_H
-#define CAIRN_TOOLS_TRANSLATE_H
+#ifndef CAIRN_ENGINE_EXPORT_TRANSLATE_H
+#define CAIRN_ENGINE_EXPORT_TRANSLATE_H
 
-#include "tools/emit.h"
-#include "tools/wal_filter.h"
+#include "engine/export/emit.h"
+#include "engine/export/op_facts.h"
+#include "engine/export/overlay.h"
+
+/* Which keys are wanted. Without the function all are, and what is no key too: FLUSHALL, libraries.
+ */
+struct key_choice {
+	bool (*wants)(const void *arg, struct slice key);
+	const void *arg;
+};
 
 struct translator {
 	struct id_map map;
-	const struct wal_filter *filter; /* borrowed; its key filters count */
+	struct key_choice choice;
 	bool complete;		 /* the log goes back to LSN 1: an unknown id is a new one */
 	uint64_t hold_before_ms; /* expiries of large collections before this are kept back */
 	uint64_t left_out;	 /* changes that no command could be found for */
@@ -34,8 +42,8 @@ struct translator {
 /* complete as above. Expiries of large collections before hold_before_ms wait for
  * translate_finish: a target that removed such a key at once would make a new, incomplete one of
  * the next change to it. ST_NO_MEMORY. */
-MUST_CHECK enum status translate_init(struct translator *t, const struct wal_filter *filter,
-				      bool complete, uint64_t hold_before_ms);
+MUST_CHECK enum status translate_init(struct translator *t, struct key_choice choice, bool complete,
+				      uint64_t hold_before_ms);
 void translate_deinit(struct translator *t);
 
 /* Gives the commands for a record to the sink. ST_CORRUPT: it does not fit what came before;

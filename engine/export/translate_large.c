@@ -1,12 +1,13 @@
 /* Changes of large collections and chunked strings as commands: the difference between what the
  * translator remembers and what the record at work says. */
-#include "tools/translate_impl.h"
+#include "engine/export/translate_impl.h"
 
 #include "engine/base/bytes.h"
 #include "engine/types/type_string.h"
 #include "engine/types/zset_node.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { BATCH = 128, CHUNK_KEY_LEN = ELEM_PREFIX_LEN + 4, POSITION_KEY_LEN = ELEM_PREFIX_LEN + 8 };
 

@@ -1,10 +1,10 @@
 /* A keyspace as a tool sees it: a store's snapshot, the effects of the log's tail above it, or both
  * merged. */
-#ifndef CAIRN_TOOLS_VIEW_H
-#define CAIRN_TOOLS_VIEW_H
+#ifndef CAIRN_ENGINE_EXPORT_VIEW_H
+#define CAIRN_ENGINE_EXPORT_VIEW_H
 
+#include "engine/export/overlay.h"
 #include "engine/store.h"
-#include "tools/overlay.h"
 
 /* Borrowed parts; each may be NULL. */
 struct view {
