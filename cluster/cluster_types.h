@@ -71,6 +71,22 @@ static inline void slot_bits_clear(struct slot_bits *b, unsigned slot)
 	b->byte[slot / 8] = (uint8_t)(b->byte[slot / 8] & ~(1u << (slot % 8)));
 }
 
+/* Whether some slot is in both. Asked for every message, so a word at a time. */
+static inline bool slot_bits_meet(const struct slot_bits *a, const struct slot_bits *b)
+{
+	uint64_t both = 0;
+
+	for (int i = 0; i < SLOT_BITS_LEN; i += 8) {
+		uint64_t x;
+		uint64_t y;
+
+		memcpy(&x, a->byte + i, sizeof x);
+		memcpy(&y, b->byte + i, sizeof y);
+		both |= x & y;
+	}
+	return both != 0;
+}
+
 static inline bool node_id_eq(const struct node_id *a, const struct node_id *b)
 {
 	return memcmp(a->text, b->text, NODE_ID_LEN) == 0;

@@ -274,11 +274,12 @@ void node_unforget(struct cluster *c, const struct node_id *id)
 unsigned node_good_replicas(const struct cluster *c, const struct cnode *n, bool working)
 {
 	unsigned bad = NODE_FAIL | (working ? (unsigned)NODE_PFAIL : 0);
+	uint16_t primary = index_of(c, n);
 	unsigned count = 0;
 
 	FOR_EACH_NODE(c, r)
 	{
-		count += r->primary == index_of(c, n) && is_replica(r) && !has_flag(r, bad);
+		count += r->primary == primary && is_replica(r) && !has_flag(r, bad);
 	}
 	return count;
 }

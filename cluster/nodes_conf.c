@@ -1,6 +1,8 @@
 /* Reading and writing of nodes.conf's lines. */
 #include "cluster/nodes_conf.h"
 
+#include "engine/base/bytes.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -360,15 +362,16 @@ static void put_flags(struct conf_text *t, unsigned flags)
 /* The first slot at or after from whose bit is as given; SLOTS when there is none. */
 static unsigned next_slot(const struct slot_bits *b, unsigned from, bool set)
 {
-	uint8_t skip = set ? 0 : 0xff;
+	while (from < SLOTS) {
+		uint64_t word = bytes_get_u64le(b->byte + from / 64 * 8);
 
-	while (from < SLOTS && slot_bits_get(b, from) != set) {
-		from++;
-		while (from % 8 == 0 && from < SLOTS && b->byte[from / 8] == skip) {
-			from += 8;
+		word = (set ? word : ~word) >> from % 64;
+		if (word != 0) {
+			return from + (unsigned)__builtin_ctzll(word);
 		}
+		from = (from / 64 + 1) * 64;
 	}
-	return from;
+	return SLOTS;
 }
 
 static void put_slots(struct conf_text *t, const struct slot_bits *b)

@@ -122,16 +122,6 @@ void slot_map_advertised(const struct cluster *c, const struct cnode *n, struct 
 	}
 }
 
-static bool bits_meet(const struct slot_bits *a, const struct slot_bits *b)
-{
-	uint8_t both = 0;
-
-	for (int i = 0; i < SLOT_BITS_LEN; i++) {
-		both = (uint8_t)(both | (a->byte[i] & b->byte[i]));
-	}
-	return both != 0;
-}
-
 static unsigned count_bits(const struct slot_bits *b)
 {
 	unsigned count = 0;
@@ -237,7 +227,7 @@ void slot_map_claim(struct cluster *c, struct cnode *sender, uint64_t epoch,
 		return;
 	}
 	if (memcmp(sender->slots.byte, bits->byte, SLOT_BITS_LEN) == 0 &&
-	    !bits_meet(&c->abandoned, &sender->slots)) {
+	    !slot_bits_meet(&c->abandoned, &sender->slots)) {
 		return;
 	}
 	for (unsigned s = 0; s < SLOTS; s++) {

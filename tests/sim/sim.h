@@ -143,6 +143,7 @@ struct sim_node {
 	uint64_t *answer_us; /* by node: last PONG or vote that reached this node */
 	uint64_t
 	    *told_us; /* [by * nodes + about]: last time it was told so; NULL in large clusters */
+	unsigned *index_of; /* by place: the node it was found to be, see node_at() */
 	uint64_t *epoch_of; /* by place: config epoch seen, with the serial below */
 	uint32_t *epoch_serial;
 };

@@ -706,6 +706,7 @@ static void open_node(struct sim *s, unsigned i, struct trace_ctx *ctx)
 		n->told_us = must(calloc((size_t)o->nodes * o->nodes, sizeof *n->told_us));
 	}
 	n->failed = must(calloc(n->cfg.nodes_max, sizeof *n->failed));
+	n->index_of = must(calloc(n->cfg.nodes_max, sizeof *n->index_of));
 	n->epoch_of = must(calloc(n->cfg.nodes_max, sizeof *n->epoch_of));
 	n->epoch_serial = must(calloc(n->cfg.nodes_max, sizeof *n->epoch_serial));
 }
@@ -760,6 +761,7 @@ void sim_close(struct sim *s)
 		free(n->answer_us);
 		free(n->told_us);
 		free(n->failed);
+		free(n->index_of);
 		free(n->epoch_of);
 		free(n->epoch_serial);
 	}
