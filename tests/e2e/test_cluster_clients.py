@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Cluster clients that were not written for Cairn go through failovers and resharding: redis-py's
-RedisCluster, node-redis' cluster, ioredis where it is installed (in NODE_PATH), a program on
+RedisCluster, node-redis' cluster, ioredis where it is installed (tools/check does), a program on
 hiredis, redis-benchmark. Each checks what it reads; their errors are compared with those of the
 same events on redis-server. The short form kills a primary; the long form does the rest."""
 import json
@@ -55,10 +55,14 @@ class Clients(MixedCase):
         found = [("hiredis", [case.BINARIES.hiredis])]
         if python_has_redis():
             found.append(("redis-py", [PYTHON, client("cluster_redis_py.py")]))
+        else:
+            print("skipped: redis-py is not installed", flush=True)
         for library in ("redis", "ioredis"):
             if node_has(library):
                 script = client("cluster_node_redis.js")
                 found.append(("node-" + library, ["node", script, library]))
+            else:
+                print("skipped: %s is not installed" % library, flush=True)
         return found
 
     def loads(self, servers):

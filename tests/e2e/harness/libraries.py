@@ -3,11 +3,15 @@ import os
 import shutil
 import subprocess
 
-CLIENTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "clients")
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+CLIENTS = os.path.join(os.path.dirname(HERE), "clients")
 # Debian's own, for which its libraries are packaged.
 PYTHON = "/usr/bin/python3"
 ENVIRONMENT = dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
                    NODE_PATH=os.pathsep.join(["/usr/share/nodejs", "/usr/lib/nodejs",
+                                              # What tools/check has installed by npm.
+                                              os.path.join(ROOT, "build/clients/node_modules"),
                                               os.environ.get("NODE_PATH", "")]))
 
 
