@@ -33,11 +33,12 @@ struct bus {
 	int listeners[BUS_LISTENERS];
 	struct event *listen_events[BUS_LISTENERS];
 	int listeners_count;
-	struct event *ended_event; /* reports failed links from the loop */
+	struct event *ended_event; /* reports failed links, and what was kept, from the loop */
 	struct bus_link *links, *dirty, *failed, *closed;
 	struct bus_link *buckets[BUS_BUCKETS];
 	unsigned count, inbound_count;
 	uint64_t serial; /* of inbound links */
+	bool held, kept; /* nothing is reported; something may have been kept back */
 	uint64_t sent_bytes, received_bytes, over_limit;
 	uint8_t *shared; /* what recv fills */
 };
@@ -63,5 +64,8 @@ void bus_fail(struct bus_link *l, const char *why);
 
 /* The connection attempt of an outbound link has ended, as its event says. */
 void bus_connected(struct bus_link *l, short what);
+
+/* Takes the links that others have opened since. */
+void bus_accept_all(struct bus *b);
 
 #endif

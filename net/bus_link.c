@@ -9,6 +9,7 @@
 #include "engine/base/logger.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,22 +85,6 @@ void bus_fail(struct bus_link *l, const char *why)
 	event_active(b->ended_event, EV_TIMEOUT, 0);
 }
 
-static void on_ended(evutil_socket_t fd, short what, void *arg)
-{
-	struct bus *b = arg;
-
-	(void)fd;
-	(void)what;
-	while (b->failed != NULL) {
-		struct bus_link *l = b->failed;
-		uint64_t id = l->id;
-
-		b->failed = l->ended_next;
-		bus_let_go(l);
-		b->events.down(b->events.ctx, id);
-	}
-}
-
 /* --- reading --- */
 
 /* Hands over the whole messages that bytes begin with; returns how long these are. */
@@ -108,7 +93,7 @@ static size_t take_messages(struct bus_link *l, struct slice bytes)
 	struct bus *b = l->bus;
 	size_t at = 0;
 
-	while (!l->closed && !l->failed) {
+	while (!l->closed && !l->failed && !b->held) {
 		uint32_t len;
 		enum status st = bus_msg_length(slice_skip(bytes, at), b->limits.message_max, &len);
 
@@ -135,6 +120,17 @@ static size_t take_messages(struct bus_link *l, struct slice bytes)
 	return at;
 }
 
+/* The same for what its buffer begins with. */
+static void take_kept(struct bus_link *l)
+{
+	size_t used = take_messages(l, buf_slice(&l->in));
+
+	if (!l->closed) {
+		buf_consume(&l->in, used);
+		buf_shrink(&l->in, KEEP_BUFFER);
+	}
+}
+
 static void take_bytes(struct bus_link *l, struct slice bytes)
 {
 	size_t used;
@@ -153,11 +149,7 @@ static void take_bytes(struct bus_link *l, struct slice bytes)
 		bus_fail(l, "out of memory");
 		return;
 	}
-	used = take_messages(l, buf_slice(&l->in));
-	if (!l->closed) {
-		buf_consume(&l->in, used);
-		buf_shrink(&l->in, KEEP_BUFFER);
-	}
+	take_kept(l);
 }
 
 static void on_read(evutil_socket_t fd, short what, void *arg)
@@ -225,6 +217,85 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	}
 	l->writing = false;
 	write_out(l);
+}
+
+/* --- what is reported later --- */
+
+static void on_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct bus *b = arg;
+
+	(void)fd;
+	(void)what;
+	if (b->kept && !b->held) {
+		b->kept = false;
+		/* Links that are closed meanwhile keep their place in the chain until the flush. */
+		for (struct bus_link *l = b->links; l != NULL; l = l->next) {
+			if (!l->closed && l->in.len > 0) {
+				take_kept(l);
+			}
+		}
+	}
+	while (b->failed != NULL && !b->held) {
+		struct bus_link *l = b->failed;
+		uint64_t id = l->id;
+
+		b->failed = l->ended_next;
+		bus_let_go(l);
+		b->events.down(b->events.ctx, id);
+	}
+}
+
+void bus_hold(struct bus *b)
+{
+	b->held = b->kept = true;
+}
+
+void bus_release(struct bus *b)
+{
+	b->held = false;
+	event_active(b->ended_event, EV_TIMEOUT, 0);
+}
+
+static void serve_link(struct bus_link *l, short events)
+{
+	if (l->connecting || (events & POLLOUT) != 0) {
+		(void)event_del(l->write_event);
+		on_write(l->fd, EV_WRITE, l);
+	}
+	if (!l->closed && !l->failed && (events & ~POLLOUT) != 0) {
+		on_read(l->fd, EV_READ, l);
+	}
+}
+
+void bus_poll(struct bus *b)
+{
+	struct pollfd *fds = mem_calloc(b->count + 1, sizeof *fds);
+	struct bus_link **links = mem_calloc(b->count + 1, sizeof(struct bus_link *));
+	size_t n = 0;
+
+	for (struct bus_link *l = b->links; l != NULL && fds != NULL && links != NULL;
+	     l = l->next) {
+		if (l->fd >= 0 && !l->failed) {
+			short in = l->connecting ? 0 : POLLIN;
+			short out = l->connecting || l->writing ? POLLOUT : 0;
+
+			fds[n] = (struct pollfd){.fd = l->fd, .events = (short)(in | out)};
+			links[n++] = l;
+		}
+	}
+	if (n > 0 && poll(fds, (nfds_t)n, 0) <= 0) {
+		n = 0;
+	}
+	for (size_t i = 0; i < n && !b->held; i++) {
+		if (fds[i].revents != 0 && !links[i]->closed && !links[i]->failed) {
+			serve_link(links[i], fds[i].revents);
+		}
+	}
+	mem_free(fds);
+	mem_free(links);
+	bus_accept_all(b);
+	on_ended(-1, EV_TIMEOUT, b);
 }
 
 /* --- links begin --- */

@@ -80,6 +80,15 @@ void bus_send(struct bus *b, uint64_t link, struct slice bytes);
 /* Sends what was collected, and frees links that have ended. Not from within an event. */
 void bus_flush(struct bus *b);
 
+/* Does, once and without waiting, what the event loop would do for the links: for who can't return
+ * to it for long. Not from within an event. */
+void bus_poll(struct bus *b);
+
+/* Reports nothing more: what comes is kept. Until bus_release; what was kept is then reported from
+ * the loop. */
+void bus_hold(struct bus *b);
+void bus_release(struct bus *b);
+
 /* Closes inbound links on which nobody known has spoken for idle_ms. Every second or so. */
 void bus_close_strangers(struct bus *b, uint64_t idle_ms);
 

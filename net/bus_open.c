@@ -126,6 +126,13 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	}
 }
 
+void bus_accept_all(struct bus *b)
+{
+	for (int i = 0; i < b->listeners_count; i++) {
+		on_accept(b->listeners[i], EV_READ, b);
+	}
+}
+
 enum status bus_listen(struct bus *b, int fd)
 {
 	struct event *ev = b->listeners_count == BUS_LISTENERS

@@ -1,6 +1,7 @@
-/* Other clients, while a script holds the executor for long. The event loop can't be run from
- * within a command, and nothing that it would do may happen now: so sockets are looked at here,
- * what clients send is run (dispatch refuses nearly all of it), and their replies are sent.
+/* Other clients and the cluster's bus, while a script holds the executor for long. The event loop
+ * can't be run from within a command, and nothing that it would do may happen now: so sockets are
+ * looked at here, what clients send is run (dispatch refuses nearly all of it), and their replies
+ * are sent.
  *
  * The script's own arguments, and what others sent in the same turn, lie in the server's shared
  * buffer: it is put aside meanwhile. */
@@ -60,6 +61,15 @@ static void serve_arrived(struct server *s, const struct session *but)
 			conn_flush(c);
 		}
 	}
+}
+
+void busy_serve_bus(struct command_host *h)
+{
+	struct server *s = server_of_host(h);
+
+	s->now_fresh = false;
+	server_refresh_clock(s);
+	cluster_node_serve(s->cluster);
 }
 
 void busy_serve(struct command_host *h, const struct session *but)

@@ -2,7 +2,6 @@
 #include "net/cluster_driver.h"
 
 #include "cluster/cluster_view.h"
-#include "cluster/nodes_conf.h"
 #include "engine/base/alloc.h"
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
@@ -40,65 +39,11 @@ struct cluster_driver {
 	uint64_t engine_ms, saved_ms, strangers_ms, armed_ms;
 	uint32_t nodes_max;
 	bool started, busy, dead, dirty, save_failed;
+	/* Decided within a script, and persisted; the rest is carried out when the script has
+	 * ended. There is no step before that, since this points into the core. */
+	struct cluster_update put_off;
+	bool waiting;
 };
-
-/* --- the start --- */
-
-static enum status find_role(struct cluster_start *st, const char *path, struct buf *error)
-{
-	struct nodes_conf_reader r;
-	struct nodes_conf_row row;
-	enum nodes_conf_kind kind;
-	enum status s;
-
-	nodes_conf_open_text(&r, buf_slice(&st->text));
-	while ((s = nodes_conf_next(&r, &row, &kind)) == ST_OK) {
-		if (kind == NODES_CONF_NODE && (row.flags & NODE_MYSELF) != 0) {
-			st->replica = (row.flags & NODE_REPLICA) != 0;
-		}
-	}
-	if (s == ST_END) {
-		return ST_OK;
-	}
-	buf_note(error,
-		 "Unrecoverable error: corrupted cluster config file %s, line %u: %s. Mend it, or "
-		 "remove it to have this node begin as a new one",
-		 path, r.line, r.error);
-	return s;
-}
-
-enum status cluster_start_load(struct cluster_start *st, const char *path, struct buf *error)
-{
-	struct nodes_file *file = mem_calloc(1, sizeof *file);
-	enum status s;
-
-	*st = (struct cluster_start){0};
-	if (file == NULL) {
-		return ST_NO_MEMORY;
-	}
-	s = nodes_file_open(file, path, &st->text, &st->created, error);
-	if (s != ST_OK) {
-		mem_free(file);
-		buf_deinit(&st->text);
-		return s;
-	}
-	st->file = file;
-	s = find_role(st, path, error);
-	if (s != ST_OK) {
-		cluster_start_release(st);
-	}
-	return s;
-}
-
-void cluster_start_release(struct cluster_start *st)
-{
-	if (st->file != NULL) {
-		nodes_file_close(st->file);
-		mem_free(st->file);
-	}
-	buf_deinit(&st->text);
-	*st = (struct cluster_start){0};
-}
 
 /* --- carrying out an update --- */
 
@@ -213,12 +158,9 @@ static void arm(struct cluster_driver *d, uint64_t at_ms, uint64_t now)
 	}
 }
 
-static void carry_out(struct cluster_driver *d, const struct cluster_update *up, uint64_t now)
+/* All but what must be durable first. */
+static void carry_out_rest(struct cluster_driver *d, const struct cluster_update *up, uint64_t now)
 {
-	persist(d, up->persist, now);
-	if (d->dead) {
-		return;
-	}
 	if (up->role_changed || up->flush_data || up->lost_slots != NULL) {
 		d->node.role(d->node.ctx, up);
 	}
@@ -237,6 +179,47 @@ static void carry_out(struct cluster_driver *d, const struct cluster_update *up,
 		d->node.handover(d->node.ctx, up->handover);
 	}
 	arm(d, up->deadline_ms, now);
+}
+
+static bool mid_script(const struct cluster_driver *d)
+{
+	return d->node.mid_script != NULL && d->node.mid_script(d->node.ctx);
+}
+
+static void carry_out(struct cluster_driver *d, const struct cluster_update *up, uint64_t now)
+{
+	persist(d, up->persist, now);
+	if (d->dead) {
+		return;
+	}
+	if ((up->role_changed || up->flush_data || up->lost_slots != NULL) && mid_script(d)) {
+		logger(LOG_LVL_NOTICE, "cluster: that is carried out when the script has ended");
+		d->put_off = *up;
+		d->waiting = true;
+		bus_hold(d->bus);
+		return;
+	}
+	carry_out_rest(d, up, now);
+}
+
+/* Carries out what was put off. False: the script still runs. */
+static bool caught_up(struct cluster_driver *d)
+{
+	uint64_t now, wall;
+
+	if (!d->waiting) {
+		return true;
+	}
+	if (mid_script(d)) {
+		return false;
+	}
+	d->node.now(d->node.ctx, &now, &wall);
+	d->waiting = false;
+	d->busy = true;
+	carry_out_rest(d, &d->put_off, now);
+	d->busy = false;
+	bus_release(d->bus);
+	return true;
 }
 
 static bool room_for_publish(struct cluster_driver *d, const struct cluster_event *ev)
@@ -258,11 +241,14 @@ void cluster_driver_event(struct cluster_driver *d, struct cluster_event *ev,
 	struct cluster_update up;
 
 	INVARIANT(!d->busy);
-	if (d->dead || !d->started ||
+	if (d->dead || !d->started || !caught_up(d) ||
 	    (ev->kind == CLUSTER_EV_PUBLISH && !room_for_publish(d, ev))) {
 		if (reply != NULL) {
-			*reply = (struct cluster_reply){.kind = REPLY_ERROR,
-							.text = "CLUSTERDOWN the node is starting"};
+			/* While it waits only the script itself gets here. */
+			*reply = (struct cluster_reply){.kind = REPLY_ERROR};
+			(void)snprintf(reply->text, sizeof reply->text, "CLUSTERDOWN the %s",
+				       d->waiting ? "role of this node is changing"
+						  : "node is starting");
 		}
 		return;
 	}
@@ -360,6 +346,9 @@ void cluster_driver_turn_end(struct cluster_driver *d)
 	const struct cluster_settings *s = cluster_view_settings(d->core);
 	uint64_t now, wall;
 
+	if (d->dead || !caught_up(d)) {
+		return;
+	}
 	d->node.now(d->node.ctx, &now, &wall);
 	save_due(d, now);
 	if (now - d->strangers_ms >= STRANGERS_EVERY_MS) {
@@ -368,9 +357,24 @@ void cluster_driver_turn_end(struct cluster_driver *d)
 		d->strangers_ms = now;
 		bus_close_strangers(d->bus, idle < STRANGER_MS_MIN ? STRANGER_MS_MIN : idle);
 	}
-	if (!d->dead && d->node.may_speak(d->node.ctx)) {
+	if (d->node.may_speak(d->node.ctx)) {
 		bus_flush(d->bus);
 	}
+}
+
+void cluster_driver_serve(struct cluster_driver *d)
+{
+	uint64_t now, wall;
+
+	if (d->dead || !d->started || d->busy || d->waiting) {
+		return;
+	}
+	bus_poll(d->bus);
+	d->node.now(d->node.ctx, &now, &wall);
+	if (!d->waiting && d->armed_ms != 0 && now >= d->armed_ms) {
+		on_timer(-1, EV_TIMEOUT, d);
+	}
+	cluster_driver_turn_end(d);
 }
 
 /* --- settings --- */

@@ -26,6 +26,9 @@ struct cluster_driver_node {
 	void (*handover)(void *ctx, enum cluster_handover result);
 	/* False: a promotion is under way, so nothing may be heard of it yet. */
 	bool (*may_speak)(void *ctx);
+	/* True while a script is half done. A change of role or data waits until it has ended;
+	 * NULL: that never happens. */
+	bool (*mid_script)(void *ctx);
 	/* nodes.conf can't be made durable: ends the process. When it returns all the same (in a
 	 * test), the driver does nothing any more. */
 	void (*fatal)(void *ctx, enum status st, const char *text);
@@ -89,6 +92,11 @@ void cluster_driver_engine(struct cluster_driver *d, const struct cluster_engine
 
 /* Sends what was collected and saves what is due. After the engine's turn has ended. */
 void cluster_driver_turn_end(struct cluster_driver *d);
+
+/* From within a script that runs long: has messages arrive, be answered and leave, that this node
+ * is not taken for dead. Once a change of role has been decided nothing more happens before the
+ * script has ended. */
+void cluster_driver_serve(struct cluster_driver *d);
 
 /* Puts settings in force: a SETTINGS event, and the limits of links. */
 void cluster_driver_settings(struct cluster_driver *d, const struct cluster_settings *settings,

@@ -94,6 +94,11 @@ static void on_routes(void *ctx)
 	const struct cluster *c = cluster_driver_core(n->driver);
 	unsigned slot = 0, first, last;
 
+	if (dispatch_is_busy(n->server->dispatch)) {
+		n->routes_late = true;
+		return;
+	}
+	n->routes_late = false;
 	dispatch_routes_changed(n->server->dispatch);
 	if (n->purge.count == 0) {
 		return;
@@ -135,6 +140,13 @@ static bool on_may_speak(void *ctx)
 	const struct cluster_node *n = ctx;
 
 	return replication_settled(n->server->replication);
+}
+
+static bool on_mid_script(void *ctx)
+{
+	const struct cluster_node *n = ctx;
+
+	return dispatch_is_busy(n->server->dispatch);
 }
 
 static void on_fatal(void *ctx, enum status st, const char *text)
@@ -229,6 +241,9 @@ void cluster_node_turn_end(struct cluster_node *n)
 		return;
 	}
 	s = n->server;
+	if (n->routes_late) {
+		on_routes(n);
+	}
 	if (n->purge.count > 0 && !s->writes_held && !s->host.is_replica &&
 	    slot_purge_step(&n->purge, s->engine, s->now_ms, PURGE_KEYS) > 0) {
 		server_wake(s);
@@ -238,6 +253,13 @@ void cluster_node_turn_end(struct cluster_node *n)
 		on_handover(n, HANDOVER_FAILED);
 	}
 	cluster_driver_turn_end(n->driver);
+}
+
+void cluster_node_serve(struct cluster_node *n)
+{
+	if (n != NULL && n->driver != NULL) {
+		cluster_driver_serve(n->driver);
+	}
 }
 
 void cluster_node_cron(struct cluster_node *n)
@@ -391,6 +413,7 @@ static enum status make_driver(struct cluster_node *n, struct buf *error)
 	    .publish = on_publish,
 	    .handover = on_handover,
 	    .may_speak = on_may_speak,
+	    .mid_script = on_mid_script,
 	    .fatal = on_fatal,
 	    .ctx = n,
 	};

@@ -33,6 +33,9 @@ MUST_CHECK enum status cluster_node_start(struct cluster_node *n, struct buf *er
  * deletes some keys of lost slots. */
 void cluster_node_turn_end(struct cluster_node *n);
 
+/* From within a script that runs long: see cluster_driver_serve. */
+void cluster_node_serve(struct cluster_node *n);
+
 /* Every 100 ms. */
 void cluster_node_cron(struct cluster_node *n);
 

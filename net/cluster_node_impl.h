@@ -20,6 +20,7 @@ struct cluster_node {
 	uint16_t bus_port; /* 0: not listening yet */
 	bool store_is_new;
 	bool in_command;   /* a command's batch is open */
+	bool routes_late;  /* they changed within a script */
 	bool handing_over; /* the node ends when this is over */
 	uint64_t handover_until_ms, mark_again_ms;
 };

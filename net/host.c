@@ -249,6 +249,7 @@ const struct command_host_ops server_host_ops = {
     .divergent_drop = divergent_files_drop,
     .migrate = &migrate_pool_ops,
     .serve_busy = busy_serve,
+    .serve_bus = busy_serve_bus,
     .cluster_command = cluster_host_command,
     .cluster_publish = cluster_host_publish,
     .each_cluster_link = cluster_host_each_link,

@@ -115,8 +115,9 @@ void listener_poll(struct server *s);
 
 /* --- busy.c --- */
 
-/* command_host_ops.serve_busy. */
+/* command_host_ops.serve_busy and serve_bus. */
 void busy_serve(struct command_host *h, const struct session *but);
+void busy_serve_bus(struct command_host *h);
 
 /* --- users_file.c --- */
 

@@ -236,6 +236,9 @@ struct command_host_ops {
 	/* Answers other clients than one in the midst of its command, which takes long: dispatch
 	 * lets little of what they ask run. NULL: nobody is answered before it ends. */
 	void (*serve_busy)(struct command_host *h, const struct session *but);
+	/* Has the cluster's bus go on meanwhile, so that the node is not taken for dead. NULL: it
+	 * waits. */
+	void (*serve_bus)(struct command_host *h);
 	/* Spreads a published message to the other nodes; sharded: to those of this shard. Only
 	 * with a cluster. */
 	void (*cluster_publish)(struct command_host *h, struct slice channel, struct slice payload,

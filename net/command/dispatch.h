@@ -110,6 +110,9 @@ bool dispatch_unblock(struct dispatch *d, struct session *s, enum unblocked why)
 /* The node has become a replica: nobody goes on waiting for keys. */
 void dispatch_became_replica(struct dispatch *d);
 
+/* True while a script runs, which other clients' requests come in the midst of. */
+bool dispatch_is_busy(const struct dispatch *d);
+
 /* A message of another node for the subscribers here. */
 void dispatch_publish(struct dispatch *d, struct slice channel, struct slice payload, bool sharded);
 

@@ -118,7 +118,7 @@ static const char *refused(struct script_run *run, const struct command_entry *e
 
 void script_look_around(struct script_run *run)
 {
-	enum { LOOK_US = 20000 };
+	enum { LOOK_US = 20000, BUS_US = 100000 };
 	struct dispatch *d = run->ctx->dispatch;
 	struct command_host *h = d->host;
 	uint64_t now = d->clock->mono_us(d->clock->ctx);
@@ -126,6 +126,10 @@ void script_look_around(struct script_run *run)
 	bool may_wait = d->may_wait, probes = d->probes;
 	uint16_t slot = d->route_slot;
 
+	if (h->cluster != NULL && h->ops->serve_bus != NULL && now - run->bus_us >= BUS_US) {
+		run->bus_us = now;
+		h->ops->serve_bus(h);
+	}
 	if (h->ops->serve_busy == NULL || d->busy_ms == 0 ||
 	    now - run->began_us < d->busy_ms * 1000 ||
 	    (run->served_us != 0 && now - run->served_us < LOOK_US)) {

@@ -92,9 +92,6 @@ void dispatch_count_error(struct dispatch *d, const struct buf *out, size_t at);
 uint32_t dispatch_flags(struct dispatch *d, const struct command_entry *entry,
 			const struct slice *argv, size_t argc);
 
-/* True while a script runs, which other clients' requests come in the midst of. */
-bool dispatch_is_busy(const struct dispatch *d);
-
 /* Runs the little that is possible then. Returns the error that anything else gets, or NULL. */
 const char *dispatch_run_busy(struct dispatch *d, struct session *s,
 			      const struct command_entry *entry, const struct slice *argv,

@@ -219,6 +219,7 @@ void script_start(struct command_ctx *ctx, bool function, const char *name, unsi
 	};
 	const char *refusal = refused_by_flags(ctx, flags);
 
+	run.bus_us = run.began_us;
 	if (refusal != NULL) {
 		resp_error(ctx->reply, "%s", refusal);
 		return;

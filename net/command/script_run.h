@@ -31,6 +31,7 @@ struct script_run {
 	uint16_t slot;		 /* of the keys seen so far; SLOTS: none yet */
 	uint64_t began_us;	 /* monotonic */
 	uint64_t served_us;	 /* when other clients were looked after last; 0: not yet */
+	uint64_t bus_us;	 /* when the bus was; from the start on */
 	bool wrote;		 /* it has run a command that writes */
 	bool killed;		 /* by SCRIPT KILL */
 	/* All that it wrote must be undone, since a command failed half-way; this becomes the
@@ -60,7 +61,8 @@ void script_kill(struct command_ctx *ctx, bool function);
 void script_call(struct script_run *run, size_t argc);
 
 /* While the script runs for longer than busy-reply-threshold: has other clients answered, most of
- * them with BUSY. Called now and then from within Lua. */
+ * them with BUSY. In a cluster also has the bus go on, from early on. Called now and then from
+ * within Lua. */
 void script_look_around(struct script_run *run);
 
 /* Fills the table on top of the stack with what scripts of EVAL get beside the language, or what

@@ -9,6 +9,7 @@ import unittest
 
 from harness import cluster
 from harness.case import BINARIES, main
+from harness.resp import encode
 from harness.servers import info
 
 TIMEOUT_MS = 2000
@@ -246,6 +247,51 @@ class Failover(unittest.TestCase):
             primary, replica = replica, primary
         writer.stop()
         self.assert_kept(primary)
+
+    def run_script(self, primary, text):
+        client = primary.client(timeout=120)
+        self.addCleanup(client.close)
+        client.send(encode(["EVAL", text, "1", self.tag + "scripted"]))
+        return client
+
+    def test_a_script_longer_than_the_timeout_costs_no_role(self):
+        primary, replica = self.shard()
+        primary_id = cluster.my_id(primary)
+        before = self.standstills()
+        client = self.run_script(primary, "while true do end")
+        # Others are answered after busy-reply-threshold; the bus has to be long before.
+        end = time.monotonic() + max(3 * self.timeout / 1000, 7)
+        seen = set()
+        while time.monotonic() < end:
+            with replica.client() as c:
+                seen.update(cluster.lines(c)[primary_id].flags)
+            time.sleep(0.1)
+        with primary.client() as c:
+            self.assertEqual(c.call("SCRIPT", "KILL"), b"OK")
+            self.assertIn("killed", str(client.read()[1]))
+            if self.standstills() == before:
+                self.assertEqual(seen, {"master"})
+                self.assertEqual(c.call("SET", self.tag + "k", "1"), b"OK")
+                self.assertEqual(self.role(replica), "slave")
+
+    def test_a_script_learns_that_its_node_was_deposed(self):
+        primary, replica = self.shard()
+        self.store(primary)
+        client = self.run_script(
+            primary, "local r = 0 while type(r) ~= 'table' do r = redis.pcall('INCR', KEYS[1]) "
+            "for i = 1, 10000 do r = r end end return r")
+        time.sleep(0.5)
+        with replica.client() as c:
+            self.assertEqual(c.call("CLUSTER", "FAILOVER", "TAKEOVER"), b"OK")
+        reply = client.read()[1]
+        self.assertIn(b"-ERR Script attempted to access", reply)
+        self.nodes.settle()
+        self.assertEqual(self.role(primary), "slave")
+        self.assert_kept(replica)
+        with primary.client() as old, replica.client() as new:
+            self.assertEqual(old.call("READONLY"), b"OK")
+            self.assertEqual(old.call("GET", self.tag + "scripted"),
+                             new.call("GET", self.tag + "scripted"))
 
     def test_a_replica_of_another_shard_does_not_stand_before_it_has_copied(self):
         # A new node is told to follow a shard and killed before it can copy; its primary dies.

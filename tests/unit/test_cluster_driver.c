@@ -27,7 +27,7 @@ struct node {
 	struct event_base *base;
 	/* What the driver asked for. */
 	unsigned roles, pauses, routes, published, fatals;
-	bool primary, paused, silent;
+	bool primary, paused, silent, mid_script;
 	struct node_id follows;
 	enum cluster_handover handover;
 	struct cluster_engine engine;
@@ -89,6 +89,11 @@ static bool on_may_speak(void *ctx)
 	return !((struct node *)ctx)->silent;
 }
 
+static bool on_mid_script(void *ctx)
+{
+	return ((struct node *)ctx)->mid_script;
+}
+
 static void on_fatal(void *ctx, enum status st, const char *text)
 {
 	struct node *n = ctx;
@@ -145,6 +150,7 @@ static enum status try_start(struct fixture *f, int i, struct buf *error)
 	    .publish = on_publish,
 	    .handover = on_handover,
 	    .may_speak = on_may_speak,
+	    .mid_script = on_mid_script,
 	    .fatal = on_fatal,
 	    .ctx = n,
 	};
@@ -461,6 +467,80 @@ static void who_may_not_speak_is_not_heard(void **state)
 	f->n[0].silent = false;
 }
 
+/* As from within scripts: the event loop never runs. */
+static void serve_all(struct fixture *f, bool (*done)(struct fixture *f), const char *what)
+{
+	uint64_t end = clock_system()->mono_us(NULL) + WAIT_MS * 1000;
+
+	while (!done(f)) {
+		CHECK(clock_system()->mono_us(NULL) < end, "%s: not in %d ms\n", what, WAIT_MS);
+		for (int i = 0; i < NODES; i++) {
+			if (f->n[i].d != NULL) {
+				cluster_driver_serve(f->n[i].d);
+			}
+		}
+		(void)usleep(5000);
+	}
+}
+
+static bool node2_missed(struct fixture *f)
+{
+	return times_failed(f, 1) > 0 && !info_of(f, 1).ok;
+}
+
+static void links_live_without_the_loop(void **state)
+{
+	struct fixture *f = *state;
+
+	form(f);
+	for (int i = 0; i < 3; i++) {
+		serve_all(f, some_time_passed, "time passes");
+	}
+	for (int i = 0; i < NODES; i++) {
+		assert_int_equal(times_failed(f, i), 0);
+	}
+	assert_true(all_ok(f));
+	/* Links end, and begin again from both sides. */
+	stop(f, 2);
+	serve_all(f, node2_missed, "it is missed");
+	start(f, 2);
+	serve_all(f, all_know_all, "all are linked again");
+	serve_all(f, all_ok, "the cluster is ok again");
+	await(f, all_know_all, "the loop takes over");
+}
+
+static bool core0_follows(struct fixture *f)
+{
+	struct cluster_view_node n;
+
+	return cluster_view_node(cluster_driver_core(f->n[0].d), 0, &n) &&
+	       (n.flags & NODE_REPLICA) != 0;
+}
+
+static void a_change_of_role_waits_for_the_end_of_a_script(void **state)
+{
+	struct fixture *f = *state;
+	unsigned roles;
+
+	form(f);
+	roles = f->n[0].roles;
+	f->n[0].mid_script = true;
+	command(f, 3, "failover takeover", REPLY_OK);
+	await(f, core0_follows, "it knows that it is deposed");
+	await(f, some_time_passed, "time passes");
+	assert_int_equal(f->n[0].roles, roles);
+	assert_true(f->n[0].primary);
+	command(f, 0, "bumpepoch", REPLY_ERROR); /* of the script itself */
+	f->n[0].mid_script = false;
+	await(f, node0_follows, "it follows");
+	assert_int_equal(f->n[0].roles, roles + 1);
+	/* What was kept back meanwhile is heard. */
+	await(f, all_know_all, "all are linked");
+	await(f, all_ok, "the cluster is ok");
+	command(f, 0, "failover takeover", REPLY_OK);
+	assert_true(f->n[0].primary);
+}
+
 static void what_can_not_be_made_durable_is_not_heard_of(void **state)
 {
 	struct fixture *f = *state;
@@ -530,6 +610,8 @@ int main(void)
 	    TEST(a_primary_hands_over_before_it_ends),
 	    TEST(messages_are_published_everywhere),
 	    TEST(who_may_not_speak_is_not_heard),
+	    TEST(links_live_without_the_loop),
+	    TEST(a_change_of_role_waits_for_the_end_of_a_script),
 	    TEST(what_can_not_be_made_durable_is_not_heard_of),
 	    TEST(one_node_per_file_and_no_damaged_ones),
 	    TEST(settings_change_while_running),
