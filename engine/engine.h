@@ -21,6 +21,22 @@
 struct engine;
 struct engine_iter;
 
+/* What engine_options.expired tells of a key. */
+enum expiry_news {
+	/* A read of the open batch met it (once or more); it goes after that batch is committed,
+	 * unless the batch has put something in its place. */
+	EXPIRY_MET,
+	EXPIRY_KEY,	    /* it has gone, without having been met */
+	EXPIRY_FIELDS,	    /* fields of it have gone */
+	EXPIRY_LAST_FIELDS, /* ... and it with them */
+};
+
+/* What engine_options.expire_fields did. */
+struct fields_expired {
+	uint32_t removed;
+	bool last; /* the key has gone with them */
+};
+
 struct engine_options {
 	const char *dir; /* data directory; created when missing, locked while open */
 	const struct io *io;
@@ -43,15 +59,14 @@ struct engine_options {
 	 * kin. NULL: none. */
 	void (*touched)(void *arg, const struct store_key *key);
 	void *touched_arg;
-	/* Called on the executor, with touched_arg, for a key whose time has come and that is
-	 * removed: met, when a read of the open batch meets it (once or more; it goes after that
-	 * batch is committed, unless the batch has put something in its place), else when it goes.
-	 * key is borrowed. NULL: none. */
-	void (*expired)(void *arg, struct slice key, bool met);
-	/* Removes at most max fields, whose time has come, of the hash that key and m describe;
-	 * within a batch (type_hash_expire). NULL: no fields expire. */
+	/* Called on the executor, with touched_arg, for a key that is removed, or loses fields,
+	 * because the time has come. key is borrowed. NULL: none. */
+	void (*expired)(void *arg, struct slice key, enum expiry_news news);
+	/* Removes at most max fields, whose time has come, of the hash that key and m describe, and
+	 * the key with its last one; within a batch (type_hash_expire). NULL: no fields expire. */
 	enum status (*expire_fields)(struct engine *e, const struct store_key *key,
-				     const struct meta *m, uint32_t max);
+				     const struct meta *m, uint32_t max,
+				     struct fields_expired *out);
 	/* Opened to follow a primary (engine/engine_shard.h): no timeline is begun, nothing expires
 	 * here. */
 	bool replica;
@@ -119,8 +134,9 @@ void engine_count_throttled(struct engine *e);
  * the last call. */
 bool engine_turn_end(struct engine *e);
 
-/* Removes expired keys, at most keys_max, each batch as the command "expire"; returns how many. */
-uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_max);
+/* Removes what has expired, each batch as the command "expire": at most max keys and fields, or a
+ * batch's more; returns how many. */
+uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t max);
 
 /* Asks for a checkpoint of what is in memory now (BGSAVE). ST_AGAIN: one is running already,
  * another will follow. */
@@ -165,6 +181,7 @@ struct engine_stats {
 	uint64_t memtable_bytes, memtable_frozen_bytes, memtable_entries, memtable_max;
 	uint64_t throttled;		  /* commands held by back-pressure */
 	uint64_t expired_keys;		  /* removed because their time had come */
+	uint64_t expired_fields;	  /* the same of hashes' fields */
 	uint64_t checkpoint_time_ms;	  /* wall clock of the last finished one, 0: none yet */
 	uint64_t writes_since_checkpoint; /* operations */
 	uint64_t recovery_us, recovery_records, recovery_torn_bytes, recovery_cut_lsn;

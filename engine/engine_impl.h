@@ -263,6 +263,8 @@ MUST_CHECK enum status ahead_create(struct engine *e);
 
 /* Notes that a read met this expired key, to be removed after the batch. */
 void expire_noticed(struct engine *e, struct slice name);
+/* The same for a hash with fields whose time has come: these go. */
+void expire_noticed_fields(struct engine *e, struct slice name);
 /* Removes the keys noticed; outside a batch. */
 void expire_run_noticed(struct engine *e, uint64_t now_ms);
 

@@ -1,52 +1,83 @@
-/* Expiry: keys whose time has come are removed as writes of their own, found by reads that met
- * them, by the memtables' heaps (what changed since the last checkpoint) and by the store's index
- * (the rest). */
+/* Expiry: keys, and fields of hashes, whose time has come are removed as writes of their own, found
+ * by reads that met them, by the memtables' heaps (what changed since the last checkpoint) and by
+ * the store's index (the rest). */
 #include "engine/base/bytes.h"
 #include "engine/engine_impl.h"
 #include "engine/keyspace.h"
 
 enum {
 	EXPIRE_BATCH = 64,
-	EXPIRE_FIELDS = 64, /* of one hash at a time */
+	EXPIRE_FIELDS = 64, /* of all hashes of one batch, beyond one of each */
+	NOTICED_FIELDS = 16,
 };
 
-void expire_noticed(struct engine *e, struct slice name)
+/* Takes the name down, to be looked at after the batch. False: no room, or nothing to be done. */
+static bool take_down(struct engine *e, struct slice name)
 {
 	uint8_t len[4];
 
-	e->batch.met_expired = true;
 	/* A replica waits for its primary's delete. */
 	if (e->opts.replica || e->expired_count >= EXPIRED_SEEN_MAX || e->expiring ||
 	    name.len > UINT32_MAX) {
-		return;
+		return false;
 	}
 	bytes_put_u32le(len, (uint32_t)name.len);
 	if (buf_append(&e->expired_names, len, sizeof len) != ST_OK) {
-		return;
+		return false;
 	}
 	if (buf_append(&e->expired_names, name.data, name.len) != ST_OK) {
 		e->expired_names.len -= sizeof len;
-		return;
+		return false;
 	}
 	e->expired_count++;
-	if (e->opts.expired != NULL && engine_writable(e) == ST_OK) {
-		e->opts.expired(e->opts.touched_arg, name, true);
+	return true;
+}
+
+void expire_noticed(struct engine *e, struct slice name)
+{
+	e->batch.met_expired = true;
+	if (take_down(e, name) && e->opts.expired != NULL && engine_writable(e) == ST_OK) {
+		e->opts.expired(e->opts.touched_arg, name, EXPIRY_MET);
 	}
 }
 
-/* Removes fields whose time has come. */
-static enum status remove_fields(struct engine *e, const struct store_key *key,
-				 const struct meta *m)
+void expire_noticed_fields(struct engine *e, struct slice name)
 {
+	(void)take_down(e, name);
+}
+
+/* What a batch of removals has done so far. */
+struct removal {
+	uint32_t keys, fields, fields_left;
+	struct {
+		bool any;
+		enum expiry_news news;
+	} told[EXPIRE_BATCH]; /* by name, in order */
+};
+
+/* Removes fields whose time has come: at least one, so that each visit gets on. */
+static enum status remove_fields(struct engine *e, const struct store_key *key,
+				 const struct meta *m, struct removal *r, size_t name)
+{
+	struct fields_expired gone = {0};
+	enum status st;
+
 	if (m->fields_at_ms == 0 || m->fields_at_ms > e->batch.now_ms ||
 	    e->opts.expire_fields == NULL) {
 		return ST_OK;
 	}
-	return e->opts.expire_fields(e, key, m, EXPIRE_FIELDS);
+	st = e->opts.expire_fields(e, key, m, r->fields_left > 0 ? r->fields_left : 1, &gone);
+	if (st == ST_OK) {
+		r->fields += gone.removed;
+		r->fields_left -= gone.removed < r->fields_left ? gone.removed : r->fields_left;
+		r->told[name].any = gone.removed > 0;
+		r->told[name].news = gone.last ? EXPIRY_LAST_FIELDS : EXPIRY_FIELDS;
+	}
+	return st;
 }
 
 /* Deletes the key, or its fields, in the open batch if the time has come. */
-static enum status remove_if_due(struct engine *e, struct slice name, uint32_t *removed)
+static enum status remove_if_due(struct engine *e, struct slice name, struct removal *r, size_t n)
 {
 	struct store_key key;
 	struct slice stored, whole, value;
@@ -68,46 +99,85 @@ static enum status remove_if_due(struct engine *e, struct slice name, uint32_t *
 		return st;
 	}
 	if (m.expire_at_ms == 0 || m.expire_at_ms > e->batch.now_ms) {
-		return remove_fields(e, &key, &m);
+		return remove_fields(e, &key, &m, r, n);
 	}
 	st = ks_delete(e, &key, &m);
 	if (st == ST_OK) {
-		(*removed)++;
+		r->keys++;
+		r->told[n].any = true;
+		r->told[n].news = EXPIRY_KEY;
 	}
 	return st;
 }
 
-static void finish(struct engine *e, enum status st, uint32_t removed)
+/* Takes the next name off names packed as [u32 length][name]. */
+static struct slice next_name(struct slice *names)
 {
-	if (st == ST_OK) {
-		(void)engine_commit(e);
-		e->stats.expired_keys += removed;
-	} else {
-		engine_rollback(e);
+	uint32_t len = bytes_get_u32le(names->data);
+	struct slice name = slice_of(names->data + 4, len);
+
+	*names = slice_skip(*names, 4 + (size_t)len);
+	return name;
+}
+
+/* Tells of what a committed batch has removed. keys: also of whole keys. */
+static void tell(struct engine *e, struct slice names, const struct removal *r, bool keys)
+{
+	for (size_t n = 0; names.len > 0; n++) {
+		struct slice name = next_name(&names);
+
+		if (r->told[n].any && (keys || r->told[n].news != EXPIRY_KEY)) {
+			e->opts.expired(e->opts.touched_arg, name, r->told[n].news);
+		}
 	}
 }
 
-/* Runs over names packed as [u32 length][name]. told: those who listen know of them. */
-static uint32_t remove_names(struct engine *e, struct slice names, uint64_t now_ms, bool told)
+/* Runs over at most EXPIRE_BATCH packed names in one batch. met: keys among them were told of. */
+static enum status remove_batch(struct engine *e, struct slice names, uint64_t now_ms, bool met,
+				struct removal *r)
 {
-	uint32_t removed = 0;
+	struct slice rest = names;
 	enum status st = ST_OK;
 
-	e->expiring = true;
+	*r = (struct removal){.fields_left = met ? NOTICED_FIELDS : EXPIRE_FIELDS};
 	engine_begin(e, slice_str("expire"), now_ms, 0);
-	while (st == ST_OK && names.len > 0) {
-		uint32_t len = bytes_get_u32le(names.data), before = removed;
-		struct slice name = slice_of(names.data + 4, len);
-
-		st = remove_if_due(e, name, &removed);
-		if (removed > before && !told && e->opts.expired != NULL) {
-			e->opts.expired(e->opts.touched_arg, name, false);
-		}
-		names = slice_skip(names, 4 + (size_t)len);
+	for (size_t n = 0; st == ST_OK && rest.len > 0; n++) {
+		st = remove_if_due(e, next_name(&rest), r, n);
 	}
-	finish(e, st, removed);
+	if (st != ST_OK) {
+		engine_rollback(e);
+		*r = (struct removal){0};
+		return st;
+	}
+	(void)engine_commit(e);
+	e->stats.expired_keys += r->keys;
+	e->stats.expired_fields += r->fields;
+	if (e->opts.expired != NULL) {
+		tell(e, names, r, !met);
+	}
+	return ST_OK;
+}
+
+/* Removes what is due; returns how many keys and fields. */
+static uint32_t remove_names(struct engine *e, struct slice names, uint64_t now_ms, bool met)
+{
+	struct removal r;
+	uint32_t removed = 0;
+	enum status st;
+
+	e->expiring = true;
+	st = remove_batch(e, names, now_ms, met, &r);
+	removed = r.keys + r.fields;
+	/* One damaged hash must not keep the others. */
+	for (struct slice rest = names; st == ST_CORRUPT && rest.len > 0;) {
+		struct slice from = rest, name = next_name(&rest);
+
+		if (remove_batch(e, slice_of(from.data, 4 + name.len), now_ms, met, &r) == ST_OK) {
+			removed += r.keys + r.fields;
+		}
+	}
 	e->expiring = false;
-	return st == ST_OK ? removed : 0;
+	return removed;
 }
 
 void expire_run_noticed(struct engine *e, uint64_t now_ms)
@@ -222,12 +292,12 @@ static uint32_t due_in_store(struct engine *e, uint64_t now_ms, uint32_t max, st
 	return w.seen;
 }
 
-uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_max)
+uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t max)
 {
 	uint32_t removed = 0, looked = 0;
 
-	while (looked < keys_max && !e->opts.replica && engine_writable(e) == ST_OK) {
-		uint32_t left = keys_max - looked;
+	while (looked < max && !e->opts.replica && engine_writable(e) == ST_OK) {
+		uint32_t left = max - looked;
 		uint32_t page = left < EXPIRE_BATCH ? left : EXPIRE_BATCH;
 		struct buf names = {0};
 		uint32_t n = due_in_table(e->active, false, now_ms, page, &names);
@@ -239,7 +309,10 @@ uint32_t engine_expire_cycle(struct engine *e, uint64_t now_ms, uint32_t keys_ma
 			n += due_in_store(e, now_ms, page - n, &names);
 		}
 		if (names.len > 0) {
-			removed += remove_names(e, buf_slice(&names), now_ms, false);
+			uint32_t gone = remove_names(e, buf_slice(&names), now_ms, false);
+
+			removed += gone;
+			looked += gone > n ? gone - n : 0; /* fields are work as well */
 		}
 		buf_deinit(&names);
 		looked += n;

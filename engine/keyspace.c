@@ -110,6 +110,9 @@ enum status ks_lookup(struct engine *e, const struct store_key *key, struct meta
 		expire_noticed(e, key->name);
 		return ST_NOT_FOUND;
 	}
+	if (st == ST_OK && out->fields_at_ms != 0 && out->fields_at_ms <= e->batch.now_ms) {
+		expire_noticed_fields(e, key->name);
+	}
 	return st;
 }
 

@@ -156,12 +156,12 @@ static enum status small_del(struct engine *e, const struct store_key *key, cons
 	return named_put_blob(e, key, old, old, &blob);
 }
 
-/* Writes the record of a large collection that was left with m->count elements. */
-static enum status put_fewer(struct engine *e, const struct store_key *key, const struct meta *old,
-			     const struct meta *m)
+enum status named_put_fewer(struct engine *e, const struct store_key *key, const struct meta *old,
+			    const struct meta *m, bool *large)
 {
 	struct small_blob blob;
 
+	*large = false;
 	if (m->count == 0) {
 		return ks_delete(e, key, old);
 	}
@@ -175,6 +175,7 @@ static enum status put_fewer(struct engine *e, const struct store_key *key, cons
 			return st;
 		}
 	}
+	*large = true;
 	return ks_put(e, key, old, m, NULL, 0);
 }
 
@@ -198,6 +199,7 @@ enum status named_del(struct engine *e, const struct store_key *key, const struc
 	struct meta m = *old;
 	uint64_t gone = 0, hidden = 0;
 	struct slice value;
+	bool large;
 	enum status st = ST_OK;
 
 	if (old->form == FORM_INLINE) {
@@ -226,5 +228,5 @@ enum status named_del(struct engine *e, const struct store_key *key, const struc
 		return ST_CORRUPT;
 	}
 	m.count -= gone;
-	return put_fewer(e, key, old, &m);
+	return named_put_fewer(e, key, old, &m, &large);
 }

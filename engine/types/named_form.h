@@ -46,4 +46,9 @@ MUST_CHECK enum status named_put_blob(struct engine *e, const struct store_key *
 				      const struct meta *old, const struct meta *m,
 				      const struct small_blob *b);
 
+/* Writes the record of a large collection that was left with m->count elements: deletes the key
+ * with the last one, and goes back to a blob where that is due. *large: it stayed as it was. */
+MUST_CHECK enum status named_put_fewer(struct engine *e, const struct store_key *key,
+				       const struct meta *old, const struct meta *m, bool *large);
+
 #endif

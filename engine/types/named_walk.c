@@ -67,17 +67,28 @@ enum status named_iter_open(struct engine *e, const struct store_key *key, const
 enum status named_iter_next(struct named_iter *it, uint64_t *order, struct slice *name,
 			    struct slice *value)
 {
+	bool hidden;
 	enum status st;
 
+	do {
+		st = named_iter_step(it, order, name, value, &hidden);
+	} while (st == ST_OK && hidden);
+	return st;
+}
+
+enum status named_iter_step(struct named_iter *it, uint64_t *order, struct slice *name,
+			    struct slice *value, bool *hidden)
+{
+	enum status st;
+
+	*hidden = false;
 	if (it->is_large) {
-		do {
-			st = ks_fields_next(&it->large, order, name, value);
-			if (st != ST_OK || !it->some_hidden) {
-				return st;
-			}
+		st = ks_fields_next(&it->large, order, name, value);
+		if (st == ST_OK && it->some_hidden) {
 			st = hash_visible(it->engine, it->slot, it->id, *name);
-		} while (st == ST_NOT_FOUND);
-		return st;
+			*hidden = st == ST_NOT_FOUND;
+		}
+		return *hidden ? ST_OK : st;
 	}
 	*order = 0;
 	*value = slice_of(NULL, 0);

@@ -42,6 +42,9 @@ MUST_CHECK enum status named_iter_open(struct engine *e, const struct store_key 
  * once. */
 MUST_CHECK enum status named_iter_next(struct named_iter *it, uint64_t *order, struct slice *name,
 				       struct slice *value);
+/* The same, but gives hidden elements as well: for walks that are to end after so many steps. */
+MUST_CHECK enum status named_iter_step(struct named_iter *it, uint64_t *order, struct slice *name,
+				       struct slice *value, bool *hidden);
 void named_iter_close(struct named_iter *it); /* also twice */
 
 /* An element at random, borrowed until it is closed. Uniform in collections of up to 128 elements;

@@ -152,11 +152,10 @@ enum status type_hash_set(struct engine *e, const struct store_key *key, const s
 }
 
 enum status type_hash_change(struct engine *e, const struct store_key *key, const struct meta *old,
-			     const struct slice pair[2], const struct hash_limits *limits)
+			     const struct slice *pairs, size_t pairs_count,
+			     const struct hash_limits *limits, uint64_t *added)
 {
-	uint64_t added;
-
-	return set_pairs(e, key, old, pair, 1, limits, true, &added);
+	return set_pairs(e, key, old, pairs, pairs_count, limits, true, added);
 }
 
 enum status type_hash_del(struct engine *e, const struct store_key *key, const struct meta *old,
@@ -229,34 +228,35 @@ enum status hash_timing_del(struct hash_timing *t, struct slice field)
 
 enum status hash_timing_end(struct hash_timing *t)
 {
-	bool spilled = t->before.form == FORM_INLINE;
+	bool spilled = t->before.form == FORM_INLINE, large;
 	enum status st;
 
 	if (!t->changed) {
 		return ST_OK;
 	}
-	if (t->m.count > 0) {
-		return ks_put(t->e, t->key, &t->before, &t->m, NULL, 0);
-	}
-	st = ks_delete(t->e, t->key, &t->before);
-	return st == ST_OK && spilled ? ks_drop(t->e, t->key->slot, t->m.id) : st;
+	st = named_put_fewer(t->e, t->key, &t->before, &t->m, &large);
+	/* The record that was there before named none of the elements that were made meanwhile. */
+	return st == ST_OK && spilled && !large ? ks_drop(t->e, t->key->slot, t->m.id) : st;
 }
 
 enum status type_hash_expire(struct engine *e, const struct store_key *key, const struct meta *m,
-			     uint32_t max)
+			     uint32_t max, struct fields_expired *out)
 {
 	struct hash_timing t;
 	struct buf field = {0};
 	uint64_t at;
 	enum status st = ST_OK;
 
+	*out = (struct fields_expired){0};
 	hash_timing_begin(&t, e, key, m);
-	for (; st == ST_OK && max > 0 && hash_any_hidden(e, &t.m); max--) {
+	while (st == ST_OK && out->removed < max && hash_any_hidden(e, &t.m)) {
 		st = hash_expiry_first(e, key->slot, &t.m, &field, &at);
 		if (st == ST_OK) {
 			st = hash_timing_del(&t, slice_of(field.data, field.len));
+			out->removed++;
 		}
 	}
 	buf_deinit(&field);
+	out->last = t.m.count == 0;
 	return st == ST_OK ? hash_timing_end(&t) : st;
 }

@@ -33,17 +33,18 @@ MUST_CHECK enum status type_hash_get(struct engine *e, const struct store_key *k
 				     const struct meta *m, struct slice field, struct slice *value);
 
 /* Sets pairs_count fields: pairs is field, value, field, value, ... (the later of equal fields
- * wins). old NULL: the key does not exist and is created. Expiry stays. *added: fields that were
- * new. */
+ * wins). old NULL: the key does not exist and is created. The key's expiry stays, that of the
+ * fields does not. *added: fields that were new. */
 MUST_CHECK enum status type_hash_set(struct engine *e, const struct store_key *key,
 				     const struct meta *old, const struct slice *pairs,
 				     size_t pairs_count, const struct hash_limits *limits,
 				     uint64_t *added);
 
-/* Gives one field another value, but leaves it its expiry: HINCRBY. */
+/* The same, but fields that were there keep their expiry: HINCRBY. */
 MUST_CHECK enum status type_hash_change(struct engine *e, const struct store_key *key,
-					const struct meta *old, const struct slice pair[2],
-					const struct hash_limits *limits);
+					const struct meta *old, const struct slice *pairs,
+					size_t pairs_count, const struct hash_limits *limits,
+					uint64_t *added);
 
 /* Removes fields; the key goes with its last one. *removed: how many there were. */
 MUST_CHECK enum status type_hash_del(struct engine *e, const struct store_key *key,
@@ -77,12 +78,13 @@ MUST_CHECK enum status hash_timing_set(struct hash_timing *t, struct slice field
 /* Removes a field that is there. */
 MUST_CHECK enum status hash_timing_del(struct hash_timing *t, struct slice field);
 
-/* Writes what is left to write; the key goes with its last field. To be called after all changes
- * that succeeded. */
+/* Writes what is left to write; the key goes with its last field (t->m.count is 0 then), and the
+ * small form comes back where it is due. To be called after all changes that succeeded. */
 MUST_CHECK enum status hash_timing_end(struct hash_timing *t);
 
 /* Removes at most max fields whose time has come: engine_options.expire_fields. */
 MUST_CHECK enum status type_hash_expire(struct engine *e, const struct store_key *key,
-					const struct meta *m, uint32_t max);
+					const struct meta *m, uint32_t max,
+					struct fields_expired *out);
 
 #endif

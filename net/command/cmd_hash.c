@@ -2,9 +2,7 @@
 
 #include "net/command/cmd_hash.h"
 #include "engine/types/named_walk.h"
-#include "engine/types/type_hash.h"
 #include "net/command/cmd_named.h"
-#include "net/command/command_host.h"
 #include "net/command/notify.h"
 #include "net/proto/float_text.h"
 
@@ -12,12 +10,6 @@
 #include <stdio.h>
 
 enum { INT_TEXT_MAX = 24 };
-
-static struct hash_limits limits_of(const struct command_ctx *ctx)
-{
-	return (struct hash_limits){.entries = ctx->host->hash_max_listpack_entries,
-				    .value = ctx->host->hash_max_listpack_value};
-}
 
 /* Looks up the hash of argv[1]. false: an error reply was sent. */
 static bool hash_lookup(struct command_ctx *ctx, struct store_key *key, struct meta *m, bool *found)
@@ -146,7 +138,7 @@ static void set_pairs(struct command_ctx *ctx, bool reply_ok)
 {
 	struct store_key key;
 	struct meta m;
-	struct hash_limits limits = limits_of(ctx);
+	struct hash_limits limits = hash_limits_of(ctx);
 	uint64_t added;
 	bool found;
 	enum status st;
@@ -185,7 +177,7 @@ static void cmd_hsetnx(struct command_ctx *ctx)
 {
 	struct store_key key;
 	struct meta m;
-	struct hash_limits limits = limits_of(ctx);
+	struct hash_limits limits = hash_limits_of(ctx);
 	struct slice value;
 	uint64_t added;
 	bool have_key, found;
@@ -237,9 +229,10 @@ static void cmd_hdel(struct command_ctx *ctx)
 static bool store_number(struct command_ctx *ctx, const struct store_key *key,
 			 const struct meta *old, struct slice text)
 {
-	struct hash_limits limits = limits_of(ctx);
+	struct hash_limits limits = hash_limits_of(ctx);
 	struct slice pair[2] = {ctx->argv[2], text};
-	enum status st = type_hash_change(ctx->engine, key, old, pair, &limits);
+	uint64_t added;
+	enum status st = type_hash_change(ctx->engine, key, old, pair, 1, &limits, &added);
 
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
@@ -400,6 +393,8 @@ const struct command commands_hash[] = {
     {"hexpiretime", -5, READ_ONE, KEYS(1, 1, 1), cmd_hexpiretime, NULL},
     {"hget", 3, READ_ONE, KEYS(1, 1, 1), cmd_hget, NULL},
     {"hgetall", 2, READ_ALL, KEYS(1, 1, 1), cmd_hgetall, NULL},
+    {"hgetdel", -5, CMD_WRITE | CMD_FAST | CMD_TOUCH_ARGS, KEYS(1, 1, 1), cmd_hgetdel, NULL},
+    {"hgetex", -5, CMD_WRITE | CMD_FAST | CMD_TOUCH_ARGS, KEYS(1, 1, 1), cmd_hgetex, NULL},
     {"hincrby", 4, WRITE_ONE, KEYS(1, 1, 1), cmd_hincrby, NULL},
     {"hincrbyfloat", 4, WRITE_ONE, KEYS(1, 1, 1), cmd_hincrbyfloat, NULL},
     {"hkeys", 2, READ_ALL, KEYS(1, 1, 1), cmd_hkeys, NULL},
@@ -414,6 +409,7 @@ const struct command commands_hash[] = {
     {"hrandfield", -2, READ_ALL, KEYS(1, 1, 1), cmd_hrandfield, NULL},
     {"hscan", -3, CMD_READONLY, KEYS(1, 1, 1), cmd_hscan, NULL},
     {"hset", -4, WRITE_ONE, KEYS(1, 1, 1), cmd_hset, NULL},
+    {"hsetex", -6, WRITE_ONE, KEYS(1, 1, 1), cmd_hsetex, NULL},
     {"hsetnx", 4, WRITE_ONE, KEYS(1, 1, 1), cmd_hsetnx, NULL},
     {"hstrlen", 3, READ_ONE, KEYS(1, 1, 1), cmd_hstrlen, NULL},
     {"httl", -5, READ_ONE, KEYS(1, 1, 1), cmd_httl, NULL},

@@ -65,7 +65,9 @@ static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, co
 
 	o->cursor = 0;
 	while (st == ST_OK) {
-		st = named_iter_next(&it, &order, &name, &value);
+		bool hidden;
+
+		st = named_iter_step(&it, &order, &name, &value, &hidden);
 		if (st != ST_OK) {
 			break;
 		}
@@ -75,6 +77,9 @@ static size_t scan_page(struct command_ctx *ctx, const struct store_key *key, co
 		}
 		last = order;
 		walked++;
+		if (hidden) {
+			continue;
+		}
 		if (o->pattern.data == NULL || glob_match(o->pattern, name, false)) {
 			resp_bulk(ctx->reply, name);
 			shown++;

@@ -57,7 +57,7 @@ MUST_CHECK enum status dispatch_rename(struct dispatch *d, const char *from, con
 void dispatch_touched(void *dispatch, const struct store_key *key);
 
 /* To be given to engine_options.expired, with the dispatch as its argument: keyspace events. */
-void dispatch_expired(void *dispatch, struct slice key, bool met);
+void dispatch_expired(void *dispatch, struct slice key, enum expiry_news news);
 
 /* The end of a turn: sends what is to be told of changes that no request made (expiry, a primary's
  * records), and to BCAST clients of all. Before clients' output is written. */

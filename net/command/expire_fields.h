@@ -4,9 +4,10 @@
 
 #include "engine/keyspace.h"
 
-/* Removes at most max fields, whose time has come, of the hash that key and m describe. Statuses as
- * in engine/keyspace.h. Executor thread, inside a batch. */
+/* Removes at most max fields, whose time has come, of the hash that key and m describe, and the key
+ * with its last one. Statuses as in engine/keyspace.h. Executor thread, inside a batch. */
 MUST_CHECK enum status command_expire_fields(struct engine *e, const struct store_key *key,
-					     const struct meta *m, uint32_t max);
+					     const struct meta *m, uint32_t max,
+					     struct fields_expired *out);
 
 #endif

@@ -201,7 +201,7 @@ void info_stats(struct info *in)
 		 (llu)v->full_copies, (llu)v->continued, (llu)v->refused_to_continue);
 	info_add(
 	    in,
-	    "expired_keys:%llu\r\nexpired_stale_perc:0.00\r\n"
+	    "expired_keys:%llu\r\nexpired_subkeys:%llu\r\nexpired_stale_perc:0.00\r\n"
 	    "expired_time_cap_reached_count:0\r\nexpire_cycle_cpu_milliseconds:0\r\n"
 	    "evicted_keys:0\r\nevicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
 	    "current_eviction_exceeded_time:0\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n"
@@ -212,9 +212,10 @@ void info_stats(struct info *in)
 	    "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n"
 	    "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\n"
 	    "tracking_total_prefixes:%zu\r\n",
-	    (llu)in->engine.expired_keys, (llu)s->keyspace_hits, (llu)s->keyspace_misses,
-	    topics[SUBSCRIBED_CHANNEL], topics[SUBSCRIBED_PATTERN], topics[SUBSCRIBED_SHARD],
-	    (llu)s->migrate_kept, tracked.keys, tracked.items, tracked.prefixes);
+	    (llu)in->engine.expired_keys, (llu)in->engine.expired_fields, (llu)s->keyspace_hits,
+	    (llu)s->keyspace_misses, topics[SUBSCRIBED_CHANNEL], topics[SUBSCRIBED_PATTERN],
+	    topics[SUBSCRIBED_SHARD], (llu)s->migrate_kept, tracked.keys, tracked.items,
+	    tracked.prefixes);
 	info_add(in,
 		 "unexpected_error_replies:0\r\ntotal_error_replies:%llu\r\n"
 		 "dump_payload_sanitizations:0\r\ntotal_reads_processed:%llu\r\n"

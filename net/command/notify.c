@@ -94,10 +94,20 @@ static bool told_already(const struct dispatch *d, struct slice key)
 	return false;
 }
 
-void dispatch_expired(void *dispatch, struct slice key, bool met)
+void dispatch_expired(void *dispatch, struct slice key, enum expiry_news news)
 {
 	struct dispatch *d = dispatch;
+	bool met = news == EXPIRY_MET;
 
+	if (news == EXPIRY_FIELDS || news == EXPIRY_LAST_FIELDS) {
+		if ((d->host->events & EVENT_HASH) != 0) {
+			notify_add(d, "hexpired", key);
+		}
+		if (news == EXPIRY_LAST_FIELDS && (d->host->events & EVENT_GENERIC) != 0) {
+			notify_add(d, "del", key);
+		}
+		return;
+	}
 	/* What is met otherwise than by a command goes with the expiry cycle. */
 	if ((d->host->events & EVENT_EXPIRED) != 0 && (!met || d->in_command) &&
 	    !told_already(d, key)) {

@@ -4,7 +4,7 @@
  * command_event_gone behind what may have taken the last element. Nothing is sent before the
  * command's batch (EXEC's, the script's) is committed: what is undone was never told. Then each
  * event goes to the subscribers of this node as PUBLISH would send it, behind what the batch wrote:
- * nobody hears of a change that may be lost. "expired" comes from the engine
+ * nobody hears of a change that may be lost. "expired" and "hexpired" come from the engine
  * (engine_options.expired), "new" from the key's first write. A replica tells nothing of what its
  * primary does. Executor thread. */
 #ifndef CAIRN_NET_COMMAND_NOTIFY_H

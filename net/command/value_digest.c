@@ -2,6 +2,7 @@
 #include "net/command/value_digest.h"
 
 #include "engine/base/bytes.h"
+#include "engine/types/hash_expiry.h"
 #include "engine/types/named_walk.h"
 #include "engine/types/type_list.h"
 #include "engine/types/type_stream.h"
@@ -178,6 +179,16 @@ static enum status digest_stream(struct engine *e, const struct store_key *key,
 	return st == ST_END ? ST_OK : st;
 }
 
+/* That a field expires, as Redis 7.4 has it. */
+static enum status mix_expiry(struct engine *e, const struct store_key *key, const struct meta *m,
+			      struct slice field, uint8_t pair[VALUE_DIGEST_LEN])
+{
+	uint64_t at;
+	enum status st = hash_expiry_get(e, key->slot, m, field, &at);
+
+	return st == ST_OK && at != 0 ? add(pair, slice_str("!!hexpire!!")) : st;
+}
+
 /* In an order of no meaning: fields with their values, or members, also with their scores. */
 static enum status digest_named(struct engine *e, const struct store_key *key, const struct meta *m,
 				uint8_t digest[VALUE_DIGEST_LEN])
@@ -204,6 +215,9 @@ static enum status digest_named(struct engine *e, const struct store_key *key, c
 		}
 		if (st == ST_OK) {
 			st = mix(pair, value);
+		}
+		if (st == ST_OK && m->fields_timed > 0) {
+			st = mix_expiry(e, key, m, name, pair);
 		}
 		if (st == ST_OK) {
 			st = add(digest, slice_of(pair, sizeof pair));

@@ -291,7 +291,8 @@ enum status value_dump_next(struct value_dump *d, struct buf *out, size_t bytes)
 		st = put_body(d, out, until);
 	}
 	if (st == ST_END) {
-		rdb_put_version(footer);
+		rdb_put_version(footer,
+				d->fields_at_ms != 0 ? RDB_VERSION_TIMED : RDB_VERSION_WRITTEN);
 		st = put(d, out, footer, 2);
 		d->ended = st == ST_OK;
 	}

@@ -1,5 +1,6 @@
 /* Numbers of Redis's RDB value format, shared by its reader and its writer.
- * Source: the format as redis-server 7.0 and 7.2 emit and accept it.
+ * Source: the format as redis-server 7.0 and 7.2 emit and accept it, and 7.4 for hashes whose
+ * fields expire.
  *
  * A payload (what DUMP answers) is: type u8, body, version u16 LE, CRC-64 u64 LE of all before it.
  *
@@ -12,8 +13,9 @@
 enum {
 	RDB_FOOTER = 10, /* version and checksum */
 	RDB_VERSION_WRITTEN =
-	    10,		       /* Redis 7.0; what is written is the same in every version from 9 */
-	RDB_VERSION_READ = 11, /* Redis 7.2 */
+	    10,			/* Redis 7.0; what is written is the same in every version from 9 */
+	RDB_VERSION_TIMED = 12, /* Redis 7.4: written with a hash whose fields expire */
+	RDB_VERSION_READ = 12,
 	RDB_LEN_32 = 0x80,
 	RDB_LEN_64 = 0x81,
 	RDB_LEN_MAX = 9, /* bytes of the longest length */
@@ -44,9 +46,14 @@ enum rdb_type {
 	RDB_TYPE_STREAM_2 = 19,
 	RDB_TYPE_SET_LISTPACK = 20,
 	RDB_TYPE_STREAM_3 = 21,
-	/* 7.4: the first expiry (ms, u64 LE), count; each: expiry less the first plus 1 (0: none)
-	 * as a length, two strings */
+	/* Hashes whose fields expire. Of 7.4's release candidates: count; each: expiry (ms; 0:
+	 * none) as a length, two strings. Or a listpack of field, value and expiry by turns. */
+	RDB_TYPE_HASH_TIMED_RC = 22,
+	RDB_TYPE_HASH_TIMED_LISTPACK_RC = 23,
+	/* 7.4: the first expiry (u64 LE), count; each: expiry less the first plus 1 (0: none)
+	 * as a length, two strings. Or the first expiry and a listpack as above. */
 	RDB_TYPE_HASH_TIMED = 24,
+	RDB_TYPE_HASH_TIMED_LISTPACK = 25,
 };
 
 #endif

@@ -34,7 +34,7 @@ enum status rdb_library_seal(struct buf *payload)
 		return st;
 	}
 	at = payload->data + payload->len;
-	rdb_put_version(at);
+	rdb_put_version(at, RDB_VERSION_WRITTEN);
 	payload->len += VERSION_LEN;
 	rdb_put_checksum(at + VERSION_LEN, crc64(0, buf_slice(payload)));
 	payload->len += CHECKSUM_LEN;

@@ -64,7 +64,10 @@ enum status rdb_value_kind(struct slice value, enum rdb_kind *out)
 	    [RDB_TYPE_STREAM_2] = RDB_KIND_STREAM + 1,
 	    [RDB_TYPE_SET_LISTPACK] = RDB_KIND_SET + 1,
 	    [RDB_TYPE_STREAM_3] = RDB_KIND_STREAM + 1,
+	    [RDB_TYPE_HASH_TIMED_RC] = RDB_KIND_HASH + 1,
+	    [RDB_TYPE_HASH_TIMED_LISTPACK_RC] = RDB_KIND_HASH + 1,
 	    [RDB_TYPE_HASH_TIMED] = RDB_KIND_HASH + 1,
+	    [RDB_TYPE_HASH_TIMED_LISTPACK] = RDB_KIND_HASH + 1,
 	};
 
 	if (value.len == 0 || value.data[0] >= sizeof kinds || kinds[value.data[0]] == 0) {
@@ -117,26 +120,34 @@ static enum status decode_strings(struct rdb_decode *d, enum rdb_type type)
 	return st;
 }
 
-/* Fields each with when it expires, counted from the first time. */
-static enum status decode_timed(struct rdb_decode *d)
+/* The time at the head of a hash whose fields expire. */
+static enum status read_first_time(struct rdb_decode *d, uint64_t *out)
 {
-	struct slice first;
-	uint64_t count, first_ms = 0, after;
-	enum status st = rdb_read_bytes(&d->in, 8, &first);
+	struct slice bytes;
+	enum status st = rdb_read_bytes(&d->in, 8, &bytes);
 
 	if (st == ST_OK) {
-		first_ms = bytes_get_u64le(first.data);
-		st = first_ms > TIME_MAX_MS ? ST_CORRUPT : rdb_read_len(&d->in, &count);
+		*out = bytes_get_u64le(bytes.data);
+		st = *out > TIME_MAX_MS ? ST_CORRUPT : ST_OK;
 	}
+	return st;
+}
+
+/* Fields each with when it expires: counted from first_ms on; 0: from the epoch. */
+static enum status decode_timed(struct rdb_decode *d, uint64_t first_ms)
+{
+	uint64_t count, after, base = first_ms > 0 ? first_ms - 1 : 0;
+	enum status st = rdb_read_len(&d->in, &count);
+
 	for (uint64_t i = 0; st == ST_OK && i < count; i++) {
 		struct rdb_item item = {0};
 
 		st = rdb_read_len(&d->in, &after);
-		if (st == ST_OK && after > TIME_MAX_MS - first_ms) {
+		if (st == ST_OK && after > TIME_MAX_MS - base) {
 			st = ST_CORRUPT;
 		}
 		if (st == ST_OK) {
-			item.expire_at_ms = after == 0 ? 0 : first_ms + after - 1;
+			item.expire_at_ms = after == 0 ? 0 : base + after;
 			st = read_item(d, RDB_TYPE_HASH, &item);
 		}
 		if (st == ST_OK) {
@@ -160,7 +171,23 @@ static enum status read_second(struct rdb_decode *d, struct packed_cursor *c,
 	return st == ST_END ? ST_CORRUPT : st;
 }
 
-static enum status decode_blob(struct rdb_decode *d, enum packed_form form, struct slice blob)
+/* The third entry of a field that may expire. */
+static enum status read_time(struct packed_cursor *c, struct rdb_item *item)
+{
+	bool is_int;
+	int64_t at;
+	enum status st = packed_next_int(c, &is_int, &at);
+
+	if (st == ST_OK && (!is_int || at < 0 || at > (int64_t)TIME_MAX_MS)) {
+		st = ST_CORRUPT;
+	}
+	item->expire_at_ms = st == ST_OK ? (uint64_t)at : 0;
+	return st == ST_END ? ST_CORRUPT : st;
+}
+
+/* timed: fields and values are followed by when they expire. */
+static enum status decode_blob(struct rdb_decode *d, enum packed_form form, struct slice blob,
+			       bool timed)
 {
 	bool pairs = d->kind == RDB_KIND_HASH || d->kind == RDB_KIND_ZSET;
 	struct packed_cursor c;
@@ -174,6 +201,9 @@ static enum status decode_blob(struct rdb_decode *d, enum packed_form form, stru
 		if (st == ST_OK && pairs) {
 			st = read_second(d, &c, digits[1], &item);
 		}
+		if (st == ST_OK && timed) {
+			st = read_time(&c, &item);
+		}
 		if (st == ST_OK) {
 			st = give(d, &item);
 		}
@@ -186,7 +216,30 @@ static enum status decode_packed(struct rdb_decode *d, enum packed_form form)
 	struct slice blob;
 	enum status st = rdb_read_string(&d->in, &d->scratch[0], &blob);
 
-	return st == ST_OK ? decode_blob(d, form, blob) : st;
+	return st == ST_OK ? decode_blob(d, form, blob, false) : st;
+}
+
+static enum status decode_timed_packed(struct rdb_decode *d)
+{
+	struct slice blob;
+	enum status st = rdb_read_string(&d->in, &d->scratch[0], &blob);
+
+	return st == ST_OK ? decode_blob(d, PACKED_LISTPACK, blob, true) : st;
+}
+
+/* A hash whose fields expire, in any of its forms. */
+static enum status decode_timed_hash(struct rdb_decode *d, enum rdb_type type)
+{
+	uint64_t first_ms = 0;
+	bool has_first = type == RDB_TYPE_HASH_TIMED || type == RDB_TYPE_HASH_TIMED_LISTPACK;
+	enum status st = has_first ? read_first_time(d, &first_ms) : ST_OK;
+
+	if (st != ST_OK) {
+		return st;
+	}
+	return type == RDB_TYPE_HASH_TIMED || type == RDB_TYPE_HASH_TIMED_RC
+		   ? decode_timed(d, first_ms)
+		   : decode_timed_packed(d);
 }
 
 /* A node of a list: a ziplist; or, with its container in front, a listpack or one long element. */
@@ -243,8 +296,11 @@ static enum status decode_type(struct rdb_decode *d, enum rdb_type type)
 	case RDB_TYPE_HASH:
 	case RDB_TYPE_ZSET_2:
 		return decode_strings(d, type);
+	case RDB_TYPE_HASH_TIMED_RC:
+	case RDB_TYPE_HASH_TIMED_LISTPACK_RC:
 	case RDB_TYPE_HASH_TIMED:
-		return decode_timed(d);
+	case RDB_TYPE_HASH_TIMED_LISTPACK:
+		return decode_timed_hash(d, type);
 	case RDB_TYPE_HASH_ZIPMAP:
 		return decode_packed(d, PACKED_ZIPMAP);
 	case RDB_TYPE_LIST_ZIPLIST:

@@ -74,9 +74,9 @@ size_t rdb_put_string(uint8_t *dst, struct slice text, bool *whole)
 	return 5;
 }
 
-void rdb_put_version(uint8_t dst[2])
+void rdb_put_version(uint8_t dst[2], uint16_t version)
 {
-	bytes_put_u16le(dst, RDB_VERSION_WRITTEN);
+	bytes_put_u16le(dst, version);
 }
 
 void rdb_put_checksum(uint8_t dst[8], uint64_t crc)

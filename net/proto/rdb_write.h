@@ -16,7 +16,7 @@ size_t rdb_put_len(uint8_t *dst, uint64_t len);
 size_t rdb_put_string(uint8_t *dst, struct slice text, bool *whole);
 
 /* The version, to be added to the payload (and its checksum) behind the value. */
-void rdb_put_version(uint8_t dst[2]);
+void rdb_put_version(uint8_t dst[2], uint16_t version);
 
 /* The checksum that ends a payload. */
 void rdb_put_checksum(uint8_t dst[8], uint64_t crc);

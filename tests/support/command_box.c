@@ -67,6 +67,7 @@ void command_box_open(struct command_box *b, uint64_t seed)
 	opts.clock = &b->clock;
 	assert_int_equal(dispatch_create(&opts, &b->dispatch), ST_OK);
 	b->engine.touched = dispatch_touched;
+	b->engine.expired = dispatch_expired;
 	b->engine.touched_arg = b->dispatch;
 	session_init(&b->session, 1, b->engine.now_ms);
 	b->session.proto = 2;
@@ -77,6 +78,7 @@ void command_box_close(struct command_box *b)
 {
 	session_deinit(&b->session);
 	b->engine.touched = NULL;
+	b->engine.expired = NULL;
 	dispatch_destroy(b->dispatch);
 	engine_box_close(&b->engine);
 	buf_deinit(&b->out);

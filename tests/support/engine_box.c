@@ -24,6 +24,15 @@ static void on_touched(void *arg, const struct store_key *key)
 	}
 }
 
+static void on_expired(void *arg, struct slice key, enum expiry_news news)
+{
+	struct engine_box *b = arg;
+
+	if (b->expired != NULL) {
+		b->expired(b->touched_arg, key, news);
+	}
+}
+
 enum status engine_box_try(struct engine_box *b, struct buf *error)
 {
 	struct engine_options opts = {
@@ -41,6 +50,7 @@ enum status engine_box_try(struct engine_box *b, struct buf *error)
 	    .expire_fields = type_hash_expire,
 	    .touched = on_touched,
 	    .touched_arg = b,
+	    .expired = on_expired,
 	};
 
 	return engine_open(&opts, &b->e, error);

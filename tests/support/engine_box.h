@@ -16,8 +16,9 @@ struct engine_box {
 	uint64_t seed;	       /* of a new engine's ids; set before it is opened */
 	uint64_t memtable_max; /* bytes; 0: 8 MiB. Set before it is opened */
 	bool open;	       /* a batch is */
-	/* engine_options.touched, when set. */
+	/* engine_options.touched and .expired, when set. */
 	void (*touched)(void *arg, const struct store_key *key);
+	void (*expired)(void *arg, struct slice key, enum expiry_news news);
 	void *touched_arg;
 };
 

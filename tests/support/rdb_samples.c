@@ -89,6 +89,16 @@ const struct rdb_sample rdb_samples[] = {
     {"a hash in a ziplist", RDB_KIND_HASH, "0d161600000013000000040000016603017603016703f2ff",
      "f=v|g=1"},
     {"a hash in a listpack", RDB_KIND_HASH, "10121200000004008166028176028167020101ff", "f=v|g=1"},
+    {"a hash whose fields expire", RDB_KIND_HASH,
+     "180040e59c301200000301016601765389016801780001670177",
+     "f=v@20000000000000|h=x@20000000005000|g=w"},
+    {"the same in a listpack", RDB_KIND_HASH,
+     "190040e59c301200001e1e0000000600816602817602f40040e59c301200000981670207010001ff",
+     "f=v@20000000000000|g=7"},
+    {"the same of a release candidate", RDB_KIND_HASH, "160281000012309ce54000016601760001670177",
+     "f=v@20000000000000|g=w"},
+    {"the same of a release candidate in a listpack", RDB_KIND_HASH,
+     "171e1e0000000600816602817602f40040e59c301200000981670207010001ff", "f=v@20000000000000|g=7"},
     {"a stream", RDB_KIND_STREAM,
      "13011000000000000000010000000000000001c3383d073d00000018000201400007816602000102"
      "01002001058176020401032014200a0077200a8017040201816702201a0181682030020801ff0203"
@@ -138,6 +148,9 @@ enum status rdb_take_text(void *arg, enum rdb_kind kind, const struct rdb_item *
 			st = buf_append(out, item->value.data, item->value.len);
 		}
 	}
+	if (st == ST_OK && item->expire_at_ms != 0) {
+		st = buf_printf(out, "@%llu", (unsigned long long)item->expire_at_ms);
+	}
 	return st == ST_OK && kind == RDB_KIND_ZSET ? buf_printf(out, ":%g", item->score) : st;
 }
 
@@ -146,7 +159,9 @@ struct buf rdb_sealed(struct slice value)
 	struct buf b = {0};
 	uint8_t footer[RDB_FOOTER];
 
-	rdb_put_version(footer);
+	rdb_put_version(footer, value.len > 0 && value.data[0] >= RDB_TYPE_HASH_TIMED_RC
+				    ? RDB_VERSION_TIMED
+				    : RDB_VERSION_WRITTEN);
 	INVARIANT(buf_append(&b, value.data, value.len) == ST_OK);
 	INVARIANT(buf_append(&b, footer, 2) == ST_OK);
 	rdb_put_checksum(footer + 2, crc64(0, buf_slice(&b)));

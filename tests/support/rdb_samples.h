@@ -1,5 +1,5 @@
-/* Values in every encoding of Redis up to 7.2, as RDB (type and body), and what they hold. Each but
- * those of 7.2 was restored by redis-server 7.0.15. */
+/* Values in every encoding of Redis up to 7.4, as RDB (type and body), and what they hold. Each but
+ * those of 7.2 and later was restored by redis-server 7.0.15. */
 #ifndef CAIRN_TESTS_SUPPORT_RDB_SAMPLES_H
 #define CAIRN_TESTS_SUPPORT_RDB_SAMPLES_H
 
@@ -10,7 +10,7 @@ struct rdb_sample {
 	const char *what;
 	enum rdb_kind kind;
 	const char *hex;
-	const char *elements; /* '|' between them; "field=value", "member:score" */
+	const char *elements; /* '|' between them; "field=value", "member:score", "@expiry" */
 };
 
 extern const struct rdb_sample rdb_samples[];

@@ -175,7 +175,8 @@ static void set_field(struct fixture *f, struct field *field, const struct store
 	field->value = (uint32_t)rng_below(&f->box.rng, 1000);
 	pair[1] = value_text(field->value, value);
 	if (keep) {
-		assert_int_equal(type_hash_change(f->box.e, key, old, pair, &limits), ST_OK);
+		assert_int_equal(type_hash_change(f->box.e, key, old, pair, 1, &limits, &added),
+				 ST_OK);
 		field->at_ms = was ? field->at_ms : 0;
 	} else {
 		assert_int_equal(type_hash_set(f->box.e, key, old, pair, 1, &limits, &added),
@@ -342,6 +343,128 @@ static void fields_go_by_themselves(void **state)
 	}
 }
 
+/* What engine_options.expired has told. */
+struct news {
+	uint32_t fields, last, keys;
+};
+
+static void take_news(void *arg, struct slice key, enum expiry_news news)
+{
+	struct news *n = arg;
+
+	(void)key;
+	n->fields += news == EXPIRY_FIELDS;
+	n->last += news == EXPIRY_LAST_FIELDS;
+	n->keys += news == EXPIRY_KEY;
+}
+
+static bool is_there(struct fixture *f, const char *name)
+{
+	struct store_key key;
+	struct meta m;
+	enum status st;
+
+	store_key_of_key(&key, slice_str(name));
+	engine_box_begin(&f->box);
+	st = ks_lookup(f->box.e, &key, &m);
+	engine_box_rollback(&f->box);
+	return st != ST_NOT_FOUND;
+}
+
+/* A large hash goes in small batches, each told once, and keeps nobody waiting. */
+static void a_large_hash_goes_bit_by_bit(void **state)
+{
+	struct fixture *f = *state;
+	struct store_key key;
+	struct news news = {0};
+	struct engine_stats stats;
+
+	store_key_of_key(&key, slice_str("large"));
+	fill(f, &key, 3000, f->box.now_ms + 100);
+	store_key_of_key(&key, slice_str("small"));
+	fill(f, &key, 1, f->box.now_ms + 101);
+	f->box.expired = take_news;
+	f->box.touched_arg = &news;
+	f->box.now_ms += 101;
+	assert_true(engine_expire_cycle(f->box.e, f->box.now_ms, 100) <= 100 + 64 + 64);
+	assert_true(is_there(f, "large") && !is_there(f, "small"));
+	for (uint32_t i = 0; i < 40 && is_there(f, "large"); i++) {
+		(void)engine_expire_cycle(f->box.e, f->box.now_ms, 100);
+	}
+	assert_false(is_there(f, "large"));
+	assert_int_equal(news.last, 2);
+	assert_int_equal(news.keys, 0);
+	assert_in_range(news.fields, 3000 / 64, 3000 / 32);
+	engine_stats(f->box.e, &stats);
+	assert_int_equal(stats.expired_fields, 3001);
+	f->box.expired = NULL;
+}
+
+/* The others that are due in the same batch go all the same. */
+static void a_damaged_hash_keeps_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct store_key key;
+	struct slice part = slice_str("no bucket");
+	uint8_t bucket[HASH_BUCKET_KEY_LEN];
+	struct meta m;
+
+	store_key_of_key(&key, slice_str("damaged"));
+	fill(f, &key, 5, f->box.now_ms + 100);
+	store_key_of_key(&key, slice_str("whole"));
+	fill(f, &key, 5, f->box.now_ms + 101);
+	store_key_of_key(&key, slice_str("damaged"));
+	engine_box_begin(&f->box);
+	assert_int_equal(ks_lookup(f->box.e, &key, &m), ST_OK);
+	for (uint32_t n = 0; n < 5; n++) {
+		uint8_t text[LONG_FIELD];
+
+		bytes_put_u32be(bucket, (uint32_t)(key_order(field_name(n, text)) >> 16));
+		assert_int_equal(ks_elem_put(f->box.e, key.slot, m.id,
+					     slice_of(bucket, sizeof bucket), &part, 1),
+				 ST_OK);
+	}
+	engine_box_commit(&f->box);
+	f->box.now_ms += 101;
+	assert_int_equal(engine_expire_cycle(f->box.e, f->box.now_ms, 100), 5);
+	assert_true(is_there(f, "damaged") && !is_there(f, "whole"));
+}
+
+/* A small hash that has no such field any more is a blob again. */
+static void the_small_form_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	struct slice names[2] = {slice_str("a"), slice_str("b")};
+	struct slice pairs[4] = {names[0], slice_str("1"), names[1], slice_str("2")};
+	struct store_key key;
+	struct hash_timing t;
+	struct meta m;
+	uint64_t added;
+
+	store_key_of_key(&key, slice_str("small"));
+	engine_box_begin(&f->box);
+	assert_int_equal(type_hash_set(f->box.e, &key, NULL, pairs, 2, &limits, &added), ST_OK);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(ks_lookup(f->box.e, &key, &m), ST_OK);
+		assert_int_equal(m.form, round == 1 ? FORM_LARGE : FORM_INLINE);
+		hash_timing_begin(&t, f->box.e, &key, &m);
+		if (round == 2) {
+			/* To and fro within one command. */
+			assert_int_equal(hash_timing_del(&t, names[0]), ST_OK);
+		} else {
+			assert_int_equal(
+			    hash_timing_set(&t, names[0], round == 0 ? f->box.now_ms + 1 : 0),
+			    ST_OK);
+		}
+		assert_int_equal(hash_timing_end(&t), ST_OK);
+	}
+	assert_int_equal(ks_lookup(f->box.e, &key, &m), ST_OK);
+	assert_int_equal(m.form, FORM_INLINE);
+	assert_int_equal(type_hash_get(f->box.e, &key, &m, names[1], &pairs[0]), ST_OK);
+	assert_int_equal(type_hash_get(f->box.e, &key, &m, names[0], &pairs[0]), ST_NOT_FOUND);
+	engine_box_commit(&f->box);
+}
+
 static void copies_expire_as_well(void **state)
 {
 	struct fixture *f = *state;
@@ -392,6 +515,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(fields_are_those_of_a_model, setup, teardown),
 	    cmocka_unit_test_setup_teardown(fields_go_by_themselves, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_large_hash_goes_bit_by_bit, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_damaged_hash_keeps_nobody, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_small_form_comes_back, setup, teardown),
 	    cmocka_unit_test_setup_teardown(copies_expire_as_well, setup, teardown),
 	    cmocka_unit_test(buckets_are_checked),
 	};

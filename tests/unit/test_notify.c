@@ -91,10 +91,10 @@ static void the_cycle_is_told_with_the_turn(void **state)
 	command_box_expect(b, "SET k v", "+OK\r\n");
 	b->pushed.len = 0;
 	/* Met, but by no command: it is told when it goes. */
-	dispatch_expired(b->dispatch, slice_str("k"), true);
+	dispatch_expired(b->dispatch, slice_str("k"), EXPIRY_MET);
 	dispatch_turn_end(b->dispatch);
 	assert_int_equal(b->pushed.len, 0);
-	dispatch_expired(b->dispatch, slice_str("k"), false);
+	dispatch_expired(b->dispatch, slice_str("k"), EXPIRY_KEY);
 	assert_int_equal(b->pushed.len, 0);
 	dispatch_turn_end(b->dispatch);
 	expect_events(b, "2@1 expired,");

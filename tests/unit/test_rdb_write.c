@@ -86,7 +86,7 @@ static void the_footer_is_that_of_redis_7_0(void **state)
 	uint8_t bytes[RDB_FOOTER];
 
 	(void)state;
-	rdb_put_version(bytes);
+	rdb_put_version(bytes, RDB_VERSION_WRITTEN);
 	rdb_put_checksum(bytes + 2, UINT64_C(0x5b7950cb5eb0e55f));
 	assert_memory_equal(bytes, "\x0a\x00\x5f\xe5\xb0\x5e\xcb\x50\x79\x5b", RDB_FOOTER);
 }
