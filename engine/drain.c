@@ -14,8 +14,8 @@ struct record {
 	bool large;
 	uint64_t size; /* of store key and stored value */
 	uint64_t expire_at_ms;
-	uint64_t due_ms; /* its place in the expiry index */
-	uint64_t id;	 /* of a large collection */
+	uint64_t due_ms;	/* its place in the expiry index */
+	struct kept_entry kept; /* with the id of a large collection */
 };
 
 static void mark_slot(uint64_t *set, uint16_t slot)
@@ -47,11 +47,15 @@ enum status drain_load(struct drain *d, struct store_reader *r)
 
 enum status drain_begin(struct drain *d)
 {
+	enum status st;
+
 	memset(d->touched, 0, sizeof d->touched);
 	d->entries = 0;
 	d->bytes = 0;
 	d->group_known = false;
-	return store_txn_begin(d->store, &d->txn);
+	st = store_txn_begin(d->store, &d->txn);
+	digest_keeper_begin(&d->digests, d->txn);
+	return st;
 }
 
 enum status drain_clear(struct drain *d)
@@ -63,6 +67,7 @@ enum status drain_clear(struct drain *d)
 	}
 	memset(d->stats, 0, sizeof d->stats);
 	d->garbage = 0;
+	digest_keeper_begin(&d->digests, d->txn);
 	return store_txn_clear(d->txn);
 }
 
@@ -84,28 +89,30 @@ static enum status parse(struct slice key, struct slice stored, struct record *o
 	    .size = key.len + stored.len,
 	    .expire_at_ms = meta.expire_at_ms,
 	    .due_ms = meta_due_ms(&meta),
-	    .id = meta.form == FORM_LARGE ? meta.id : 0,
+	    .kept = {.digest = digest_of_entry(key, stored),
+		     .id = meta.form == FORM_LARGE ? meta.id : 0},
 	};
 	return ST_OK;
 }
 
-/* Bytes that a key takes in the store now; 0: it is not there. */
-static enum status size_now(struct drain *d, struct slice key, uint64_t *size)
+/* Bytes that a key takes in the store now, and its digest; 0: it is not there. */
+static enum status look(struct drain *d, struct slice key, uint64_t *size, struct digest *digest)
 {
 	struct slice old;
 	enum status st = store_txn_get(d->txn, key, &old);
 
 	*size = st == ST_OK ? key.len + old.len : 0;
+	*digest = st == ST_OK ? digest_of_entry(key, old) : (struct digest){0};
 	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 static enum status put_mark(struct drain *d, struct slice key)
 {
 	struct slot_stat *stat;
-	uint64_t before;
-	enum status st = size_now(d, key, &before);
+	struct slice old;
+	enum status st = store_txn_get(d->txn, key, &old);
 
-	if (st != ST_OK || before != 0) {
+	if (st != ST_NOT_FOUND) {
 		return st;
 	}
 	stat = touch(d, store_key_slot(key));
@@ -188,12 +195,14 @@ static enum status drain_key(struct drain *d, struct mt_entry *e)
 	if (st == ST_OK) {
 		st = move_expiry(d, key, &old, &new);
 	}
+	if (st == ST_OK) {
+		st = digest_keeper_record(&d->digests, stat, key, &old.kept, &new.kept);
+	}
 	/* Nobody knew, when this was written, that it replaces a collection. */
-	if (st == ST_OK && (e->flags & MT_BLIND) != 0 && old.large &&
-	    !(new.large &&new.id == old.id)) {
+	if (st == ST_OK && (e->flags & MT_BLIND) != 0 && old.large && new.kept.id != old.kept.id) {
 		struct store_key mark;
 
-		store_key_of_garbage(&mark, store_key_slot(key), old.id);
+		store_key_of_garbage(&mark, store_key_slot(key), old.kept.id);
 		st = put_mark(d, store_key_slice(&mark));
 	}
 	stat->keys += (uint64_t) new.there - (uint64_t)old.there;
@@ -229,23 +238,25 @@ static enum status drain_elem(struct drain *d, const struct mt_entry *e)
 	struct slice key = mt_entry_key(e);
 	uint16_t slot = store_key_slot(key);
 	struct slot_stat *stat;
-	uint64_t before, after = 0;
+	struct digest before, after = {0};
+	uint64_t size_before, size_after = 0;
 	bool dead;
 	enum status st = group_dead(d, slot, store_key_id(key), &dead);
 
 	if (st != ST_OK || dead) {
 		return st;
 	}
-	st = size_now(d, key, &before);
+	st = look(d, key, &size_before, &before);
 	if (st == ST_OK) {
 		st = write_entry(d, e);
 	}
 	if ((e->flags & MT_TOMBSTONE) == 0) {
-		after = key.len + e->value_len;
+		size_after = key.len + e->value_len;
+		after = digest_of_entry(key, mt_entry_value(e));
 	}
 	stat = touch(d, slot);
-	stat->bytes += after - before;
-	return st;
+	stat->bytes += size_after - size_before;
+	return st == ST_OK ? digest_keeper_element(&d->digests, stat, key, before, after) : st;
 }
 
 static enum status apply(struct drain *d, struct mt_entry *e)
@@ -296,8 +307,11 @@ static enum status store_slots(struct drain *d)
 
 enum status drain_commit(struct drain *d)
 {
-	enum status st = store_slots(d);
+	enum status st = digest_keeper_save(&d->digests);
 
+	if (st == ST_OK) {
+		st = store_slots(d);
+	}
 	if (st != ST_OK) {
 		drain_abort(d);
 		return st;
@@ -386,6 +400,10 @@ static enum status remove_some(struct drain *d, const struct store_key *mark, ui
 		stat->bytes -= mark->len;
 		stat->garbage--;
 		d->garbage--;
+	}
+	if (st == ST_OK && *removed < max) {
+		st = digest_keeper_empty(&d->digests, stat, mark->slot,
+					 store_key_id(store_key_slice(mark)));
 	}
 	return st;
 }

@@ -1,5 +1,6 @@
 /* What a memtable entry does to the store: the record itself, the expiry index, the mark of a
- * collection that nobody saw being replaced, and the counters of its slot. Checkpoint thread.
+ * collection that nobody saw being replaced, and the counters and the digest of its slot.
+ * Checkpoint thread.
  *
  * A collection is dead when its garbage mark is in the store. Marks of a slot come before its
  * elements in key order, so an element that is drained can tell. */
@@ -7,6 +8,7 @@
 #define CAIRN_ENGINE_DRAIN_H
 
 #include "engine/base/keyslot.h"
+#include "engine/digest_keeper.h"
 #include "engine/memtable.h"
 #include "engine/store.h"
 
@@ -23,6 +25,7 @@ struct drain {
 	uint64_t group_id;
 	uint16_t group_slot;
 	bool group_known, group_dead;
+	struct digest_keeper digests;
 };
 
 /* Takes the counters from the store; also after an abort. */

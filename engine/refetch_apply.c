@@ -2,6 +2,7 @@
  * has of it is put in, and the position goes back, at once or not at all. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "engine/digest_keeper.h"
 #include "engine/key_codec.h"
 #include "engine/refetch.h"
 #include "engine/snapshot_block.h"
@@ -19,6 +20,7 @@ struct applying {
 	struct store_txn *txn;
 	struct slot_stat *stats; /* [SLOTS] */
 	uint64_t touched[SLOTS / 64];
+	struct digest_keeper digests;
 	struct store_state state;
 };
 
@@ -59,7 +61,7 @@ static enum status remove_collection(struct applying *a, uint16_t slot, uint64_t
 			st = ST_LIMIT;
 		}
 	}
-	return st;
+	return st == ST_OK ? digest_keeper_empty(&a->digests, stat, slot, id) : st;
 }
 
 static enum status record_of(struct slice key, struct slice stored, struct meta *m)
@@ -75,7 +77,9 @@ static enum status remove_key(struct applying *a, struct slice name)
 	struct slot_stat *stat;
 	struct store_key key;
 	struct slice stored;
-	uint64_t due_ms, id;
+	static const struct kept_entry none;
+	struct kept_entry kept;
+	uint64_t due_ms;
 	size_t bytes;
 	struct meta m;
 	enum status st;
@@ -92,7 +96,8 @@ static enum status remove_key(struct applying *a, struct slice name)
 		return st;
 	}
 	due_ms = meta_due_ms(&m);
-	id = m.form == FORM_LARGE ? m.id : 0;
+	kept = (struct kept_entry){.digest = digest_of_entry(store_key_slice(&key), stored),
+				   .id = m.form == FORM_LARGE ? m.id : 0};
 	bytes = key.len + stored.len;
 	stat = touch(a, key.slot);
 	stat->keys--;
@@ -104,9 +109,12 @@ static enum status remove_key(struct applying *a, struct slice name)
 	if (st == ST_OK) {
 		st = store_txn_del(a->txn, store_key_slice(&key));
 	}
+	if (st == ST_OK) {
+		st = digest_keeper_record(&a->digests, stat, store_key_slice(&key), &kept, &none);
+	}
 	/* What this key held is held by nobody now; what the primary has of it comes with the
 	 * entries. */
-	return st == ST_OK && id != 0 ? remove_collection(a, key.slot, id) : st;
+	return st == ST_OK && kept.id != 0 ? remove_collection(a, key.slot, kept.id) : st;
 }
 
 static enum status take_out(struct applying *a)
@@ -144,6 +152,8 @@ static enum status check_entry(const struct applying *a, struct slice key, struc
 
 static enum status put_entry(struct applying *a, struct slice key, struct slice value)
 {
+	static const struct kept_entry none;
+	struct kept_entry kept = {.digest = digest_of_entry(key, value)};
 	struct slot_stat *stat;
 	struct meta m;
 	enum status st = check_entry(a, key, value);
@@ -157,12 +167,19 @@ static enum status put_entry(struct applying *a, struct slice key, struct slice 
 	stat = touch(a, store_key_slot(key));
 	stat->bytes += key.len + value.len;
 	stat->garbage += store_key_space(key) == KEYSPACE_GARBAGE;
+	if (store_key_space(key) == KEYSPACE_ELEM) {
+		return digest_keeper_element(&a->digests, stat, key, none.digest, kept.digest);
+	}
 	if (store_key_space(key) != KEYSPACE_KEY) {
 		return ST_OK;
 	}
 	stat->keys++;
 	st = record_of(key, value, &m);
 	stat->expires += st == ST_OK && m.expire_at_ms != 0;
+	if (st == ST_OK) {
+		kept.id = m.form == FORM_LARGE ? m.id : 0;
+		st = digest_keeper_record(&a->digests, stat, key, &none, &kept);
+	}
 	if (st == ST_OK && meta_due_ms(&m) != 0) {
 		st = store_txn_expiry(a->txn, meta_due_ms(&m), key, true);
 	}
@@ -258,9 +275,13 @@ static enum status change(struct applying *a)
 	if (st != ST_OK) {
 		return st;
 	}
+	digest_keeper_begin(&a->digests, a->txn);
 	st = take_out(a);
 	if (st == ST_OK) {
 		st = put_in(a);
+	}
+	if (st == ST_OK) {
+		st = digest_keeper_save(&a->digests);
 	}
 	if (st == ST_OK) {
 		st = put_slots(a);

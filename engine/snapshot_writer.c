@@ -25,7 +25,14 @@ static enum status put_note(struct snapshot_writer *w)
 
 enum status snapshot_writer_begin(struct snapshot_writer *w)
 {
-	return w->txn != NULL ? ST_OK : store_txn_begin(w->store, &w->txn);
+	enum status st;
+
+	if (w->txn != NULL) {
+		return ST_OK;
+	}
+	st = store_txn_begin(w->store, &w->txn);
+	digest_keeper_begin(&w->digests, w->txn);
+	return st;
 }
 
 static enum status put_slots(struct snapshot_writer *w)
@@ -42,8 +49,11 @@ static enum status put_slots(struct snapshot_writer *w)
 
 enum status snapshot_writer_commit(struct snapshot_writer *w)
 {
-	enum status st = put_slots(w);
+	enum status st = digest_keeper_save(&w->digests);
 
+	if (st == ST_OK) {
+		st = put_slots(w);
+	}
 	if (st == ST_OK) {
 		st = store_txn_commit(w->txn);
 	} else {
@@ -66,19 +76,12 @@ enum status snapshot_writer_commit_with_note(struct snapshot_writer *w)
 	return snapshot_writer_commit(w);
 }
 
-enum status snapshot_writer_due_of(struct slice key, struct slice value, uint64_t *due_ms,
-				   bool *expires)
+enum status snapshot_writer_record_of(struct slice key, struct slice stored, struct meta *out)
 {
 	struct slice name, record;
-	struct meta meta;
-	enum status st = stored_split(key, value, &name, &record);
+	enum status st = stored_split(key, stored, &name, &record);
 
-	if (st == ST_OK) {
-		st = meta_decode(record, &meta);
-	}
-	*due_ms = st == ST_OK ? meta_due_ms(&meta) : 0;
-	*expires = st == ST_OK && meta.expire_at_ms != 0;
-	return st;
+	return st == ST_OK ? meta_decode(record, out) : st;
 }
 
 struct slot_stat *snapshot_writer_touch(struct snapshot_writer *w, uint16_t slot)
@@ -207,12 +210,32 @@ static enum status check_block(const struct snapshot_writer *w, const struct sna
 	return ST_OK;
 }
 
+/* What belongs to a key record that was put. */
+static enum status count_record(struct snapshot_writer *w, struct slot_stat *stat, struct slice key,
+				struct slice value)
+{
+	static const struct kept_entry none;
+	struct kept_entry kept = {.digest = digest_of_entry(key, value)};
+	struct meta m;
+	enum status st = snapshot_writer_record_of(key, value, &m);
+
+	if (st != ST_OK) {
+		return st;
+	}
+	stat->keys++;
+	kept.id = m.form == FORM_LARGE ? m.id : 0;
+	st = digest_keeper_record(&w->digests, stat, key, &none, &kept);
+	stat->expires += m.expire_at_ms != 0;
+	if (st == ST_OK && meta_due_ms(&m) != 0) {
+		st = store_txn_expiry(w->txn, meta_due_ms(&m), key, true);
+	}
+	return st;
+}
+
 static enum status put_entry(struct snapshot_writer *w, const struct order *o, struct slice key,
 			     struct slice value)
 {
 	struct slot_stat *stat = snapshot_writer_touch(w, store_key_slot(key));
-	uint64_t due_ms = 0;
-	bool expires = false;
 	struct slice old;
 	enum status st = ST_OK;
 
@@ -226,12 +249,10 @@ static enum status put_entry(struct snapshot_writer *w, const struct order *o, s
 		st = store_txn_append(w->txn, key, value);
 	}
 	if (st == ST_OK && store_key_space(key) == KEYSPACE_KEY) {
-		stat->keys++;
-		st = snapshot_writer_due_of(key, value, &due_ms, &expires);
-	}
-	stat->expires += st == ST_OK && expires;
-	if (st == ST_OK && due_ms != 0) {
-		st = store_txn_expiry(w->txn, due_ms, key, true);
+		st = count_record(w, stat, key, value);
+	} else if (st == ST_OK && store_key_space(key) == KEYSPACE_ELEM) {
+		st = digest_keeper_element(&w->digests, stat, key, (struct digest){0},
+					   digest_of_entry(key, value));
 	}
 	stat->garbage += store_key_space(key) == KEYSPACE_GARBAGE;
 	stat->bytes += key.len + value.len;

@@ -3,6 +3,7 @@
 #ifndef CAIRN_ENGINE_SNAPSHOT_WRITER_IMPL_H
 #define CAIRN_ENGINE_SNAPSHOT_WRITER_IMPL_H
 
+#include "engine/digest_keeper.h"
 #include "engine/key_codec.h"
 #include "engine/snapshot_writer.h"
 #include "engine/store.h"
@@ -17,6 +18,7 @@ struct snapshot_writer {
 	struct snapshot_head head;
 	struct buf note, resume;
 	struct slot_stat stats[SLOTS];
+	struct digest_keeper digests;
 	uint64_t touched[SLOTS / 64]; /* since the last commit */
 	uint64_t entries, sum, bytes;
 	struct snapshot_resume place; /* the beginning of the slot under way */
@@ -35,8 +37,8 @@ MUST_CHECK enum status snapshot_writer_commit(struct snapshot_writer *w);
 MUST_CHECK enum status snapshot_writer_commit_with_note(struct snapshot_writer *w);
 /* The counters of a slot that is about to change. */
 struct slot_stat *snapshot_writer_touch(struct snapshot_writer *w, uint16_t slot);
-/* When a key record is due (meta_due_ms), and whether the key itself expires. ST_CORRUPT. */
-MUST_CHECK enum status snapshot_writer_due_of(struct slice key, struct slice value,
-					      uint64_t *due_ms, bool *expires);
+/* Decodes a key record. ST_CORRUPT. */
+MUST_CHECK enum status snapshot_writer_record_of(struct slice key, struct slice stored,
+						 struct meta *out);
 
 #endif

@@ -110,10 +110,11 @@ static enum status list_rest(struct snapshot_writer *w, struct buf *list, uint32
 	while (st == ST_OK && *count < REMOVE_MAX) {
 		uint8_t expiry[8];
 		uint64_t at = 0;
-		bool expires;
+		struct meta m;
 
 		if (store_key_space(key) == KEYSPACE_KEY) {
-			st = snapshot_writer_due_of(key, value, &at, &expires);
+			st = snapshot_writer_record_of(key, value, &m);
+			at = st == ST_OK ? meta_due_ms(&m) : 0;
 		}
 		if (st == ST_OK) {
 			bytes_put_u64le(expiry, at);
@@ -166,7 +167,10 @@ static enum status remove_rest(struct snapshot_writer *w)
 		}
 		st = remove_listed(w, buf_slice(&list));
 		if (st == ST_OK && count < REMOVE_MAX && w->place.slot < SLOTS) {
-			*snapshot_writer_touch(w, w->place.slot) = (struct slot_stat){0};
+			struct slot_stat *stat = snapshot_writer_touch(w, w->place.slot);
+
+			*stat = (struct slot_stat){0};
+			st = digest_keeper_clear(&w->digests, stat, w->place.slot);
 		}
 		if (st == ST_OK) {
 			st = snapshot_writer_commit(w);

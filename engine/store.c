@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-	TABLES = 4,
+	TABLES = 5,
 	FREE_TABLE = 0, /* LMDB's own list of free pages is its table number 0 */
 	PATH_LEN_MAX = 4096,
 	MMAP_FILE_MODE = 0600,
@@ -164,25 +164,36 @@ static int open_tables(struct store *s, MDB_txn *txn, unsigned flags)
 	if (rc == 0) {
 		rc = mdb_dbi_open(txn, "node", flags, &s->node);
 	}
+	if (rc == 0) {
+		rc = mdb_dbi_open(txn, "sums", flags, &s->sums);
+		s->has_sums = rc == 0;
+		rc = rc == MDB_NOTFOUND ? 0 : rc; /* the oldest format has none */
+	}
 	return rc;
+}
+
+int store_put_version(MDB_txn *txn, MDB_dbi node)
+{
+	uint8_t version[STORE_VERSION_LEN];
+
+	bytes_put_u32le(version, STORE_FORMAT_VERSION);
+	return store_put_record(txn, node, slice_str(format_key),
+				slice_of(version, sizeof version));
 }
 
 static int create_content(MDB_env *env)
 {
-	struct store tables;
+	struct store tables = {0};
 	struct store_state state = {.next_id = 1};
-	uint8_t version[STORE_VERSION_LEN];
 	MDB_txn *txn = NULL;
 	int rc = mdb_txn_begin(env, NULL, 0, &txn);
 
 	if (rc != 0) {
 		return rc;
 	}
-	bytes_put_u32le(version, STORE_FORMAT_VERSION);
 	rc = open_tables(&tables, txn, MDB_CREATE);
 	if (rc == 0) {
-		rc = store_put_record(txn, tables.node, slice_str(format_key),
-				      slice_of(version, sizeof version));
+		rc = store_put_version(txn, tables.node);
 	}
 	if (rc == 0) {
 		rc = store_put_state(txn, tables.node, &state);
@@ -347,12 +358,17 @@ static enum status check_format(struct store *s, MDB_txn *txn, const char *path,
 		SAY(error, "%s: no valid format record: damaged, or not a Cairn keyspace", path);
 		return st == ST_OK || st == ST_NOT_FOUND ? ST_CORRUPT : st;
 	}
-	if (bytes_get_u32le(value.data) != STORE_FORMAT_VERSION) {
+	if (bytes_get_u32le(value.data) < STORE_FORMAT_OLDEST ||
+	    bytes_get_u32le(value.data) > STORE_FORMAT_VERSION) {
 		SAY(error,
 		    "%s: format version %" PRIu32 ", this program knows only %d; nothing was "
 		    "changed; use the version of Cairn that wrote it",
 		    path, bytes_get_u32le(value.data), STORE_FORMAT_VERSION);
 		return ST_VERSION;
+	}
+	if (bytes_get_u32le(value.data) > STORE_FORMAT_OLDEST && !s->has_sums) {
+		SAY(error, "%s: one of its tables is missing: damaged", path);
+		return ST_CORRUPT;
 	}
 	find_map(s, value.data);
 	if (s->map == NULL) {
@@ -395,7 +411,15 @@ static enum status open_content(struct store *s, const char *path, struct buf *e
 		mdb_txn_abort(txn);
 		return st;
 	}
-	return store_from_lmdb(mdb_txn_commit(txn)); /* keeps the handles */
+	rc = mdb_txn_commit(txn); /* keeps the handles */
+	if (rc == 0 && !s->has_sums && !s->read_only) {
+		rc = store_sums_create(s);
+		if (rc != 0) {
+			SAY(error, "%s: cannot be brought to format version %d: %s", path,
+			    STORE_FORMAT_VERSION, mdb_strerror(rc));
+		}
+	}
+	return store_from_lmdb(rc);
 }
 
 /* Counts pages as of the newest commit. */

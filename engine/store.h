@@ -3,8 +3,10 @@
  * Tables: "keyspace" (store keys of engine/key_codec.h -> stored value + 4-byte checksum),
  * "expires"
  * ([expire_at_ms u64 BE][store key of the key, cut when long] -> empty or the whole key), "slots"
- * ([slot u16 BE] -> keys, expires, bytes, garbage) and "node" (format version, checkpoint LSN,
- * drain mark, WAL history at the checkpoint, next collection id; notes of a copy in the making).
+ * ([slot u16 BE] -> keys, expires, bytes, garbage, digest), "sums" ([slot u16 BE][collection id u64
+ * BE] -> what engine/digest_keeper.h knows of a large collection) and "node" (format version,
+ * checkpoint LSN, drain mark, WAL history at the checkpoint, next collection id; notes of a copy in
+ * the making).
  * LMDB pages have no checksum, so each keyspace value ends with the low 32 bits of XXH3-64 over the
  * value, mixed with that of the key; it is checked at every read and never shown to callers.
  *
@@ -17,11 +19,13 @@
 #include "engine/base/io.h"
 #include "engine/base/slice.h"
 #include "engine/base/status.h"
+#include "engine/content_digest.h"
 #include "engine/wal/wal_history.h"
 
 #include <stdbool.h>
 
-enum { STORE_FORMAT_VERSION = 1 };
+/* Version 1 had no digests: opened for writing it becomes version 2, its slots undigested. */
+enum { STORE_FORMAT_VERSION = 2, STORE_FORMAT_OLDEST = 1 };
 
 struct store;
 struct store_reader; /* a read transaction: one thread at a time */
@@ -54,6 +58,14 @@ struct slot_stat {
 	uint64_t expires; /* of them with an expiry */
 	uint64_t bytes;	  /* store keys and stored values, elements and garbage marks included */
 	uint64_t garbage; /* dead collections still to be removed */
+	struct digest digest; /* of the keys; see undigested */
+	bool undigested;      /* nobody has kept the digest: it says nothing, or is being built */
+};
+
+/* What is known of a large collection. */
+struct collection_sum {
+	struct digest elements; /* the sum of theirs */
+	int64_t names;		/* key records that name it: one, but within a rename */
 };
 
 /* Opens, or creates when missing (into a temporary name, synced, renamed, directory synced). Checks
@@ -118,6 +130,14 @@ MUST_CHECK enum status store_reader_note(struct store_reader *r, const char *nam
 					 struct slice *out);
 /* Fills stats[SLOTS]. */
 MUST_CHECK enum status store_reader_slots(struct store_reader *r, struct slot_stat *stats);
+/* ST_NOT_FOUND; ST_CORRUPT. */
+MUST_CHECK enum status store_reader_sum(struct store_reader *r, uint16_t slot, uint64_t id,
+					struct collection_sum *out);
+/* Calls each for every collection in "sums", in order. */
+MUST_CHECK enum status store_reader_sums(struct store_reader *r,
+					 void (*each)(void *arg, uint16_t slot, uint64_t id,
+						      const struct collection_sum *sum),
+					 void *arg);
 
 struct store_info {
 	uint64_t map_size, file_bytes, pages_used, pages_free, page_size, entries, depth, readers,
@@ -158,6 +178,15 @@ MUST_CHECK enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_
 MUST_CHECK enum status store_txn_slot(struct store_txn *t, uint16_t slot,
 				      const struct slot_stat *stat);
 MUST_CHECK enum status store_txn_state(struct store_txn *t, const struct store_state *state);
+/* A collection's row in "sums". ST_NOT_FOUND. */
+MUST_CHECK enum status store_txn_sum_get(struct store_txn *t, uint16_t slot, uint64_t id,
+					 struct collection_sum *out);
+MUST_CHECK enum status store_txn_sum_put(struct store_txn *t, uint16_t slot, uint64_t id,
+					 const struct collection_sum *sum);
+MUST_CHECK enum status store_txn_sum_del(struct store_txn *t, uint16_t slot,
+					 uint64_t id); /* ST_OK when it was not there */
+/* Removes all of a slot's. */
+MUST_CHECK enum status store_txn_sums_clear(struct store_txn *t, uint16_t slot);
 /* Keeps a short text beside the state, under a name of its own; an empty value removes it. Errors
  * as store_txn_put. */
 MUST_CHECK enum status store_txn_note(struct store_txn *t, const char *name, struct slice value);
@@ -165,7 +194,7 @@ MUST_CHECK enum status store_txn_note(struct store_txn *t, const char *name, str
  * when *removed < max). */
 MUST_CHECK enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint32_t max,
 					    uint32_t *removed, uint64_t *bytes);
-/* Empties keyspace, expires and slots. */
+/* Empties keyspace, expires, slots and sums. */
 MUST_CHECK enum status store_txn_clear(struct store_txn *t);
 /* Bytes of pages this transaction has dirtied so far, estimated from its writes. */
 uint64_t store_txn_dirty(const struct store_txn *t);

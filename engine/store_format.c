@@ -83,23 +83,67 @@ enum status store_state_decode(struct slice value, struct store_state *out)
 	return ST_OK;
 }
 
-void store_slot_encode(const struct slot_stat *stat, uint8_t *dst)
+size_t store_slot_encode(const struct slot_stat *stat, uint8_t *dst)
 {
 	bytes_put_u64le(dst, stat->keys);
 	bytes_put_u64le(dst + 8, stat->expires);
 	bytes_put_u64le(dst + 16, stat->bytes);
 	bytes_put_u64le(dst + 24, stat->garbage);
+	if (stat->undigested) {
+		return STORE_SLOT_UNDIGESTED_LEN;
+	}
+	digest_put(dst + STORE_SLOT_UNDIGESTED_LEN, stat->digest);
+	return STORE_SLOT_LEN;
 }
 
 enum status store_slot_decode(struct slice value, struct slot_stat *out)
 {
-	if (value.len != STORE_SLOT_LEN) {
+	if (value.len != STORE_SLOT_LEN && value.len != STORE_SLOT_UNDIGESTED_LEN) {
 		return ST_CORRUPT;
 	}
 	out->keys = bytes_get_u64le(value.data);
 	out->expires = bytes_get_u64le(value.data + 8);
 	out->bytes = bytes_get_u64le(value.data + 16);
 	out->garbage = bytes_get_u64le(value.data + 24);
+	out->digest = (struct digest){0};
+	out->undigested = value.len == STORE_SLOT_UNDIGESTED_LEN;
+	if (!out->undigested) {
+		out->digest = digest_get(value.data + STORE_SLOT_UNDIGESTED_LEN);
+	} else if (out->bytes == 0) {
+		out->undigested = false; /* of nothing it is known */
+	}
+	return ST_OK;
+}
+
+void store_sum_key_encode(uint16_t slot, uint64_t id, uint8_t *dst)
+{
+	bytes_put_u16be(dst, slot);
+	bytes_put_u64be(dst + 2, id);
+}
+
+enum status store_sum_key_decode(struct slice key, uint16_t *slot, uint64_t *id)
+{
+	if (key.len != STORE_SUM_KEY_LEN || bytes_get_u16be(key.data) >= SLOTS) {
+		return ST_CORRUPT;
+	}
+	*slot = bytes_get_u16be(key.data);
+	*id = bytes_get_u64be(key.data + 2);
+	return ST_OK;
+}
+
+void store_sum_row_encode(const struct collection_sum *sum, uint8_t *dst)
+{
+	digest_put(dst, sum->elements);
+	bytes_put_u32le(dst + DIGEST_LEN, (uint32_t)sum->names);
+}
+
+enum status store_sum_row_decode(struct slice value, struct collection_sum *out)
+{
+	if (value.len != STORE_SUM_ROW_LEN) {
+		return ST_CORRUPT;
+	}
+	out->elements = digest_get(value.data);
+	out->names = (int32_t)bytes_get_u32le(value.data + DIGEST_LEN);
 	return ST_OK;
 }
 

@@ -1,5 +1,5 @@
 /* What the files of the store share (store.c: opening and looking at the whole; store_read.c;
- * store_write.c). Private to them: nobody else sees LMDB. */
+ * store_write.c; store_sums.c). Private to them: nobody else sees LMDB. */
 #ifndef CAIRN_ENGINE_STORE_PRIVATE_H
 #define CAIRN_ENGINE_STORE_PRIVATE_H
 
@@ -26,7 +26,7 @@ enum {
 
 /* The tables of one snapshot. */
 struct store_trees {
-	struct store_tree keyspace, expires, slots, node;
+	struct store_tree keyspace, expires, slots, sums, node;
 	struct store_seen seen;
 };
 
@@ -54,7 +54,8 @@ struct store_txn {
 
 struct store {
 	MDB_env *env;
-	MDB_dbi keyspace, expires, slots, node;
+	MDB_dbi keyspace, expires, slots, sums, node;
+	bool has_sums; /* not so in an old one that is open for reading */
 	const struct io *io;
 	struct io_file *file; /* for its length */
 	struct io_file *look; /* for store_resident, which has a thread of its own */
@@ -118,6 +119,15 @@ int store_put_record(MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice v
 MUST_CHECK enum status store_get_record(MDB_txn *txn, MDB_dbi dbi, struct slice key,
 					struct slice *value);
 
+/* Gets a record of a small table of a snapshot; value borrows the map. ST_NOT_FOUND, ST_CORRUPT. */
+MUST_CHECK enum status store_tree_record(const struct store_tree *t, struct slice key,
+					 struct slice *value);
+
+/* Before LMDB steps on a key of a table: looks at the way there, with removal at the leaves beside
+ * too. Returns 0 or MDB_CORRUPTED. */
+int store_txn_guard(const struct store_txn *t, const struct store_tree *tree, struct slice key,
+		    bool removal);
+
 /* Puts the state record; returns LMDB's code. */
 int store_put_state(MDB_txn *txn, MDB_dbi node, const struct store_state *state);
 
@@ -134,6 +144,13 @@ MUST_CHECK enum status store_trees_load(struct store *s, uint64_t txnid, struct 
 MUST_CHECK enum status store_ahead_get(struct store_reader *r, struct slice key, struct slice *out);
 /* Forgets what was come across: the snapshot changes. */
 void store_ahead_forget(struct store_reader *r);
+
+/* Puts the record of the format; returns LMDB's code. */
+int store_put_version(MDB_txn *txn, MDB_dbi node);
+
+/* Brings a store of the oldest format, which has no table of sums, to this one. Nothing that was
+ * there is changed but the version: what is new begins empty. Returns LMDB's code. */
+int store_sums_create(struct store *s);
 
 /* Takes new figures for store_info after a commit. */
 void store_remember_info(struct store *s);

@@ -64,6 +64,9 @@ enum status store_trees_load(struct store *s, uint64_t txnid, struct store_trees
 	if (st == ST_OK) {
 		st = table_of(out, &main_tree, "slots", &out->slots);
 	}
+	if (st == ST_OK && s->has_sums) {
+		st = table_of(out, &main_tree, "sums", &out->sums);
+	}
 	return st == ST_OK ? table_of(out, &main_tree, "node", &out->node) : st;
 }
 
@@ -217,6 +220,11 @@ static enum status get(const struct store_tree *t, struct slice key, struct slic
 	}
 	st = store_tree_entry(t, &at, &found, &stored, NULL);
 	return st == ST_OK ? store_sum_check(key, stored, out) : st;
+}
+
+enum status store_tree_record(const struct store_tree *t, struct slice key, struct slice *value)
+{
+	return get(t, key, value);
 }
 
 enum status store_get(struct store_reader *r, struct slice key, struct slice *out)

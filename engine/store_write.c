@@ -12,8 +12,8 @@ enum { NODE_OVERHEAD = 10 /* LMDB's node header and the offset that points to it
 /* LMDB believes whatever a page says, so what it is about to step on is looked at first: the way to
  * key in the commit that this transaction began from; with removal also the leaves beside, which it
  * may merge with. Returns 0 or MDB_CORRUPTED. */
-static int guard(const struct store_txn *t, const struct store_tree *tree, struct slice key,
-		 bool removal)
+int store_txn_guard(const struct store_txn *t, const struct store_tree *tree, struct slice key,
+		    bool removal)
 {
 	struct store_place at, to;
 	struct slice k, v;
@@ -272,7 +272,7 @@ enum status store_txn_del(struct store_txn *t, struct slice key)
 		count_leaf(t, t->old.mv_data);
 	}
 	t->key_len = 0;
-	rc = guard(t, &t->base.keyspace, key, true);
+	rc = store_txn_guard(t, &t->base.keyspace, key, true);
 	return store_from_lmdb(rc == 0 ? mdb_cursor_del(t->keys, 0) : rc);
 }
 
@@ -283,7 +283,7 @@ enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_ms, struct 
 	struct slice index = slice_of(raw, store_index_encode(expire_at_ms, key, raw, &value));
 	MDB_val k = to_val(index), v = {0};
 	bool found;
-	int rc = guard(t, &t->base.expires, index, !add);
+	int rc = store_txn_guard(t, &t->base.expires, index, !add);
 
 	if (rc == 0) {
 		rc = mdb_cursor_get(t->expiry, &k, &v, MDB_SET_RANGE);
@@ -311,20 +311,20 @@ enum status store_txn_expiry(struct store_txn *t, uint64_t expire_at_ms, struct 
 enum status store_txn_slot(struct store_txn *t, uint16_t slot, const struct slot_stat *stat)
 {
 	uint8_t key[2], raw[STORE_SLOT_LEN];
+	size_t len = store_slot_encode(stat, raw);
 
 	bytes_put_u16be(key, slot);
-	store_slot_encode(stat, raw);
-	if (guard(t, &t->base.slots, slice_of(key, sizeof key), false) != 0) {
+	if (store_txn_guard(t, &t->base.slots, slice_of(key, sizeof key), false) != 0) {
 		return ST_CORRUPT;
 	}
 	return store_from_lmdb(store_put_record(t->txn, t->store->slots, slice_of(key, sizeof key),
-						slice_of(raw, sizeof raw)));
+						slice_of(raw, len)));
 }
 
 enum status store_txn_state(struct store_txn *t, const struct store_state *state)
 {
 	INVARIANT(state->history.count <= WAL_HISTORY_MAX);
-	if (guard(t, &t->base.node, slice_str(STORE_STATE_KEY), false) != 0) {
+	if (store_txn_guard(t, &t->base.node, slice_str(STORE_STATE_KEY), false) != 0) {
 		return ST_CORRUPT;
 	}
 	return store_from_lmdb(store_put_state(t->txn, t->store->node, state));
@@ -337,7 +337,7 @@ enum status store_txn_note(struct store_txn *t, const char *name, struct slice v
 	MDB_val k = to_val(key);
 	int rc;
 
-	if (guard(t, &t->base.node, key, value.len == 0) != 0) {
+	if (store_txn_guard(t, &t->base.node, key, value.len == 0) != 0) {
 		return ST_CORRUPT;
 	}
 	if (value.len > 0) {
@@ -359,7 +359,7 @@ enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint3
 		MDB_val k = to_val(at), v;
 
 		t->key_len = 0;
-		rc = guard(t, &t->base.keyspace, at, true);
+		rc = store_txn_guard(t, &t->base.keyspace, at, true);
 		if (rc == 0) {
 			rc = mdb_cursor_get(t->keys, &k, &v, MDB_SET_RANGE);
 		}
@@ -398,6 +398,9 @@ enum status store_txn_clear(struct store_txn *t)
 	if (rc == 0) {
 		rc = guard_all(&t->base.slots);
 	}
+	if (rc == 0) {
+		rc = guard_all(&t->base.sums);
+	}
 	t->cleared = true;
 	if (rc == 0) {
 		rc = mdb_drop(t->txn, t->store->keyspace, 0);
@@ -407,6 +410,9 @@ enum status store_txn_clear(struct store_txn *t)
 	}
 	if (rc == 0) {
 		rc = mdb_drop(t->txn, t->store->slots, 0);
+	}
+	if (rc == 0) {
+		rc = mdb_drop(t->txn, t->store->sums, 0);
 	}
 	return store_from_lmdb(rc);
 }

@@ -1,7 +1,9 @@
-/* Effects into a fresh store, with the counters and the expiry index that belong to them. */
+/* Effects into a fresh store, with the counters, the digests and the expiry index that belong to
+ * them. */
 #include "tools/env_writer.h"
 
 #include "engine/base/alloc.h"
+#include "engine/digest_keeper.h"
 #include "engine/library_set.h"
 
 #include <unistd.h>
@@ -19,7 +21,8 @@ struct env_writer {
 	uint64_t next_id;
 	struct buf value; /* a stored value put together */
 	struct library_set libraries;
-	struct slot_stat *stats;  /* [SLOTS] */
+	struct slot_stat *stats; /* [SLOTS] */
+	struct digest_keeper digests;
 	uint8_t dirty[SLOTS / 8]; /* stats not yet in the store */
 	bool made;		  /* the temporary folder is ours */
 	bool finished;		  /* it has its name */
@@ -124,6 +127,7 @@ enum status env_writer_create(const struct io *io, const char *dir, struct env_w
 	st = open_store(w, &options, error);
 	if (st == ST_OK) {
 		st = store_txn_begin(w->store, &w->txn);
+		digest_keeper_begin(&w->digests, w->txn);
 	}
 out:
 	if (st != ST_OK) {
@@ -157,8 +161,11 @@ static enum status write_stats(struct env_writer *w)
 
 static enum status commit(struct env_writer *w)
 {
-	enum status st = write_stats(w);
+	enum status st = digest_keeper_save(&w->digests);
 
+	if (st == ST_OK) {
+		st = write_stats(w);
+	}
 	if (st == ST_OK) {
 		struct store_txn *txn = w->txn;
 
@@ -177,7 +184,11 @@ static enum status breathe(struct env_writer *w)
 		return ST_OK;
 	}
 	st = commit(w);
-	return st == ST_OK ? store_txn_begin(w->store, &w->txn) : st;
+	if (st == ST_OK) {
+		st = store_txn_begin(w->store, &w->txn);
+		digest_keeper_begin(&w->digests, w->txn);
+	}
+	return st;
 }
 
 static enum status drop(struct env_writer *w, uint16_t slot, uint64_t id)
@@ -203,21 +214,24 @@ static enum status drop(struct env_writer *w, uint16_t slot, uint64_t id)
 			return st;
 		}
 	}
-	return ST_OK;
+	return digest_keeper_empty(&w->digests, stat_of(w, slot), slot, id);
 }
 
 /* Takes the entry that is about to be replaced out of counters and expiry index. *old is filled for
- * a key record. */
-static enum status forget_old(struct env_writer *w, struct slice key, struct meta *old, bool *had)
+ * a key record, *kept for every entry. */
+static enum status forget_old(struct env_writer *w, struct slice key, struct meta *old, bool *had,
+			      struct kept_entry *kept)
 {
 	struct slot_stat *stat = stat_of(w, store_key_slot(key));
 	struct slice stored, name, value;
 	enum status st = store_txn_get(w->txn, key, &stored);
 
 	*had = false;
+	*kept = (struct kept_entry){0};
 	if (st != ST_OK) {
 		return st == ST_NOT_FOUND ? ST_OK : st;
 	}
+	kept->digest = digest_of_entry(key, stored);
 	stat->bytes -= key.len + stored.len;
 	if (store_key_space(key) != KEYSPACE_KEY) {
 		return ST_OK;
@@ -230,6 +244,7 @@ static enum status forget_old(struct env_writer *w, struct slice key, struct met
 		return st;
 	}
 	*had = true;
+	kept->id = old->form == FORM_LARGE ? old->id : 0;
 	stat->keys--;
 	stat->expires -= old->expire_at_ms != 0;
 	if (meta_due_ms(old) != 0) {
@@ -271,17 +286,38 @@ static enum status count_new(struct env_writer *w, struct slice key, struct slic
 	return st;
 }
 
+/* Keeps the digest through a change of an entry. */
+static enum status keep(struct env_writer *w, struct slice key, const struct kept_entry *before,
+			const struct kept_entry *after)
+{
+	struct slot_stat *stat = stat_of(w, store_key_slot(key));
+
+	switch (store_key_space(key)) {
+	case KEYSPACE_KEY:
+		return digest_keeper_record(&w->digests, stat, key, before, after);
+	case KEYSPACE_ELEM:
+		return digest_keeper_element(&w->digests, stat, key, before->digest, after->digest);
+	default:
+		return ST_OK;
+	}
+}
+
 static enum status put(struct env_writer *w, struct slice key, struct slice stored, bool blind)
 {
 	struct meta old = {0}, fresh = {0};
+	struct kept_entry before, after = {.digest = digest_of_entry(key, stored)};
 	bool had;
-	enum status st = forget_old(w, key, &old, &had);
+	enum status st = forget_old(w, key, &old, &had, &before);
 
 	if (st == ST_OK) {
 		st = count_new(w, key, stored, &fresh);
 	}
 	if (st == ST_OK) {
 		st = store_txn_put(w->txn, key, stored);
+	}
+	if (st == ST_OK) {
+		after.id = fresh.form == FORM_LARGE ? fresh.id : 0;
+		st = keep(w, key, &before, &after);
 	}
 	/* A write that did not look at what it replaced leaves its elements to us. */
 	if (st == ST_OK && blind && had && old.form == FORM_LARGE &&
@@ -306,12 +342,17 @@ static enum status apply_put(struct env_writer *w, const struct effect *e)
 
 static enum status apply_del(struct env_writer *w, struct slice key)
 {
+	static const struct kept_entry none;
+	struct kept_entry before;
 	struct meta old;
 	bool had;
-	enum status st = forget_old(w, key, &old, &had);
+	enum status st = forget_old(w, key, &old, &had, &before);
 
 	if (st == ST_OK) {
 		st = store_txn_del(w->txn, key);
+	}
+	if (st == ST_OK) {
+		st = keep(w, key, &before, &none);
 	}
 	return st == ST_OK ? breathe(w) : st;
 }
@@ -328,6 +369,7 @@ enum status env_writer_apply(struct env_writer *w, const struct effect *e)
 	case EFFECT_FLUSH:
 		memset(w->stats, 0, SLOTS * sizeof *w->stats);
 		memset(w->dirty, 0, sizeof w->dirty);
+		digest_keeper_begin(&w->digests, w->txn);
 		return store_txn_clear(w->txn);
 	case EFFECT_LIBRARY: {
 		enum status st = library_set_apply(&w->libraries, &e->op);

@@ -99,6 +99,8 @@ static uint64_t count_all(struct store_reader *r, struct slot_stat *stats)
 {
 	struct store_cursor *c;
 	struct slice key, value;
+	struct content_digest content = {0};
+	uint16_t slot = 0;
 	uint64_t entries = 0;
 	enum status st;
 
@@ -108,6 +110,11 @@ static uint64_t count_all(struct store_reader *r, struct slot_stat *stats)
 		struct slot_stat *stat;
 
 		assert_int_equal(store_key_check(key), ST_OK);
+		if (store_key_slot(key) != slot) {
+			stats[slot].digest = content_digest_take(&content);
+			slot = store_key_slot(key);
+		}
+		assert_int_equal(content_digest_add(&content, key, value), ST_OK);
 		stat = &stats[store_key_slot(key)];
 		stat->bytes += key.len + value.len;
 		stat->garbage += store_key_space(key) == KEYSPACE_GARBAGE;
@@ -117,6 +124,8 @@ static uint64_t count_all(struct store_reader *r, struct slot_stat *stats)
 		entries++;
 	}
 	assert_int_equal(st, ST_NOT_FOUND);
+	stats[slot].digest = content_digest_take(&content);
+	content_digest_deinit(&content);
 	store_cursor_close(c);
 	return entries;
 }

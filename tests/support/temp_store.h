@@ -1,5 +1,5 @@
-/* A store in a directory of its own that goes away with it, and a check that its counters and its
- * expiry index say what its records say. */
+/* A store in a directory of its own that goes away with it, and a check that its counters, digests
+ * and expiry index say what its records say. */
 #ifndef CAIRN_TESTS_SUPPORT_TEMP_STORE_H
 #define CAIRN_TESTS_SUPPORT_TEMP_STORE_H
 
@@ -21,8 +21,8 @@ void temp_store_close(struct temp_store *t);
 /* Closes and removes everything. */
 void temp_store_destroy(struct temp_store *t);
 
-/* Recomputes slot counters and the expiry index from the records of the newest commit and asserts
- * that they are as stored. Returns the number of entries. */
+/* Recomputes slot counters, slot digests and the expiry index from the records of the newest commit
+ * and asserts that they are as stored. Returns the number of entries. */
 uint64_t temp_store_verify(struct store *s);
 
 /* Elements of collections that neither a key record nor a garbage mark of their slot names, as of

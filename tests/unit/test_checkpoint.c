@@ -608,6 +608,7 @@ static void a_job_does_not_wait_for_reclaiming(void **state)
 	start(f, 64 << 20, 1);
 	fill_hash(f, "h", 1, 1000);
 	(void)drain(f);
+	del_key(f, "h", 0);
 	drop(f, "h", 1);
 	(void)drain(f);
 	(void)usleep(30000);

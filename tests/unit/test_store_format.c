@@ -58,14 +58,57 @@ static void the_state_comes_back_with_its_history(void **state)
 
 static void slot_counters_come_back(void **state)
 {
-	struct slot_stat stat = {1, 2, 3, UINT64_MAX}, got;
+	struct slot_stat stat = {.keys = 1,
+				 .expires = 2,
+				 .bytes = 3,
+				 .garbage = UINT64_MAX,
+				 .digest = {4, UINT64_MAX - 4}},
+			 got = {0};
 	uint8_t bytes[STORE_SLOT_LEN];
+	size_t len;
 
 	(void)state;
-	store_slot_encode(&stat, bytes);
-	assert_int_equal(store_slot_decode(slice_of(bytes, sizeof bytes), &got), ST_OK);
+	len = store_slot_encode(&stat, bytes);
+	assert_int_equal(store_slot_decode(slice_of(bytes, len), &got), ST_OK);
 	assert_memory_equal(&got, &stat, sizeof stat);
-	assert_int_equal(store_slot_decode(slice_of(bytes, sizeof bytes - 1), &got), ST_CORRUPT);
+	assert_int_equal(store_slot_decode(slice_of(bytes, len - 1), &got), ST_CORRUPT);
+	/* Of a slot with something in it that nobody has kept the digest of. */
+	stat.undigested = true;
+	len = store_slot_encode(&stat, bytes);
+	assert_int_equal(store_slot_decode(slice_of(bytes, len), &got), ST_OK);
+	assert_true(got.undigested);
+	assert_true(digest_eq(got.digest, (struct digest){0}));
+	/* What is empty needs no building. */
+	stat.bytes = 0;
+	len = store_slot_encode(&stat, bytes);
+	assert_int_equal(store_slot_decode(slice_of(bytes, len), &got), ST_OK);
+	assert_false(got.undigested);
+}
+
+static void rows_of_collections_come_back(void **state)
+{
+	struct collection_sum sum = {.elements = {7, 9}, .names = 1}, got;
+	uint8_t key[STORE_SUM_KEY_LEN], row[STORE_SUM_ROW_LEN];
+	uint16_t slot;
+	uint64_t id;
+
+	(void)state;
+	store_sum_key_encode(SLOTS - 1, UINT64_MAX, key);
+	assert_int_equal(store_sum_key_decode(slice_of(key, sizeof key), &slot, &id), ST_OK);
+	assert_int_equal(slot, SLOTS - 1);
+	assert_true(id == UINT64_MAX);
+	assert_int_equal(store_sum_key_decode(slice_of(key, sizeof key - 1), &slot, &id),
+			 ST_CORRUPT);
+	memset(key, 0xff, 2);
+	assert_int_equal(store_sum_key_decode(slice_of(key, sizeof key), &slot, &id), ST_CORRUPT);
+	for (int names = -1; names < 3; names++) {
+		sum.names = names;
+		store_sum_row_encode(&sum, row);
+		assert_int_equal(store_sum_row_decode(slice_of(row, sizeof row), &got), ST_OK);
+		assert_true(digest_eq(got.elements, sum.elements));
+		assert_int_equal(got.names, names);
+	}
+	assert_int_equal(store_sum_row_decode(slice_of(row, sizeof row - 1), &got), ST_CORRUPT);
 }
 
 static void the_expiry_index_is_ordered_by_time_and_holds_keys_of_any_length(void **state)
@@ -102,6 +145,7 @@ int main(void)
 	    cmocka_unit_test(a_value_under_another_key_or_with_another_bit_is_noticed),
 	    cmocka_unit_test(the_state_comes_back_with_its_history),
 	    cmocka_unit_test(slot_counters_come_back),
+	    cmocka_unit_test(rows_of_collections_come_back),
 	    cmocka_unit_test(the_expiry_index_is_ordered_by_time_and_holds_keys_of_any_length),
 	};
 

@@ -110,7 +110,8 @@ static void counters_and_state_are_part_of_the_transaction(void **state)
 {
 	struct temp_store t;
 	struct store_reader *r;
-	struct slot_stat stat = {1, 2, 3, 4}, *all = calloc(SLOTS, sizeof *all);
+	struct slot_stat stat = {.keys = 1, .expires = 2, .bytes = 3, .garbage = 4};
+	struct slot_stat *all = calloc(SLOTS, sizeof *all);
 	struct store_state s = {.checkpoint_lsn = 9, .drain_lsn = 9, .next_id = 5}, got;
 	struct store_txn *txn;
 
