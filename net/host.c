@@ -242,6 +242,7 @@ const struct command_host_ops server_host_ops = {
     .acked = replication_acked,
     .want_acks = replication_want_acks,
     .walstream = replication_walstream,
+    .psync = replication_psync,
     .failover = replication_failover,
     .fate = replication_fate,
     .divergent_each = divergent_files_each,

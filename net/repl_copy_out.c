@@ -2,6 +2,7 @@
 #include "net/repl_copy_out.h"
 
 #include "engine/base/bytes.h"
+#include "net/repl_peer.h"
 
 enum { BLOCK_RAW_BYTES = 1 << 20 };
 
@@ -60,15 +61,10 @@ static enum status send_end(struct repl_copy_out *c)
 static enum status hold_back(struct repl_copy_out *c, uint64_t began_us, uint64_t sent)
 {
 	enum status st = ST_OK;
+	uint64_t ms;
 
-	while (st == ST_OK && c->bandwidth_max > 0) {
-		uint64_t took = clock_system()->mono_us(NULL) - began_us;
-		uint64_t due = (uint64_t)((double)sent / (double)c->bandwidth_max * 1e6);
-
-		if (took >= due) {
-			break;
-		}
-		st = c->wait(c->arg, (due - took + 999) / 1000);
+	while (st == ST_OK && (ms = repl_peer_ahead_ms(began_us, sent, c->bandwidth_max)) > 0) {
+		st = c->wait(c->arg, ms);
 	}
 	return st;
 }

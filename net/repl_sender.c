@@ -8,44 +8,38 @@
 #include "engine/refetch.h"
 #include "net/proto/repl_message.h"
 #include "net/repl_copy_out.h"
-#include "net/repl_socket.h"
+#include "net/repl_peer.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum {
 	PIECE_BYTES = 256 << 10, /* of log read and sent at a time */
-	POLL_MS_MAX = 1000,
 	ACK_BUFFER = 4096,
 };
 
 struct repl_sender {
 	struct repl_sender_options opts;
 	pthread_t thread;
-	int wake_fd;
+	struct repl_peer peer;
 	struct buf resume, refetch;
 
 	_Atomic uint64_t ship_lsn, horizon;
-	_Atomic bool stop, sleeping, want_ack;
+	_Atomic bool sleeping, want_ack;
 	_Atomic int state;
 	_Atomic bool copied;
-	_Atomic uint64_t received_lsn, durable_lsn, ack_us, sent_lsn, bytes_sent, copy_bytes;
+	_Atomic uint64_t received_lsn, durable_lsn, ack_us, sent_lsn, copy_bytes;
 
 	/* The thread's own. */
 	struct wal_pin pin;
 	struct wal_tail *tail;
 	uint8_t acks[ACK_BUFFER];
 	size_t acks_len;
-	uint64_t progress_us; /* last time that the socket took or gave something */
 	uint64_t heartbeat_us;
 	struct buf out, error;
 };
@@ -63,19 +57,11 @@ static void set_state(struct repl_sender *s, enum repl_sender_state state)
 	s->opts.notify(s->opts.arg);
 }
 
-static void wake(struct repl_sender *s)
-{
-	uint64_t one = 1;
-	ssize_t n = write(s->wake_fd, &one, sizeof one);
-
-	(void)n; /* full, so it is readable */
-}
-
 void repl_sender_publish(struct repl_sender *s, uint64_t lsn, uint64_t horizon)
 {
 	atomic_store(&s->horizon, horizon);
 	if (atomic_exchange(&s->ship_lsn, lsn) != lsn && atomic_exchange(&s->sleeping, false)) {
-		wake(s);
+		repl_peer_wake(&s->peer);
 	}
 }
 
@@ -95,7 +81,7 @@ void repl_sender_info(const struct repl_sender *s, struct repl_sender_info *out)
 	    .durable_lsn = atomic_load(&s->durable_lsn),
 	    .sent_lsn = atomic_load(&s->sent_lsn),
 	    .ack_age_ms = now > ack ? (now - ack) / 1000 : 0,
-	    .bytes_sent = atomic_load(&s->bytes_sent),
+	    .bytes_sent = atomic_load(&s->peer.bytes_sent),
 	    .copy_bytes_sent = atomic_load(&s->copy_bytes),
 	};
 }
@@ -140,78 +126,15 @@ static enum status take_acks(struct repl_sender *s)
 	return ST_OK;
 }
 
-static enum status read_acks(struct repl_sender *s)
+static enum status read_acks(void *arg)
 {
-	ssize_t n =
-	    recv(s->opts.fd, s->acks + s->acks_len, sizeof s->acks - s->acks_len, MSG_DONTWAIT);
+	struct repl_sender *s = arg;
+	size_t got;
+	enum status st =
+	    repl_peer_read(&s->peer, s->acks + s->acks_len, sizeof s->acks - s->acks_len, &got);
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		buf_note(&s->error, "the replica closed the connection");
-		return ST_END;
-	}
-	if (n < 0) {
-		return ST_OK;
-	}
-	s->progress_us = now_us();
-	s->acks_len += (size_t)n;
-	return take_acks(s);
-}
-
-/* Waits until the socket can be written (out), the executor has something, or ms have passed; reads
- * acks. ST_END: to be ended. */
-static enum status wait_socket(struct repl_sender *s, bool out, uint64_t ms)
-{
-	bool readable;
-
-	repl_wait(s->opts.fd, s->wake_fd, out, ms > POLL_MS_MAX ? POLL_MS_MAX : ms, &readable);
-	if (atomic_load(&s->stop)) {
-		return ST_END;
-	}
-	if (readable) {
-		enum status st = read_acks(s);
-
-		if (st != ST_OK) {
-			return st;
-		}
-	}
-	if (now_us() - s->progress_us > (uint64_t)s->opts.timeout_ms * 1000) {
-		buf_note(&s->error, "no sign of life for %" PRIu32 " ms (repl-timeout)",
-			 s->opts.timeout_ms);
-		return ST_END;
-	}
-	return ST_OK;
-}
-
-static enum status send_parts(struct repl_sender *s, struct iovec *parts, int count)
-{
-	while (count > 0) {
-		ssize_t n = writev(s->opts.fd, parts, count);
-		enum status st;
-
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			buf_note(&s->error, "the connection broke");
-			return ST_END;
-		}
-		if (n > 0) {
-			s->progress_us = now_us();
-			atomic_fetch_add(&s->bytes_sent, (uint64_t)n);
-			while (count > 0 && (size_t)n >= parts->iov_len) {
-				n -= (ssize_t)parts->iov_len;
-				parts++;
-				count--;
-			}
-			if (count > 0) {
-				parts->iov_base = (uint8_t *)parts->iov_base + n;
-				parts->iov_len -= (size_t)n;
-			}
-			continue;
-		}
-		st = wait_socket(s, true, POLL_MS_MAX);
-		if (st != ST_OK) {
-			return st;
-		}
-	}
-	return ST_OK;
+	s->acks_len += got;
+	return st == ST_OK && got > 0 ? take_acks(s) : st;
 }
 
 static struct iovec part_of(struct slice bytes)
@@ -225,15 +148,13 @@ static enum status send_message(struct repl_sender *s, enum repl_type type, stru
 	struct iovec parts[2] = {{.iov_base = header, .iov_len = sizeof header}, part_of(payload)};
 
 	repl_header(type, payload, header);
-	return send_parts(s, parts, 2);
+	return repl_peer_send_parts(&s->peer, parts, 2);
 }
 
 /* Sends what s->out holds. */
 static enum status send_out(struct repl_sender *s)
 {
-	struct iovec part = part_of(buf_slice(&s->out));
-
-	return send_parts(s, &part, 1);
+	return repl_peer_send(&s->peer, buf_slice(&s->out));
 }
 
 static enum status heartbeat(struct repl_sender *s)
@@ -283,7 +204,7 @@ static enum status idle(struct repl_sender *s)
 		atomic_store(&s->sleeping, false);
 		return ST_OK;
 	}
-	return wait_socket(s, false, (due - now + 999) / 1000);
+	return repl_peer_wait(&s->peer, false, (due - now + 999) / 1000);
 }
 
 static enum status stream(struct repl_sender *s)
@@ -294,7 +215,7 @@ static enum status stream(struct repl_sender *s)
 	if (st == ST_OK) {
 		st = send_message(s, REPL_SEGMENT, wal_tail_header(s->tail));
 	}
-	while (st == ST_OK && !atomic_load(&s->stop)) {
+	while (st == ST_OK && !atomic_load(&s->peer.stop)) {
 		struct wal_tail_piece piece;
 		uint64_t limit = atomic_load(&s->ship_lsn);
 
@@ -351,7 +272,9 @@ static enum status copy_message(void *arg, enum repl_type type, struct slice pay
 
 static enum status copy_wait(void *arg, uint64_t ms)
 {
-	return wait_socket(arg, false, ms);
+	struct repl_sender *s = arg;
+
+	return repl_peer_wait(&s->peer, false, ms);
 }
 
 static uint64_t shown_lsn(void *arg)
@@ -476,7 +399,7 @@ static void *run(void *arg)
 	struct repl_sender *s = arg;
 	enum status st = serve(s);
 
-	if (!atomic_load(&s->stop)) {
+	if (!atomic_load(&s->peer.stop)) {
 		logger(LOG_LVL_NOTICE, "the stream to a replica ended at LSN %" PRIu64 ": %.*s",
 		       atomic_load(&s->sent_lsn),
 		       s->error.len > 0 ? (int)s->error.len : (int)strlen(status_text(st)),
@@ -484,17 +407,14 @@ static void *run(void *arg)
 	}
 	wal_tail_close(s->tail);
 	engine_unpin(s->opts.engine, &s->pin);
-	(void)shutdown(s->opts.fd, SHUT_RDWR);
+	(void)shutdown(s->peer.fd, SHUT_RDWR);
 	set_state(s, REPL_SENDER_GONE);
 	return NULL;
 }
 
 static void release(struct repl_sender *s)
 {
-	(void)close(s->opts.fd);
-	if (s->wake_fd >= 0) {
-		(void)close(s->wake_fd);
-	}
+	repl_peer_close(&s->peer);
 	buf_deinit(&s->resume);
 	buf_deinit(&s->refetch);
 	buf_deinit(&s->out);
@@ -505,7 +425,6 @@ static void release(struct repl_sender *s)
 enum status repl_sender_start(const struct repl_sender_options *opts, struct repl_sender **out)
 {
 	struct repl_sender *s = mem_calloc(1, sizeof *s);
-	int one = opts->nodelay;
 
 	if (s == NULL) {
 		(void)close(opts->fd);
@@ -516,11 +435,12 @@ enum status repl_sender_start(const struct repl_sender_options *opts, struct rep
 	atomic_store(&s->horizon, opts->horizon);
 	atomic_store(&s->received_lsn, opts->full_copy || opts->refetch.len > 0 ? 0 : opts->lsn);
 	atomic_store(&s->durable_lsn, opts->full_copy || opts->refetch.len > 0 ? 0 : opts->lsn);
-	s->progress_us = now_us();
-	atomic_store(&s->ack_us, s->progress_us);
-	(void)setsockopt(opts->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (s->wake_fd < 0 ||
+	atomic_store(&s->ack_us, now_us());
+	s->peer.timeout_ms = opts->timeout_ms;
+	s->peer.readable = read_acks;
+	s->peer.arg = s;
+	s->peer.error = &s->error;
+	if (repl_peer_open(&s->peer, opts->fd, opts->nodelay) != ST_OK ||
 	    buf_append(&s->resume, opts->resume.data, opts->resume.len) != ST_OK ||
 	    buf_append(&s->refetch, opts->refetch.data, opts->refetch.len) != ST_OK ||
 	    !thread_start(&s->thread, "repl-sender", run, s)) {
@@ -536,8 +456,7 @@ void repl_sender_stop(struct repl_sender *s)
 	if (s == NULL) {
 		return;
 	}
-	atomic_store(&s->stop, true);
-	wake(s);
+	repl_peer_stop(&s->peer);
 	(void)pthread_join(s->thread, NULL);
 	release(s);
 }

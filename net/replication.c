@@ -53,7 +53,7 @@ void replication_update_rules(struct replication *r)
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		good += info.state == REPL_SENDER_ONLINE && info.ack_age_ms <= (uint64_t)lag * 1000;
 	}
 	s->host.replicas_short = good < (unsigned)wanted;
@@ -369,8 +369,9 @@ static uint64_t horizon(const struct replication *r)
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
-		if (info.state == REPL_SENDER_ONLINE && info.received_lsn < lsn) {
+		replica_info(p, &info);
+		if (replica_shares_history(p) && info.state == REPL_SENDER_ONLINE &&
+		    info.received_lsn < lsn) {
 			lsn = info.received_lsn;
 		}
 	}
@@ -384,9 +385,9 @@ static void forget_replica(struct replication *r, struct replica *p)
 {
 	struct repl_sender_info info;
 
-	repl_sender_info(p->sender, &info);
+	replica_info(p, &info);
 	r->output_bytes += info.bytes_sent;
-	if (info.received_lsn > 0) {
+	if (info.received_lsn > 0 && replica_shares_history(p)) {
 		bool fresh = r->lost_until_ms <= r->server->mono_ms;
 
 		r->lost_lsn =
@@ -395,6 +396,9 @@ static void forget_replica(struct replication *r, struct replica *p)
 	}
 	logger(LOG_LVL_NOTICE, "Connection with replica %s:%d lost.", p->ip, p->port);
 	repl_sender_stop(p->sender);
+	if (p->feed != NULL) {
+		replication_park(r, p->feed);
+	}
 	session_deinit(&p->session);
 	mem_free(p);
 	r->replicas_count--;
@@ -408,7 +412,7 @@ static void reap_replicas(struct replication *r)
 		struct replica *p = *at;
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		if (!p->counted && info.state != REPL_SENDER_STARTING) {
 			p->counted = true;
 			r->full_copies += info.copied;
@@ -432,6 +436,7 @@ void replication_drop_replicas(struct replication *r)
 		r->replicas = p->next;
 		forget_replica(r, p);
 	}
+	replication_trim_parked(r, true);
 }
 
 void replication_publish(struct replication *r)
@@ -455,8 +460,8 @@ void replication_publish(struct replication *r)
 	shared = horizon(r);
 	engine_set_horizon(s->engine, shared);
 	for (struct replica *p = r->replicas; p != NULL; p = p->next) {
-		repl_sender_want_ack(p->sender, r->acks_wanted > 0);
-		repl_sender_publish(p->sender, ship, shared);
+		replica_want_ack(p, r->acks_wanted > 0);
+		replica_publish(p, ship, shared);
 	}
 	r->acks_wanted -= r->acks_wanted > 0;
 }
@@ -467,6 +472,7 @@ void replication_cron(struct replication *r)
 		start_receiver(r);
 	}
 	replication_update_rules(r);
+	replication_trim_parked(r, false);
 	divergent_files_trim(&r->divergent, r->server->run_dir,
 			     (uint64_t)config_int(r->server->config, CONFIG_DIVERGENT_KEEP_TIME),
 			     r->server->now_ms, r->server->mono_ms);
@@ -482,7 +488,7 @@ unsigned replication_acked(struct command_host *h, uint64_t lsn, bool durable)
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		n += info.state == REPL_SENDER_ONLINE &&
 		     (durable ? info.durable_lsn : info.received_lsn) >= lsn;
 	}
@@ -516,7 +522,7 @@ bool replication_lagging(const struct replication *r)
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		if (info.state == REPL_SENDER_ONLINE && info.received_lsn < last) {
 			return true;
 		}

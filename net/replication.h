@@ -25,7 +25,7 @@ void replication_publish(struct replication *r);
 /* Every 100 ms. */
 void replication_cron(struct replication *r);
 
-/* Takes over the socket of a client whose WALSTREAM was accepted (command_host_ops.walstream). */
+/* Takes over the socket of a client whose WALSTREAM, PSYNC or SYNC was accepted. */
 void replication_adopt(struct replication *r, struct conn *c);
 
 /* What command_host_ops promises of replication; h is the server's host. */
@@ -39,6 +39,8 @@ void replication_fate(struct command_host *h, const struct write_position *p,
 		      struct write_fate *out);
 enum status replication_walstream(struct command_host *h, struct session *session,
 				  const struct walstream_request *request, struct buf *error);
+enum status replication_psync(struct command_host *h, struct session *session,
+			      const struct psync_request *request, struct buf *error);
 enum status replication_failover(struct command_host *h, const struct failover_request *request,
 				 struct buf *error);
 

@@ -142,11 +142,41 @@ static bool take_over(struct replication *r, const struct walstream_request *q)
 	return true;
 }
 
+struct replica *replication_new_replica(struct replication *r, struct conn *c, const char *cmd,
+					int port, const char *ip, int *fd)
+{
+	struct replica *p = mem_calloc(1, sizeof *p);
+
+	if (p == NULL) {
+		conn_close(c);
+		return NULL;
+	}
+	session_init(&p->session, c->session.id, r->server->now_ms);
+	p->session.last_cmd = cmd;
+	p->port = port;
+	(void)snprintf(p->session.addr, sizeof p->session.addr, "%s", c->session.addr);
+	(void)snprintf(p->session.laddr, sizeof p->session.laddr, "%s", c->session.laddr);
+	if (ip[0] != 0) {
+		(void)snprintf(p->ip, sizeof p->ip, "%s", ip);
+	} else {
+		plain_ip(p->session.addr, p->ip, sizeof p->ip);
+	}
+	*fd = p->fd = conn_detach(c);
+	return p;
+}
+
+void replication_add_replica(struct replication *r, struct replica *p)
+{
+	p->next = r->replicas;
+	r->replicas = p;
+	r->replicas_count++;
+}
+
 void replication_adopt(struct replication *r, struct conn *c)
 {
 	struct server *s = r->server;
 	const struct walstream_request *q = &r->pending_request;
-	struct replica *p = mem_calloc(1, sizeof *p);
+	struct replica *p;
 	struct repl_sender_options opts = {
 	    .engine = s->engine,
 	    .full_copy = q->full,
@@ -165,35 +195,28 @@ void replication_adopt(struct replication *r, struct conn *c)
 	};
 	int64_t ping_ms = config_int(s->config, CONFIG_REPL_PING_PERIOD) * 1000;
 
+	if (r->psync_pending) {
+		replication_adopt_redis(r, c);
+		return;
+	}
 	/* Lag is told in seconds, so nobody should be silent for longer. */
 	opts.ping_ms = ping_ms > 1000 ? 1000 : (uint32_t)ping_ms;
 	r->pending = false;
-	if (p == NULL || !take_over(r, q)) {
-		mem_free(p);
+	if (!take_over(r, q)) {
 		conn_close(c);
 		return;
 	}
 	opts.history = *engine_history(s->engine);
-	session_init(&p->session, c->session.id, s->now_ms);
-	p->session.last_cmd = "walstream";
-	p->port = q->port;
+	p = replication_new_replica(r, c, "walstream", q->port, q->ip, &opts.fd);
+	if (p == NULL) {
+		return;
+	}
 	p->asked_full = q->full;
 	(void)snprintf(p->node_id, sizeof p->node_id, "%s", q->node_id);
-	(void)snprintf(p->session.addr, sizeof p->session.addr, "%s", c->session.addr);
-	(void)snprintf(p->session.laddr, sizeof p->session.laddr, "%s", c->session.laddr);
-	if (q->ip[0] != 0) {
-		(void)snprintf(p->ip, sizeof p->ip, "%s", q->ip);
-	} else {
-		plain_ip(p->session.addr, p->ip, sizeof p->ip);
-	}
-	opts.fd = conn_detach(c);
-	p->fd = opts.fd;
 	if (repl_sender_start(&opts, &p->sender) != ST_OK) {
 		logger(LOG_LVL_WARNING, "out of memory: a replica is not served");
 		mem_free(p);
 		return;
 	}
-	p->next = r->replicas;
-	r->replicas = p;
-	r->replicas_count++;
+	replication_add_replica(r, p);
 }

@@ -20,8 +20,9 @@ static enum status refuse(struct buf *error, const char *text)
 
 static bool is_target(const struct replication *r, const struct replica *p)
 {
-	return r->failover_host[0] == 0 ||
-	       (p->port == r->failover_port && strcasecmp(p->ip, r->failover_host) == 0);
+	return p->feed == NULL &&
+	       (r->failover_host[0] == 0 ||
+		(p->port == r->failover_port && strcasecmp(p->ip, r->failover_host) == 0));
 }
 
 /* Takes writes again. */
@@ -43,7 +44,7 @@ static enum status begin(struct replication *r, const struct failover_request *q
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		if (!is_target(r, p)) {
 			continue;
 		}
@@ -109,7 +110,7 @@ static const struct replica *ready_replica(struct replication *r)
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		if (is_target(r, p) && info.state == REPL_SENDER_ONLINE &&
 		    info.received_lsn >= r->failover_lsn) {
 			return p;

@@ -5,13 +5,15 @@
 #define CAIRN_NET_REPLICATION_IMPL_H
 
 #include "net/divergent_files.h"
+#include "net/redis_feed.h"
 #include "net/replication.h"
 
 /* A connected replica. */
 struct replica {
 	struct replica *next;
-	struct repl_sender *sender;
-	struct session session; /* of the client that it was: number, addresses */
+	struct repl_sender *sender; /* of a Cairn node, or */
+	struct redis_feed *feed;    /* of a redis-server */
+	struct session session;	    /* of the client that it was: number, addresses */
 	char node_id[41], ip[64];
 	int port, fd;
 	bool asked_full, counted;
@@ -48,6 +50,11 @@ struct replication {
 	/* A WALSTREAM that was accepted, until its connection is handed over. */
 	bool pending;
 	struct walstream_request pending_request;
+	/* The same for PSYNC and SYNC. */
+	bool psync_pending;
+	struct psync_request psync_request;
+	/* Feeds whose link was lost, newest first: their replicas may come back. */
+	struct parked_feed *parked;
 	struct buf pending_resume, pending_refetch;
 
 	/* FAILOVER. */
@@ -71,6 +78,34 @@ struct replication {
 
 /* Ends all links to replicas: the dataset is about to change under them. */
 void replication_drop_replicas(struct replication *r);
+
+/* --- replication_accept.c --- */
+
+/* Makes the client a replica, which the caller puts a sender or a feed to; its socket is *fd. cmd:
+ * what it asked with; ip "": its address is that of the connection. NULL: out of memory, the client
+ * is closed. */
+struct replica *replication_new_replica(struct replication *r, struct conn *c, const char *cmd,
+					int port, const char *ip, int *fd);
+/* It is being served from now on. */
+void replication_add_replica(struct replication *r, struct replica *p);
+
+/* --- replica_link.c: the thread that serves a replica, of either kind --- */
+
+void replica_info(const struct replica *p, struct repl_sender_info *out);
+void replica_publish(struct replica *p, uint64_t lsn, uint64_t horizon);
+void replica_want_ack(struct replica *p, bool wanted);
+/* Whether its acknowledgements count for the checkpoint horizon: it may be elected, and then the
+ * history is what it has. */
+bool replica_shares_history(const struct replica *p);
+
+/* --- replication_psync.c --- */
+
+/* The client whose PSYNC or SYNC was accepted becomes a replica. */
+void replication_adopt_redis(struct replication *r, struct conn *c);
+/* Keeps a feed whose link is gone for a while, or frees it. */
+void replication_park(struct replication *r, struct redis_feed *feed);
+/* Frees those that nobody has come back for, or all. */
+void replication_trim_parked(struct replication *r, bool all);
 
 /* Becomes a primary now; outside of a batch. ST_AGAIN, ST_NO_MEMORY: the log has not taken
  * everything yet; nothing has changed. */

@@ -91,7 +91,7 @@ void replication_view(struct command_host *h, struct replication_view *out)
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {
 		struct repl_sender_info info;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		out->output_bytes += info.bytes_sent;
 	}
 }
@@ -150,7 +150,7 @@ void replication_each_replica(struct command_host *h,
 		struct repl_sender_info info;
 		struct replica_view v;
 
-		repl_sender_info(p->sender, &info);
+		replica_info(p, &info);
 		v = (struct replica_view){
 		    .ip = p->ip,
 		    .port = p->port,

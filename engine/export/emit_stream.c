@@ -11,7 +11,7 @@ enum { NUMBER_MAX = 24, CLAIM_ARGS = 12 };
 
 /* --- entries --- */
 
-static void id_text(char dst[STREAM_ID_TEXT_MAX], struct stream_id id)
+void stream_id_text(char dst[STREAM_ID_TEXT_MAX], struct stream_id id)
 {
 	(void)snprintf(dst, STREAM_ID_TEXT_MAX, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
 }
@@ -21,7 +21,7 @@ bool stream_entry_text(struct slice subkey, char dst[STREAM_ID_TEXT_MAX])
 	if (subkey.len != 1 + STREAM_ID_LEN || subkey.data[0] != STREAM_ENTRY) {
 		return false;
 	}
-	id_text(dst, stream_id_at(subkey.data + 1));
+	stream_id_text(dst, stream_id_at(subkey.data + 1));
 	return true;
 }
 
@@ -42,26 +42,32 @@ static struct slice number_text(char dst[NUMBER_MAX], uint64_t v)
 	return slice_str(dst);
 }
 
-static enum status emit_entry(struct emitting *m, struct slice subkey, struct slice value)
+enum status emit_stream_entry(struct resp_sink *sink, struct slice key, struct slice subkey,
+			      struct slice value, struct buf *argv)
 {
 	char id[STREAM_ID_TEXT_MAX];
-	struct slice arg[3] = {slice_str("XADD"), m->record->name}, text;
+	struct slice arg[3] = {slice_str("XADD"), key}, text;
 
 	if (!stream_entry_text(subkey, id)) {
 		return ST_OK;
 	}
 	arg[2] = slice_str(id);
-	m->argv.len = 0;
-	if (buf_append(&m->argv, arg, sizeof arg) != ST_OK) {
+	argv->len = 0;
+	if (buf_append(argv, arg, sizeof arg) != ST_OK) {
 		return ST_NO_MEMORY;
 	}
 	while (stream_entry_next(&value, &text)) {
-		if (buf_append(&m->argv, &text, sizeof text) != ST_OK) {
+		if (buf_append(argv, &text, sizeof text) != ST_OK) {
 			return ST_NO_MEMORY;
 		}
 	}
-	return resp_command(m->sink, (const struct slice *)(const void *)m->argv.data,
-			    m->argv.len / sizeof(struct slice));
+	return resp_command(sink, (const struct slice *)(const void *)argv->data,
+			    argv->len / sizeof(struct slice));
+}
+
+static enum status emit_entry(struct emitting *m, struct slice subkey, struct slice value)
+{
+	return emit_stream_entry(m->sink, m->record->name, subkey, value, &m->argv);
 }
 
 static enum status emit_consumer(struct emitting *m, struct slice subkey, struct slice value)
@@ -78,30 +84,36 @@ static enum status emit_consumer(struct emitting *m, struct slice subkey, struct
 	return resp_command(m->sink, argv, 5);
 }
 
-static enum status emit_pending(struct emitting *m, struct slice subkey, struct slice value)
+enum status emit_stream_claim(struct resp_sink *sink, struct slice key, struct slice group,
+			      struct slice consumer, struct stream_id id, struct slice value)
 {
-	struct slice argv[CLAIM_ARGS] = {slice_str("XCLAIM"), m->record->name};
-	char id[STREAM_ID_TEXT_MAX], time[NUMBER_MAX], count[NUMBER_MAX];
-	const struct group_facts *g;
-	enum status st = stream_groups_of(&m->groups, subkey, &g);
+	struct slice argv[CLAIM_ARGS] = {slice_str("XCLAIM"), key, group, consumer};
+	char text[STREAM_ID_TEXT_MAX], time[NUMBER_MAX], count[NUMBER_MAX];
 
-	if (st == ST_OK) {
-		st = stream_groups_consumer(&m->groups, subkey, value, &argv[3]);
-	}
-	if (st != ST_OK) {
-		return st;
-	}
-	id_text(id, stream_id_at(subkey.data + 9));
-	argv[2] = g->name;
+	stream_id_text(text, id);
 	argv[4] = slice_str("0");
-	argv[5] = slice_str(id);
+	argv[5] = slice_str(text);
 	argv[6] = slice_str("TIME");
 	argv[7] = number_text(time, bytes_get_u64le(value.data + 8));
 	argv[8] = slice_str("RETRYCOUNT");
 	argv[9] = number_text(count, bytes_get_u64le(value.data + 16));
 	argv[10] = slice_str("FORCE");
 	argv[11] = slice_str("JUSTID");
-	return resp_command(m->sink, argv, CLAIM_ARGS);
+	return resp_command(sink, argv, CLAIM_ARGS);
+}
+
+static enum status emit_pending(struct emitting *m, struct slice subkey, struct slice value)
+{
+	const struct group_facts *g;
+	struct slice consumer;
+	enum status st = stream_groups_of(&m->groups, subkey, &g);
+
+	if (st == ST_OK) {
+		st = stream_groups_consumer(&m->groups, subkey, value, &consumer);
+	}
+	return st == ST_OK ? emit_stream_claim(m->sink, m->record->name, g->name, consumer,
+					       stream_id_at(subkey.data + 9), value)
+			   : st;
 }
 
 /* Behind the groups themselves: their consumers, and what is pending. */
@@ -135,29 +147,37 @@ static enum status each_record(struct emitting *m,
 	return st == ST_END ? ST_OK : st;
 }
 
+enum status emit_stream_numbers(struct resp_sink *sink, struct slice key, struct stream_id last,
+				uint64_t entries_added, struct stream_id max_deleted)
+{
+	char id[STREAM_ID_TEXT_MAX], deleted[STREAM_ID_TEXT_MAX], added[NUMBER_MAX];
+	struct slice argv[7] = {slice_str("XSETID"), key};
+
+	stream_id_text(id, last);
+	stream_id_text(deleted, max_deleted);
+	argv[2] = slice_str(id);
+	argv[3] = slice_str("ENTRIESADDED");
+	argv[4] = number_text(added, entries_added);
+	argv[5] = slice_str("MAXDELETEDID");
+	argv[6] = slice_str(deleted);
+	return resp_command(sink, argv, 7);
+}
+
 /* The last ID, and what is remembered of removed entries. An empty stream is made by an entry that
  * goes at once. */
 static enum status emit_numbers(struct emitting *m)
 {
 	const struct meta *meta = &m->record->meta;
-	char last[STREAM_ID_TEXT_MAX], deleted[STREAM_ID_TEXT_MAX], added[NUMBER_MAX];
 	struct slice argv[7] = {slice_str("XADD"), m->record->name,  slice_str("MAXLEN"),
 				slice_str("0"),	   slice_str("0-1"), slice_str("f"),
 				slice_str("v")};
-	enum status st = ST_OK;
+	enum status st = meta->count == 0 ? resp_command(m->sink, argv, 7) : ST_OK;
 
-	if (meta->count == 0) {
-		st = resp_command(m->sink, argv, 7);
-	}
-	id_text(last, (struct stream_id){meta->aux[0], meta->aux[1]});
-	id_text(deleted, m->groups.max_deleted);
-	argv[0] = slice_str("XSETID");
-	argv[2] = slice_str(last);
-	argv[3] = slice_str("ENTRIESADDED");
-	argv[4] = number_text(added, meta->count + m->groups.removed);
-	argv[5] = slice_str("MAXDELETEDID");
-	argv[6] = slice_str(deleted);
-	return st == ST_OK ? resp_command(m->sink, argv, 7) : st;
+	return st == ST_OK
+		   ? emit_stream_numbers(m->sink, m->record->name,
+					 (struct stream_id){meta->aux[0], meta->aux[1]},
+					 meta->count + m->groups.removed, m->groups.max_deleted)
+		   : st;
 }
 
 static enum status emit_groups(struct emitting *m)
@@ -171,7 +191,7 @@ static enum status emit_groups(struct emitting *m)
 					g[i].name};
 		char id[STREAM_ID_TEXT_MAX], read[NUMBER_MAX];
 
-		id_text(id, g[i].last);
+		stream_id_text(id, g[i].last);
 		(void)snprintf(read, sizeof read, "%" PRId64, g[i].entries_read);
 		argv[4] = slice_str(id);
 		argv[5] = slice_str("ENTRIESREAD");

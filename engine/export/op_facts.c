@@ -2,14 +2,23 @@
 #include "engine/export/op_facts.h"
 
 #include "engine/base/alloc.h"
+#include "engine/export/stream_notes.h"
 #include "engine/library_set.h"
 
 enum { BUCKETS_MIN = 64 };
 
+static void destroy_entry(struct id_entry *e)
+{
+	if (e != NULL) {
+		stream_notes_destroy(e->notes);
+		mem_free(e);
+	}
+}
+
 void id_map_deinit(struct id_map *map)
 {
 	for (size_t i = 0; i < map->buckets_count; i++) {
-		mem_free(map->buckets[i]);
+		destroy_entry(map->buckets[i]);
 	}
 	mem_free(map->buckets);
 	*map = (struct id_map){0};
@@ -69,12 +78,18 @@ enum status id_map_add(struct id_map *map, const struct meta *meta, struct slice
 		if (e == NULL) {
 			return ST_NO_MEMORY;
 		}
+		e->notes = NULL;
+		if (map->buckets[i] != NULL) {
+			/* It was renamed, and is the same otherwise. */
+			e->notes = map->buckets[i]->notes;
+			map->buckets[i]->notes = NULL;
+		}
 		e->key_len = key.len;
 		if (key.len > 0) {
 			memcpy(e->key, key.data, key.len);
 		}
 		map->used += map->buckets[i] == NULL;
-		mem_free(map->buckets[i]);
+		destroy_entry(map->buckets[i]);
 		map->buckets[i] = e;
 	}
 	e->id = meta->id;
@@ -91,6 +106,11 @@ const struct id_entry *id_map_find(const struct id_map *map, uint64_t id)
 	return map->buckets_count == 0 ? NULL : map->buckets[find(map, id)];
 }
 
+struct id_entry *id_map_entry(struct id_map *map, uint64_t id)
+{
+	return map->buckets_count == 0 ? NULL : map->buckets[find(map, id)];
+}
+
 /* Takes an entry out; those behind it that it kept from their place move up. */
 static void forget(struct id_map *map, uint64_t id)
 {
@@ -100,7 +120,7 @@ static void forget(struct id_map *map, uint64_t id)
 		return;
 	}
 	hole = i = find(map, id);
-	mem_free(map->buckets[hole]);
+	destroy_entry(map->buckets[hole]);
 	map->used--;
 	for (;;) {
 		i = (i + 1) & mask;

@@ -6,11 +6,14 @@
 #include "engine/key_codec.h"
 #include "engine/wal/wal_record.h"
 
+struct stream_notes;
+
 /* A large collection (or chunked string) as its newest key record told. */
 struct id_entry {
 	uint64_t id;
 	enum value_type type;
 	uint64_t count, aux[2], expire_at_ms; /* of the key record */
+	struct stream_notes *notes; /* owned; of a stream, for whoever wants them; NULL: none */
 	size_t key_len;
 	uint8_t key[];
 };
@@ -26,6 +29,9 @@ void id_map_deinit(struct id_map *map);
 
 /* The entry of a collection, NULL: unknown. Valid until the map changes. */
 const struct id_entry *id_map_find(const struct id_map *map, uint64_t id);
+
+/* The same, to be given notes. */
+struct id_entry *id_map_entry(struct id_map *map, uint64_t id);
 
 /* Takes in a large collection's key record, instead of what was known of its id; one of another
  * form is passed over. ST_NO_MEMORY. */

@@ -15,6 +15,10 @@ static enum status note_record(struct stream_groups *g, struct slice subkey, str
 	if (subkey.data[0] == STREAM_EXTRA && value.len == STREAM_EXTRA_LEN) {
 		g->removed = bytes_get_u64le(value.data);
 		g->max_deleted = stream_id_at(value.data + 8);
+		g->entry_max = bytes_get_u64le(value.data + 48);
+	}
+	if (subkey.data[0] == STREAM_ENTRY && stream_id_is_zero(g->first)) {
+		g->first = stream_id_at(subkey.data + 1);
 	}
 	if (subkey.data[0] != STREAM_GROUP) {
 		return ST_OK;
@@ -25,6 +29,8 @@ static enum status note_record(struct stream_groups *g, struct slice subkey, str
 	facts = (struct group_facts){.number = bytes_get_u64le(value.data),
 				     .last = stream_id_at(value.data + 8),
 				     .entries_read = (int64_t)bytes_get_u64le(value.data + 40),
+				     .pending = bytes_get_u64le(value.data + 48),
+				     .consumers = bytes_get_u64le(value.data + 56),
 				     .name = slice_skip(value, STREAM_GROUP_LEN)};
 	return buf_append(&g->groups, &facts, sizeof facts);
 }

@@ -9,7 +9,8 @@ struct group_facts {
 	uint64_t number;
 	struct stream_id last;
 	int64_t entries_read;
-	struct slice name; /* borrowed from the view */
+	uint64_t pending, consumers; /* how many */
+	struct slice name;	     /* borrowed from the view */
 };
 
 struct stream_groups {
@@ -17,7 +18,9 @@ struct stream_groups {
 	const struct key_record *record;
 	uint64_t removed; /* entries that were there once */
 	struct stream_id max_deleted;
-	struct buf groups; /* struct group_facts */
+	struct stream_id first; /* of the entries; zero when there is none */
+	uint64_t entry_max;	/* bytes of the largest entry, or more */
+	struct buf groups;	/* struct group_facts */
 };
 
 /* Reads them; view and record stay borrowed, also those of out->groups' names. Errors of

@@ -35,6 +35,28 @@ void translate_deinit(struct translator *t)
 	buf_deinit(&t->dropped);
 }
 
+enum status translate_know_key(struct translator *t, const struct view *v,
+			       const struct key_record *record)
+{
+	enum status st = id_map_add(&t->map, &record->meta, record->name);
+	struct id_entry *e;
+
+	if (st != ST_OK || record->meta.type != TYPE_STREAM) {
+		return st;
+	}
+	e = id_map_entry(&t->map, record->meta.id);
+	if (e->notes == NULL) {
+		st = stream_notes_create(&e->notes);
+	}
+	return st == ST_OK ? stream_notes_read(e->notes, v, record) : st;
+}
+
+enum status translate_know_libraries(struct translator *t, const struct library_set *set)
+{
+	library_set_deinit(&t->libraries);
+	return library_set_copy(set, &t->libraries);
+}
+
 static bool wanted(const struct translator *t, struct slice key)
 {
 	return t->choice.wants == NULL || t->choice.wants(t->choice.arg, key);
@@ -137,7 +159,7 @@ static enum status write_key(struct translator *t, const struct key_record *reco
 	if (!wanted(t, record->name)) {
 		return ST_OK;
 	}
-	if (!value_has_decoder(record->meta.type) || record->meta.type == TYPE_STREAM) {
+	if (!value_has_decoder(record->meta.type)) {
 		t->left_out++;
 		return ST_OK;
 	}
@@ -259,7 +281,7 @@ static enum status write_fields(struct translator *t, struct slice ops)
 	return st == ST_END ? ST_OK : st;
 }
 
-/* Elements of lists and strings whose key record is as it was. */
+/* Elements of lists, strings and streams whose key record is as it was. */
 static enum status write_elements(struct translator *t)
 {
 	enum status st = ST_OK;
@@ -276,9 +298,10 @@ static enum status write_elements(struct translator *t)
 			i++;
 			continue;
 		}
-		r = translate_elements(t->state, store_key_slot(key), store_key_id(key));
-		i = r.end;
 		e = owner_of(t, store_key_id(key), &changed);
+		r = translate_elements(t->state, store_key_slot(key), store_key_id(key),
+				       e == NULL ? TYPE_LIST : e->type);
+		i = r.end;
 		if (e == NULL || changed) {
 			continue;
 		}
@@ -290,6 +313,10 @@ static enum status write_elements(struct translator *t)
 			st = translate_set_range(t, name, r, e->aux[0], e->aux[1], e->aux[0]);
 		} else if (e->type == TYPE_STRING) {
 			st = translate_string(t, name, r, e->count, false);
+		} else if (e->type == TYPE_STREAM) {
+			const struct stream_id last = {e->aux[0], e->aux[1]};
+
+			st = translate_stream(t, e, name, r, &last, e->count);
 		}
 	}
 	return st;
@@ -302,17 +329,41 @@ static enum status write_elements(struct translator *t)
 static enum status take_library(struct translator *t, const struct wal_op *op)
 {
 	bool wanted_too = t->choice.wants == NULL;
+	bool known = library_set_find(&t->libraries, op->name) != NULL;
 	enum status st = ST_OK;
 
 	if (wanted_too && op->kind == WAL_OP_PUT_LIBRARY) {
 		st = emit_resp_library(&t->inner, op->value);
-	} else if (wanted_too && op->kind == WAL_OP_DEL_LIBRARY) {
-		st = emit_resp_library_del(&t->inner, op->name,
-					   library_set_find(&t->libraries, op->name) != NULL);
+	} else if (wanted_too && op->kind == WAL_OP_DEL_LIBRARY && (known || !t->complete)) {
+		st = emit_resp_library_del(&t->inner, op->name, known);
 	} else if (wanted_too && op->kind == WAL_OP_FLUSH_LIBRARIES) {
 		st = emit_resp_library_flush(&t->inner);
 	}
 	return st == ST_OK ? library_set_apply(&t->libraries, op) : st;
+}
+
+/* Of several libraries that a record changes, one may get a function that another one loses: the
+ * old ones go first, as far as they are known. */
+static enum status make_way(struct translator *t, struct slice ops)
+{
+	struct slice all = ops;
+	struct wal_op op;
+	size_t changes = 0;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && (st = wal_op_next(&ops, &op)) == ST_OK) {
+		changes += library_set_concerns(&op);
+	}
+	if (st != ST_END || changes < 2 || t->choice.wants != NULL) {
+		return st == ST_END ? ST_OK : st;
+	}
+	st = ST_OK;
+	while (st == ST_OK && (st = wal_op_next(&all, &op)) == ST_OK) {
+		if (op.kind == WAL_OP_PUT_LIBRARY && library_set_del(&t->libraries, op.name)) {
+			st = emit_resp_library_del(&t->inner, op.name, true);
+		}
+	}
+	return st == ST_END ? ST_OK : st;
 }
 
 /* Makes the record's net effect; *rest gets the operations after its last FLUSH. */
@@ -326,6 +377,9 @@ static enum status take_in(struct translator *t, const struct wal_record *rec,
 	*rest = *rec;
 	t->whole.len = t->dropped.len = t->commands.len = t->inner.pending.len = 0;
 	t->inner.commands = 0;
+	if (st == ST_OK) {
+		st = make_way(t, ops);
+	}
 	while (st == ST_OK && (st = wal_op_next(&ops, &op)) == ST_OK) {
 		struct effect effect;
 
@@ -407,6 +461,9 @@ enum status translate_record(struct translator *t, const struct wal_record *rec,
 		st = write_elements(t);
 	}
 	if (st == ST_OK) {
+		st = translate_note_streams(t, rest.ops);
+	}
+	if (st == ST_OK) {
 		id_map_settle(&t->map, &rest);
 		st = hand_over(t, sink);
 	}
@@ -423,8 +480,10 @@ enum status translate_skip(struct translator *t, const struct wal_record *rec)
 		st = library_set_apply(&t->libraries, &op);
 	}
 	if (st == ST_END) {
+		st = translate_note_streams(t, rec->ops);
+	}
+	if (st == ST_OK) {
 		id_map_settle(&t->map, rec);
-		st = ST_OK;
 	}
 	return st;
 }

@@ -46,6 +46,14 @@ MUST_CHECK enum status translate_init(struct translator *t, struct key_choice ch
 				      uint64_t hold_before_ms);
 void translate_deinit(struct translator *t);
 
+/* What there was before the first record, of a log that does not go back to LSN 1: a key, and the
+ * libraries of functions. With all of them known the translator is complete. Errors as value_next;
+ * ST_NO_MEMORY. */
+MUST_CHECK enum status translate_know_key(struct translator *t, const struct view *v,
+					  const struct key_record *record);
+MUST_CHECK enum status translate_know_libraries(struct translator *t,
+						const struct library_set *set);
+
 /* Gives the commands for a record to the sink. ST_CORRUPT: it does not fit what came before;
  * errors of the sink. */
 MUST_CHECK enum status translate_record(struct translator *t, const struct wal_record *rec,

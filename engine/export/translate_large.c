@@ -11,7 +11,8 @@
 
 enum { BATCH = 128, CHUNK_KEY_LEN = ELEM_PREFIX_LEN + 4, POSITION_KEY_LEN = ELEM_PREFIX_LEN + 8 };
 
-struct range translate_elements(const struct overlay *state, uint16_t slot, uint64_t id)
+struct range translate_elements(const struct overlay *state, uint16_t slot, uint64_t id,
+				enum value_type type)
 {
 	struct store_key prefix;
 	struct slice key, value;
@@ -25,8 +26,10 @@ struct range translate_elements(const struct overlay *state, uint16_t slot, uint
 		if (!slice_has_prefix(key, store_key_slice(&prefix))) {
 			break;
 		}
-		/* Records of a sorted set's tree follow from its members. */
-		r.live += is == OVERLAY_VALUE && key.len != ELEM_PREFIX_LEN + ZSET_KEY_LEN;
+		/* Records of a sorted set's tree follow from its members; those of when fields
+		 * expire have no place in commands. */
+		r.live += is == OVERLAY_VALUE &&
+			  (!type_is_named(type) || key.len >= ELEM_PREFIX_LEN + KEY_ORDER_LEN);
 	}
 	return r;
 }
@@ -222,12 +225,14 @@ enum status translate_large(struct translator *t, const struct key_record *recor
 {
 	const struct meta *m = &record->meta;
 	const struct id_entry *old = id_map_find(&t->map, m->id);
-	struct range r = translate_elements(t->state, record->slot, m->id);
+	struct range r = translate_elements(t->state, record->slot, m->id, m->type);
 	uint64_t all =
 	    m->type == TYPE_STRING ? (m->count + STRING_CHUNK - 1) / STRING_CHUNK : m->count;
 	enum status st = ST_OK;
 
-	if (r.live == all || (old == NULL && t->complete)) {
+	if (m->type == TYPE_STREAM
+		? old == NULL && (t->complete || translate_stream_is_whole(t, r, m->count))
+		: r.live == all || (old == NULL && t->complete)) {
 		return write_whole(t, record);
 	}
 	if (old == NULL && !type_is_named(m->type)) {
@@ -238,6 +243,10 @@ enum status translate_large(struct translator *t, const struct key_record *recor
 		st = translate_string(t, record->name, r, m->count, m->count > old->count);
 	} else if (m->type == TYPE_LIST) {
 		st = change_list(t, record, r, old);
+	} else if (m->type == TYPE_STREAM) {
+		const struct stream_id last = {m->aux[0], m->aux[1]};
+
+		st = translate_stream(t, old, record->name, r, &last, m->count);
 	}
 	if (st == ST_OK && (old == NULL || old->expire_at_ms != m->expire_at_ms)) {
 		st = expiry(t, record->name, m->expire_at_ms);

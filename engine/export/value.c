@@ -153,6 +153,7 @@ static enum status take_score(struct value_walk *w, struct slice *value)
 	enum status st = ST_OK;
 
 	if (w->record.meta.type == TYPE_ZSET) {
+		w->stored_score = *value;
 		st = value_score_text(*value, w->score);
 		*value = slice_str(w->score);
 	}

@@ -75,6 +75,7 @@ struct value_walk {
 	uint64_t nodes; /* records of a sorted set's tree passed, or of when fields expire */
 	uint64_t fields_timed, fields_at_ms; /* fields that expire, as those say */
 	char score[VALUE_SCORE_MAX];
+	struct slice stored_score; /* the same as it is stored: an f64, little-endian */
 };
 
 MUST_CHECK enum status value_open(const struct view *v, const struct key_record *record,

@@ -1,6 +1,6 @@
 /* Roles of a node in its shard: REPLICAOF, ROLE, FAILOVER, and WALSTREAM, by which a replica asks
- * for its primary's log. PSYNC and SYNC are what a redis-server would ask with. */
-#include "engine/base/logger.h"
+ * for its primary's log. What a redis-server asks with is in cmd_psync.c. */
+#include "net/command/cmd_psync.h"
 #include "net/command/command_groups.h"
 #include "net/command/command_host.h"
 #include "net/command/session.h"
@@ -12,7 +12,6 @@ enum {
 	WALSTREAM_VERSION = 1,
 	PORT_MAX = 65535,
 	HOST_MAX = 256,
-	FOREIGN_WARN_MS = 60000, /* redis-server asks again every second */
 };
 
 static void view_of(struct command_ctx *ctx, struct replication_view *out)
@@ -290,35 +289,18 @@ static void cmd_walstream(struct command_ctx *ctx)
 	buf_deinit(&error);
 }
 
-/* --- PSYNC, SYNC --- */
-
-/* A redis-server wants to be a replica, in a cluster of both kinds or by mistake: its operator
- * reads the reply in its log, this node's in this one. */
-static void cmd_psync(struct command_ctx *ctx)
-{
-	struct command_host *h = ctx->host;
-
-	if (h->foreign_replica_ms == 0 || ctx->now_ms - h->foreign_replica_ms >= FOREIGN_WARN_MS) {
-		h->foreign_replica_ms = ctx->now_ms;
-		logger(LOG_LVL_WARNING,
-		       "%s asks for replication with %s and is refused: a redis-server can't "
-		       "follow a Cairn node. Give it a primary of its own kind.",
-		       ctx->session->addr, ctx->argv[0].len == 4 ? "SYNC" : "PSYNC");
-	}
-	resp_error(ctx->reply, "ERR this is a Cairn node, which only Cairn nodes can replicate: "
-			       "use a redis-server as the primary of a redis-server");
-}
-
 const struct command commands_replication[] = {
     {"failover", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, NO_KEYS, cmd_failover, NULL},
     {"psync", -3, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_NO_ASYNC_LOADING, NO_KEYS,
      cmd_psync, NULL},
     {"replicaof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, NO_KEYS,
      cmd_replicaof, NULL},
+    {"replconf", -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALLOW_BUSY, NO_KEYS,
+     cmd_replconf, NULL},
     {"role", 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, cmd_role, NULL},
     {"slaveof", 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING, NO_KEYS,
      cmd_replicaof, NULL},
-    {"sync", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_NO_ASYNC_LOADING, NO_KEYS, cmd_psync,
+    {"sync", 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_NO_ASYNC_LOADING, NO_KEYS, cmd_sync,
      NULL},
     {"walstream", -8, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI | CMD_STALE, NO_KEYS, cmd_walstream,
      NULL},

@@ -93,6 +93,14 @@ struct replica_view {
 	uint64_t lsn, durable_lsn, lag_s;
 };
 
+/* What a Redis replica asks for; the rest is in its session (replconf). */
+struct psync_request {
+	bool psync;	 /* else SYNC */
+	bool has_offset; /* it has the stream of that name up to there */
+	char replid[41];
+	uint64_t offset;
+};
+
 /* What a replica asks for (net/proto/repl_message.h). */
 struct walstream_request {
 	char node_id[41];
@@ -202,6 +210,9 @@ struct command_host_ops {
 	 * reply. */
 	enum status (*walstream)(struct command_host *h, struct session *session,
 				 const struct walstream_request *request, struct buf *error);
+	/* The same for a replica that speaks Redis's protocol. error: the reply when refused. */
+	enum status (*psync)(struct command_host *h, struct session *session,
+			     const struct psync_request *request, struct buf *error);
 	/* Hands the primary's role over. error gets the error reply. */
 	enum status (*failover)(struct command_host *h, const struct failover_request *request,
 				struct buf *error);
@@ -278,8 +289,7 @@ struct command_host {
 	uint64_t cluster_links, cluster_link_bytes; /* of the bus; looked at every 100 ms */
 	enum node_errand errand; /* wanted; done when nothing waits for the log */
 	uint64_t errands_done;
-	uint64_t foreign_replica_ms; /* last time that the log told of one; wall clock, 0: never */
-	bool no_active_expiry;	     /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
+	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
 };
 
 #endif

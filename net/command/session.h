@@ -33,6 +33,15 @@ enum subscription_kind {
 	SUBSCRIPTION_KINDS,
 };
 
+/* What a client has said of itself by REPLCONF, before it asks to be a replica. */
+struct replconf {
+	int port;    /* where it serves clients; 0: not said */
+	char ip[64]; /* ""; the address that it comes from */
+	bool eof;    /* it knows a file of unknown length by a mark at its end */
+	bool psync2; /* its primary's replication id may change */
+	bool rdb_only, no_keys, no_libraries; /* of what a copy is to have */
+};
+
 struct session {
 	uint64_t id;
 	int proto;	    /* RESP version: 2 or 3 */
@@ -94,6 +103,7 @@ struct session {
 				   counted; 0: has not asked */
 	bool warmed; /* the keys of the present request have been prefetched: no need to look */
 	struct migration *migration; /* MIGRATE under way; NULL: none */
+	struct replconf replconf;
 };
 
 void session_init(struct session *s, uint64_t id, uint64_t now_ms);

@@ -3,21 +3,18 @@
 #define CAIRN_NET_COMMAND_STREAM_DUMP_H
 
 #include "engine/types/stream_group.h"
+#include "net/command/stream_node.h"
 
 /* How many entries of a stream are written together, so that a piece stays small. */
 uint64_t stream_dump_together(const struct stream *s);
 
-/* Takes bytes of the payload. */
-typedef enum status (*stream_dump_put)(void *arg, const void *bytes, size_t len);
-
 /* Writes the next entries of s, at most so many, from *from on, which moves behind them: the id and
  * the blob of one node. *given: how many. */
 MUST_CHECK enum status stream_dump_node(const struct stream *s, struct stream_id *from,
-					uint64_t most, stream_dump_put put, void *arg,
-					uint64_t *given);
+					uint64_t most, rdb_put put, void *arg, uint64_t *given);
 
 /* Writes what comes behind the nodes: numbers and consumer groups. */
-MUST_CHECK enum status stream_dump_rest(const struct stream *s, stream_dump_put put, void *arg);
+MUST_CHECK enum status stream_dump_rest(const struct stream *s, rdb_put put, void *arg);
 
 /* Makes a stream from a value (type and body), in place of whatever key holds. expire_at_ms 0: no
  * expiry. *engine_st: what the engine said, as opposed to the payload. string_max as in

@@ -6,12 +6,12 @@
 #include "net/proto/rdb_format.h"
 #include "net/proto/rdb_write.h"
 
-enum { OPCODE_FUNCTION = 0xf5, VERSION_LEN = 2, CHECKSUM_LEN = 8 };
+enum { VERSION_LEN = 2, CHECKSUM_LEN = 8 };
 
 enum status rdb_library_put(struct buf *payload, struct slice code)
 {
 	size_t before = payload->len;
-	uint8_t head[1 + RDB_LEN_MAX] = {OPCODE_FUNCTION};
+	uint8_t head[1 + RDB_LEN_MAX] = {RDB_LIBRARY_OPCODE};
 	bool whole;
 	size_t len = 1 + rdb_put_string(head + 1, code, &whole);
 	enum status st = buf_append(payload, head, len);
@@ -68,7 +68,7 @@ enum status rdb_library_next(struct rdb_reader *r, struct buf *scratch, struct s
 		return ST_END;
 	}
 	st = rdb_read_bytes(r, 1, &opcode);
-	if (st == ST_OK && opcode.data[0] != OPCODE_FUNCTION) {
+	if (st == ST_OK && opcode.data[0] != RDB_LIBRARY_OPCODE) {
 		return ST_WRONG_TYPE;
 	}
 	return st == ST_OK ? rdb_read_string(r, scratch, code) : st;

@@ -7,8 +7,8 @@
 
 #include "net/proto/rdb_read.h"
 
-/* The most bytes of code that one library may have. */
-enum { RDB_LIBRARY_MAX = 512 << 20 };
+/* The most bytes of code that one library may have; what stands before one. */
+enum { RDB_LIBRARY_MAX = 512 << 20, RDB_LIBRARY_OPCODE = 0xf5 };
 
 /* Appends a library. ST_NO_MEMORY. */
 MUST_CHECK enum status rdb_library_put(struct buf *payload, struct slice code);

@@ -463,14 +463,6 @@ static void memory_may_run_out_anywhere(void **state)
 	buf_deinit(&payload);
 }
 
-static void redis_server_is_told_that_it_can_not_replicate(void **state)
-{
-	struct command_box *b = *state;
-
-	command_box_expect_error(b, "PSYNC ? -1", "ERR this is a Cairn node");
-	command_box_expect_error(b, "SYNC", "ERR this is a Cairn node");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,7 +479,6 @@ int main(void)
 	    COMMAND_BOX_TEST(a_payload_is_taken_whole_or_not_at_all),
 	    COMMAND_BOX_TEST(what_is_no_payload_is_refused),
 	    COMMAND_BOX_TEST(memory_may_run_out_anywhere),
-	    COMMAND_BOX_TEST(redis_server_is_told_that_it_can_not_replicate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
