@@ -493,7 +493,7 @@ enum status translate_finish(struct translator *t, struct resp_sink *sink)
 	enum status st = ST_OK;
 
 	for (size_t i = 0; st == ST_OK && i < t->map.buckets_count; i++) {
-		const struct id_entry *e = t->map.buckets[i];
+		const struct id_entry *e = t->map.by_id[i];
 		struct slice key;
 
 		if (e == NULL || e->expire_at_ms == 0 || e->expire_at_ms >= t->hold_before_ms) {

@@ -14,83 +14,14 @@ import tempfile
 import threading
 import time
 
-from generators import mixed
 from harness import cluster
 from harness.case import BINARIES, Case, main
 from harness.link import Link
+from harness.played import GROUPS, commands, play, shown, state
 from harness.servers import Server, info, redis_binary
-from harness.shard import READS, replication, until, wait_linked
-from harness.steps import Step
+from harness.shard import replication, until, wait_linked
 
-GROUPS = ["strings", "lists", "hashes", "sets", "zsets", "streams", "keys", "expiry", "functions",
-          "bitmaps", "hyperloglogs", "geo", "transactions"]
-# What blocks, ends the session or is about the node, not its data.
-LEFT_OUT = {"CONFIG", "DEBUG", "CLIENT", "RESET", "QUIT", "HELLO", "SHUTDOWN", "WAIT", "SUBSCRIBE",
-            "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "FLUSHALL", "FLUSHDB", "REPLICAOF", "MIGRATE"}
 LIBRARY = "#!lua name=lib\nredis.register_function('f', function() return 7 end)"
-STREAM_FACTS = (b"length", b"last-generated-id", b"max-deleted-entry-id", b"entries-added",
-                b"recorded-first-entry-id")
-
-
-def commands(seed, groups=None):
-    """Commands of all types, endlessly; blocking ones and such without an effect left out."""
-    for step in mixed(random.Random(seed), groups or GROUPS):
-        if isinstance(step, Step):
-            if step.kind != "call":
-                continue
-            step = step.args
-        name = str(step[0]).upper()
-        if name in LEFT_OUT or name.startswith("B") and not name.startswith("BIT") or \
-                "BLOCK" in step:
-            continue
-        yield step
-
-
-def pairs(flat):
-    return dict(zip(flat[::2], flat[1::2]))
-
-
-def stream_state(client, key):
-    """All of a stream but times. A pending entry whose own entry is gone may be missing after a
-    copy by commands, so these are compared where the entry is."""
-    about = pairs(client.call("XINFO", "STREAM", key))
-    there = {entry[0] for entry in client.call("XRANGE", key, "-", "+")}
-    found = [about[name] for name in STREAM_FACTS]
-    for group in client.call("XINFO", "GROUPS", key):
-        group = pairs(group)
-        name = group[b"name"]
-        pending = [(p[0], p[1], p[3]) for p in client.call("XPENDING", key, name, "-", "+", 10000)]
-        found.append((name, group[b"last-delivered-id"], group[b"entries-read"], group[b"lag"],
-                      sorted(pairs(c)[b"name"]
-                             for c in client.call("XINFO", "CONSUMERS", key, name)),
-                      [p for p in pending if p[0] in there]))
-    return found
-
-
-def zset_state(client, key):
-    """Members and scores. Redis forgets the sign of a zero where it keeps a set as a listpack, so
-    it depends on the way that a set came to be."""
-    flat = client.call("ZRANGE", key, 0, -1, "WITHSCORES")
-    return {member: score.replace(b"-0", b"0") if score == b"-0" else score
-            for member, score in zip(flat[::2], flat[1::2])}
-
-
-def state(server):
-    """What a server holds, by digests."""
-    found = {}
-    with server.client() as c:
-        for listed in c.call("FUNCTION", "LIST", "WITHCODE"):
-            found[("library", listed[1])] = listed[-1]
-        for key in sorted(c.call("KEYS", "*")):
-            kind = c.call("TYPE", key)
-            if kind == b"zset":
-                value = zset_state(c, key)
-            elif kind == b"stream":
-                value = c.call("DEBUG", "DIGEST-VALUE", key), stream_state(c, key)
-            else:
-                value = c.call("DEBUG", "DIGEST-VALUE", key)
-            found[key] = kind, c.call("PEXPIRETIME", key), value
-    return found
 
 
 class RedisCase(Case):
@@ -108,14 +39,6 @@ class RedisCase(Case):
         server = self.redis({"replicaof": ["127.0.0.1", port or primary.port], **options})
         wait_linked(server)
         return server
-
-    def play(self, server, seed, count, groups=None):
-        """Sends commands in batches; errors are part of it."""
-        stream = commands(seed, groups)
-        with server.client() as c:
-            for _ in range(count // 100):
-                c.pipeline([next(stream) for _ in range(100)])
-            c.pipeline([["DISCARD"], ["UNWATCH"]])
 
     def caught_up(self, primary, replica):
         """The replica has acknowledged everything, and nothing expires any more."""
@@ -139,14 +62,7 @@ class RedisCase(Case):
             time.sleep(0.2)  # a key may be expiring
         for key in sorted(set(ours) | set(theirs), key=repr):
             self.assertEqual(ours.get(key), theirs.get(key), "key %r\n%s" % (
-                key, "\n".join(repr(self.shown(s, key)) for s in (primary, replica))))
-
-    @staticmethod
-    def shown(server, key):
-        with server.client() as c:
-            kind = None if isinstance(key, tuple) else c.call("TYPE", key)
-            read = READS.get(kind)
-            return kind, read and c.call(read[0], key, *read[1:])
+                key, "\n".join(repr(shown(s, key)) for s in (primary, replica))))
 
     def assert_quiet(self, replica):
         """redis-server counts a command of its primary that failed."""
@@ -160,7 +76,7 @@ class TheStream(RedisCase):
         primary = self.primary()
         replica = self.replica(primary)
         for seed in range(5):
-            self.play(primary, seed, 2000)
+            play(primary, seed, 2000)
             self.assert_same(primary, replica)
         self.assert_quiet(replica)
 
@@ -169,18 +85,19 @@ class TheStream(RedisCase):
         replica = self.replica(primary)
         for group in GROUPS:
             with self.subTest(group=group):
-                self.play(primary, 7, 1500, [group])
+                play(primary, 7, 1500, [group])
                 self.assert_same(primary, replica)
         self.assert_quiet(replica)
 
 
     def test_a_copy_is_made_while_others_write(self):
         primary = self.primary({"memtable-max": "16mb", "checkpoint-interval": "1"})
-        self.play(primary, 100, 4000)
+        play(primary, 100, 4000)
         with primary.client() as c:
             for i in range(100):
                 c.pipeline([["SET", "bulk%d-%d" % (i, n), "x" * 500] for n in range(200)] +
-                           [["HSET", "bulk-hash", "f%d-%d" % (i, n), "y" * 100] for n in range(50)] +
+                           [["HSET", "bulk-hash", "f%d-%d" % (i, n), "y" * 100]
+                            for n in range(50)] +
                            [["RPUSH", "bulk-list", "e%d-%d" % (i, n)] for n in range(50)] +
                            [["ZADD", "bulk-zset", n, "m%d-%d" % (i, n)] for n in range(50)])
         stop, failures = threading.Event(), []
@@ -218,16 +135,34 @@ class TheStream(RedisCase):
             self.assert_same(primary, replica)
             self.assert_quiet(replica)
 
+    def test_fields_that_expire_go_when_the_primary_removes_them(self):
+        primary = self.primary()
+        with primary.client() as c:
+            def expire_some(key):
+                c.call("HSET", key, *[w for i in range(200) for w in ("f%d" % i, "v%d" % i)])
+                c.call("HPEXPIRE", key, 700, "FIELDS", 100, *["f%d" % i for i in range(100)])
+                c.call("HPEXPIRE", key, 3600000, "FIELDS", 1, "f150")
+                c.call("HSET", key, "f120", "new", "f150", "new")
+            expire_some("before")
+            replica = self.replica(primary)
+            expire_some("after")
+            c.call("HSET", "small", "f", "v", "g", "w")
+            c.call("HPEXPIRE", "small", 700, "FIELDS", 1, "f")
+            until(lambda: c.call("HLEN", "small") == 1 and c.call("HLEN", "after") == 100, 20)
+        held = self.assert_same(primary, replica)
+        self.assertEqual(len(held), 4)
+        self.assert_quiet(replica)
+
     def test_a_cut_link_goes_on_where_it_was(self):
         primary = self.primary()
         link = Link(primary.port)
         self.addCleanup(link.close)
         replica = self.replica(primary, port=link.port)
         for seed in range(3):
-            self.play(primary, seed, 500)
+            play(primary, seed, 500)
             link.refusing = True
             link.cut()
-            self.play(primary, seed + 10, 500)
+            play(primary, seed + 10, 500)
             link.refusing = False
             self.assert_same(primary, replica)
         self.assertEqual(self.counted(primary), (1, 3))
@@ -244,22 +179,22 @@ class TheStream(RedisCase):
     def test_restarts_of_either_side(self):
         primary = self.primary({"appendfsync": "always"})
         replica = self.replica(primary)
-        self.play(primary, 1, 1000)
+        play(primary, 1, 1000)
         self.assert_same(primary, replica)
         replica.kill()
-        self.play(primary, 2, 1000)
+        play(primary, 2, 1000)
         replica.start()
         wait_linked(replica)
         self.assert_same(primary, replica)
         primary.kill()
         primary.start()
-        self.play(primary, 3, 1000)
+        play(primary, 3, 1000)
         wait_linked(replica)
         self.assert_same(primary, replica)
         self.assertEqual(primary.stop(), 0)
         primary.start()
         wait_linked(replica)
-        self.play(primary, 4, 500)
+        play(primary, 4, 500)
         self.assert_same(primary, replica)
         self.assert_quiet(replica)
 
@@ -351,7 +286,7 @@ class Files(RedisCase):
 
     def filled(self, options=None):
         primary = self.primary(options)
-        self.play(primary, 42, 3000)
+        play(primary, 42, 3000)
         with primary.client() as c:
             c.call("SETRANGE", "a long string", 5000000, "end")
             c.call("SET", "soon", "v", "PXAT", int(time.time() * 1000) + 3600000)

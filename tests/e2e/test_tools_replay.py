@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import case, tools  # noqa: E402
 from harness.case import BINARIES, ToolCase  # noqa: E402
+from harness.played import GROUPS, play, state  # noqa: E402
 from harness.servers import Server, free_port, info, redis_binary  # noqa: E402
 
 
@@ -195,6 +196,17 @@ class ToANode(ToolCase):
         redis = Server(redis_binary(), "redis", options)
         self.addCleanup(redis.close)
         return redis.start()
+
+    def test_whatever_was_written_arrives(self):
+        server = self.server({"appendfsync": "no", "enable-debug-command": "local"})
+        play(server, 5, 4000, [g for g in GROUPS if g != "expiry"])
+        options = {"enable-debug-command": "local"}
+        for other in (self.server(options), self.redis(options)):
+            result = self.wal("replay", server.dir, "--to", "127.0.0.1:%d" % other.port)
+            self.assertEqual(result.fields()["left_out"], "0")
+            ours, theirs = state(server), state(other)
+            for key in sorted(set(ours) | set(theirs), key=repr):
+                self.assertEqual(ours.get(key), theirs.get(key), "key %r" % (key,))
 
     def test_another_node_and_redis_become_equal(self):
         server, k = self.filled()

@@ -74,40 +74,6 @@ static void elements_are_known_by_their_key_until_it_is_dropped(void **state)
 	id_map_deinit(&map);
 }
 
-static void many_come_and_go(void **state)
-{
-	struct made_record m = {0};
-	struct wal_record rec;
-	struct id_map map = {0};
-
-	(void)state;
-	/* A sliding window of 500 ids over 5000: what is dropped leaves no hole in a chain. */
-	for (uint64_t id = 1; id <= 5000; id++) {
-		struct meta meta = large(TYPE_LIST, id, id);
-		char key[24];
-
-		(void)snprintf(key, sizeof key, "k%d", (int)id);
-		made_begin(&m, "rpush");
-		made_meta(&m, key, &meta);
-		if (id > 500) {
-			made_op(&m, WAL_OP_DROP, key, id - 500, "");
-		}
-		made_end(&m, id, &rec);
-		learn(&map, &rec);
-		id_map_settle(&map, &rec);
-		for (uint64_t back = 0; id % 250 == 0 && back < 500; back++) {
-			const struct id_entry *e = id > back ? id_map_find(&map, id - back) : NULL;
-
-			assert_true(id <= back || (e != NULL && e->count == id - back));
-		}
-		assert_true(id <= 500 || id_map_find(&map, id - 500) == NULL);
-	}
-	assert_int_equal(map.used, 500);
-	assert_in_range(map.buckets_count, 501, 2048);
-	made_deinit(&m);
-	id_map_deinit(&map);
-}
-
 static struct wal_filter filter_of(const char *key, const char *prefix, const char *match,
 				   const char *types)
 {
@@ -201,7 +167,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(elements_are_known_by_their_key_until_it_is_dropped),
-	    cmocka_unit_test(many_come_and_go),
 	    cmocka_unit_test(filters_by_key_type_and_slot),
 	    cmocka_unit_test(filters_by_record),
 	};
