@@ -262,6 +262,9 @@ void sim_pause(struct sim *s, unsigned node, uint64_t for_us);
 /* Cuts, or mends, one direction. */
 void sim_cut(struct sim *s, unsigned from, unsigned to, bool cut);
 
+/* Whether the network lets two nodes talk now. */
+bool sim_path_open(const struct sim *s, unsigned a, unsigned b);
+
 /* Breaks a node's connections. */
 void sim_reset_links(struct sim *s, unsigned node);
 

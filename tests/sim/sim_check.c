@@ -269,10 +269,7 @@ static bool reaches(const struct sim *s, unsigned a, unsigned b)
 	const struct sim_node *y = &s->nodes[b];
 
 	return x->alive && y->alive && x->blocked_until_us <= s->now_us &&
-	       y->blocked_until_us <= s->now_us && s->cut[a * s->node_count + b] == 0 &&
-	       s->cut[b * s->node_count + a] == 0 &&
-	       s->hold_until_us[a * s->node_count + b] <= s->now_us &&
-	       s->hold_until_us[b * s->node_count + a] <= s->now_us;
+	       y->blocked_until_us <= s->now_us && sim_path_open(s, a, b);
 }
 
 static bool know_each_other(const struct sim *s, unsigned a, unsigned b)

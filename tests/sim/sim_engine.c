@@ -87,13 +87,6 @@ void sim_engine_report(struct sim *s, struct sim_node *n)
 	sim_step(s, n, &ev);
 }
 
-static bool reaches(const struct sim *s, unsigned a, unsigned b)
-{
-	return s->cut[a * s->node_count + b] == 0 && s->cut[b * s->node_count + a] == 0 &&
-	       s->hold_until_us[a * s->node_count + b] <= s->now_us &&
-	       s->hold_until_us[b * s->node_count + a] <= s->now_us;
-}
-
 static void replicate(struct sim *s, struct sim_node *n)
 {
 	struct sim_engine *e = &n->engine;
@@ -101,7 +94,7 @@ static void replicate(struct sim *s, struct sim_node *n)
 	uint64_t fork;
 
 	if (from == NULL || !from->alive || from->blocked_until_us > s->now_us ||
-	    !from->engine.complete || from == n || !reaches(s, n->index, from->index)) {
+	    !from->engine.complete || from == n || !sim_path_open(s, n->index, from->index)) {
 		e->linked = false;
 		e->copying_until_us = 0;
 		return;

@@ -306,7 +306,10 @@ static void reshard_step(struct sim *s)
 		good = sim_command(s, r->from, "SETSLOT %u MIGRATING %s", r->slot, id_of(s, r->to));
 		break;
 	case 2:
-		good = sim_command(s, r->to, "SETSLOT %u NODE %s", r->slot, id_of(s, r->to));
+		/* The keys are moved first, which takes a connection between the two: without it
+		 * an operator is told so and stops. */
+		good = sim_path_open(s, r->from, r->to) &&
+		       sim_command(s, r->to, "SETSLOT %u NODE %s", r->slot, id_of(s, r->to));
 		break;
 	case 3:
 		good = sim_command(s, r->from, "SETSLOT %u NODE %s", r->slot, id_of(s, r->to));

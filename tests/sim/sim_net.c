@@ -30,6 +30,12 @@ static uint64_t held(const struct sim *s, unsigned from, unsigned to)
 	return s->hold_until_us[from * s->node_count + to];
 }
 
+bool sim_path_open(const struct sim *s, unsigned a, unsigned b)
+{
+	return passes(s, a, b) && passes(s, b, a) && held(s, a, b) <= s->now_us &&
+	       held(s, b, a) <= s->now_us;
+}
+
 static struct sim_message *take_message(struct sim *s, size_t len)
 {
 	unsigned size_class = len <= 2560 ? 0 : len <= 4608 ? 1 : len <= 16384 ? 2 : 3;
