@@ -75,27 +75,53 @@ static enum status add(struct fork_file *f, size_t start, const struct wal_op *o
 	return st == ST_OK && f->records.len - start > VALUE_BYTES_MAX ? ST_LIMIT : st;
 }
 
-static enum status add_elements(struct fork_file *f, size_t start, uint16_t slot,
-				const struct meta *m)
+static enum status add_named(struct fork_file *f, size_t start, uint16_t slot, uint64_t id)
 {
-	bool named = type_is_named(m->type);
-	struct wal_op op = {
-	    .kind = named ? WAL_OP_PUT_FIELD : WAL_OP_PUT_ELEM, .slot = slot, .id = m->id};
+	struct wal_op op = {.kind = WAL_OP_PUT_FIELD, .slot = slot, .id = id};
 	struct slice value;
 	struct ks_iter it = {0};
 	uint64_t order;
-	enum status st = named ? ks_fields_open(f->e, slot, m->id, 0, &it)
-			       : ks_elems_open(f->e, slot, m->id, slice_of(NULL, 0), false, &it);
+	enum status st = ks_fields_open(f->e, slot, id, 0, &it);
 
 	while (st == ST_OK) {
-		st = named ? ks_fields_next(&it, &order, &op.name, &value)
-			   : ks_elems_next(&it, &op.name, &value);
+		st = ks_fields_next(&it, &order, &op.name, &value);
 		if (st == ST_OK) {
 			st = add(f, start, &op, &value, 1);
 		}
 	}
 	ks_iter_close(&it);
 	return st == ST_END ? ST_OK : st;
+}
+
+/* beside: only what stands beside fields, to say when they expire. */
+static enum status add_ordered(struct fork_file *f, size_t start, uint16_t slot, uint64_t id,
+			       bool beside)
+{
+	struct wal_op op = {.kind = WAL_OP_PUT_ELEM, .slot = slot, .id = id};
+	struct slice value;
+	struct ks_iter it = {0};
+	enum status st = ks_elems_open(f->e, slot, id, slice_of(NULL, 0), false, &it);
+
+	while (st == ST_OK) {
+		st = ks_elems_next(&it, &op.name, &value);
+		if (st == ST_OK && (!beside || op.name.len < KEY_ORDER_LEN)) {
+			st = add(f, start, &op, &value, 1);
+		}
+	}
+	ks_iter_close(&it);
+	return st == ST_END ? ST_OK : st;
+}
+
+static enum status add_elements(struct fork_file *f, size_t start, uint16_t slot,
+				const struct meta *m)
+{
+	enum status st;
+
+	if (!type_is_named(m->type)) {
+		return add_ordered(f, start, slot, m->id, false);
+	}
+	st = add_named(f, start, slot, m->id);
+	return st == ST_OK && m->fields_timed > 0 ? add_ordered(f, start, slot, m->id, true) : st;
 }
 
 static enum status add_value(struct fork_file *f, size_t start, const struct store_key *key)

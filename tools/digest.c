@@ -138,7 +138,7 @@ static enum status plain_content(const struct view *v, const struct key_record *
 			content = XXH3_64bits_withSeed(value.data, value.len, content + ++length);
 			break;
 		default:
-			content += pair(0, name, value);
+			content += pair(w.field_at_ms, name, value);
 			break;
 		}
 	}

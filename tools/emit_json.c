@@ -74,6 +74,9 @@ enum status emit_json_value(struct out *o, const struct view *v, const struct ke
 			json_array(o, NULL);
 			json_bytes(o, NULL, name);
 			json_bytes(o, NULL, value);
+			if (w.field_at_ms != 0) {
+				json_u64(o, NULL, w.field_at_ms);
+			}
 			json_close(o, ']');
 		} else if (st == ST_OK) {
 			json_bytes(o, NULL, value);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/time.h>
 
-enum { CONNECT_SECONDS = 10, REPLY_SECONDS = 120, ARGS_MAX = 16, MOVES_MAX = 5 };
+enum { CONNECT_SECONDS = 10, REPLY_SECONDS = 120, MOVES_MAX = 5 };
 
 struct live_node {
 	redisContext *context;
@@ -133,10 +133,10 @@ static enum status move_to(struct live_node *n, const char *text, struct buf *er
 enum status live_node_ask(struct live_node *n, const struct slice *argv, size_t argc,
 			  struct redisReply **out, struct buf *error)
 {
-	const char *words[ARGS_MAX];
-	size_t lengths[ARGS_MAX];
+	const char *words[LIVE_ARGS_MAX];
+	size_t lengths[LIVE_ARGS_MAX];
 
-	if (argc > ARGS_MAX) {
+	if (argc > LIVE_ARGS_MAX) {
 		return ST_LIMIT;
 	}
 	for (size_t i = 0; i < argc; i++) {

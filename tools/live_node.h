@@ -20,10 +20,12 @@ MUST_CHECK enum status live_node_open(const struct node_address *address, struct
 				      struct buf *error);
 void live_node_close(struct live_node *n); /* NULL is fine */
 
-/* Sends one command and waits for its reply, which is freed by live_node_free. The answer MOVED is
- * followed: the connection is then one to the node that it names, with what the old one had in
- * hand (a WATCH) gone, so the first command about a key is the one that may be moved. ST_IO: the
- * connection broke; ST_READ_ONLY: an error came back. */
+enum { LIVE_ARGS_MAX = 512 };
+
+/* Sends one command of at most LIVE_ARGS_MAX arguments and waits for its reply, which is freed by
+ * live_node_free. The answer MOVED is followed: the connection is then one to the node that it
+ * names, with what the old one had in hand (a WATCH) gone, so the first command about a key is the
+ * one that may be moved. ST_IO: the connection broke; ST_READ_ONLY: an error came back. */
 MUST_CHECK enum status live_node_ask(struct live_node *n, const struct slice *argv, size_t argc,
 				     struct redisReply **out, struct buf *error);
 /* The same for commands that are encoded already, whose replies but the last one are dropped

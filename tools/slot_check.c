@@ -128,17 +128,19 @@ static const struct owner *find_owner(struct check *c, uint64_t id)
 		   : bsearch(&wanted_owner, c->owners, c->owners_count, sizeof *c->owners, by_id);
 }
 
-/* The order of a large sorted set, which has so many records in the store. */
+/* The order of a large sorted set, or of the fields of a hash that expire, which has so many
+ * records in the store. */
 static void check_order(struct check *c, const struct key_record *r, uint64_t stored)
 {
+	const char *of = r->meta.type == TYPE_ZSET ? "a sorted set" : "fields that expire";
 	uint64_t records = 0;
 	const char *what = NULL;
 
 	if (zset_check(&c->env->view, r, &records, &what) != ST_OK) {
-		tell(c, true, r->store_key, "the order of a sorted set is damaged: %s", what);
+		tell(c, true, r->store_key, "the order of %s is damaged: %s", of, what);
 	} else if (records != stored) {
 		tell(c, false, r->store_key,
-		     "the order of a sorted set has %" PRIu64 " records, its tree %" PRIu64, stored,
+		     "the order of %s has %" PRIu64 " records, its tree %" PRIu64, of, stored,
 		     records);
 	}
 }
@@ -158,7 +160,8 @@ static void check_value(struct check *c, const struct key_record *r)
 		tell(c, true, r->store_key,
 		     "value of type %s does not decode, or its length differs",
 		     value_type_text(r->meta.type));
-	} else if (r->meta.type == TYPE_ZSET && r->meta.form == FORM_LARGE) {
+	} else if (r->meta.form == FORM_LARGE &&
+		   (r->meta.type == TYPE_ZSET || r->meta.fields_timed > 0)) {
 		check_order(c, r, w.nodes);
 	}
 }

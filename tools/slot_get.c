@@ -33,6 +33,10 @@ static void print_meta(struct out *o, const struct key_record *r, uint64_t count
 		if (r->meta.expire_at_ms != 0) {
 			json_u64(o, "expires", r->meta.expire_at_ms);
 		}
+		if (r->meta.fields_timed > 0) {
+			json_u64(o, "timed", r->meta.fields_timed);
+			json_u64(o, "first", r->meta.fields_at_ms);
+		}
 		return;
 	}
 	out_text(o, "key=");
@@ -47,6 +51,10 @@ static void print_meta(struct out *o, const struct key_record *r, uint64_t count
 		out_text(o, "-");
 	} else {
 		out_time(o, r->meta.expire_at_ms);
+	}
+	if (r->meta.fields_timed > 0) {
+		out_printf(o, " timed=%" PRIu64 " first=", r->meta.fields_timed);
+		out_time(o, r->meta.fields_at_ms);
 	}
 	out_text(o, "\n");
 }
@@ -86,6 +94,10 @@ static enum status print_lines(struct out *o, const struct view *v, const struct
 			out_text(o, " ");
 		}
 		out_quoted(o, value, 0);
+		if (w.field_at_ms != 0) {
+			out_text(o, " expires=");
+			out_time(o, w.field_at_ms);
+		}
 		out_text(o, "\n");
 	}
 	value_close(&w);

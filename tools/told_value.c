@@ -7,13 +7,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SCORE_TEXT = 40 };
+enum { SCORE_TEXT = 40, TIME_TEXT = 24 };
 
 void told_deinit(struct told_value *t)
 {
 	byte_list_deinit(&t->items);
 	mem_free(t->sorted);
 	*t = (struct told_value){0};
+}
+
+/* Items of an element. */
+static size_t width_of(enum value_type type)
+{
+	return type == TYPE_HASH ? 3 : value_has_names(type) ? 2 : 1;
 }
 
 /* --- order --- */
@@ -23,10 +29,10 @@ static int by_item(const void *a, const void *b)
 	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* Pairs, by their names, which are all different. */
+/* Those with names by these, which are all different. */
 static enum status sort_items(struct told_value *t)
 {
-	size_t count = byte_list_count(&t->items), width = value_has_names(t->type) ? 2 : 1;
+	size_t count = byte_list_count(&t->items), width = width_of(t->type);
 
 	t->sorted = byte_list_slices(&t->items);
 	if (t->sorted == NULL) {
@@ -56,6 +62,14 @@ static enum status add_item(struct told_value *t, struct slice item)
 	return is_score ? add_score(t, item) : byte_list_add(&t->items, item);
 }
 
+static enum status add_time(struct told_value *t, uint64_t at_ms)
+{
+	char text[TIME_TEXT];
+	int n = snprintf(text, sizeof text, "%" PRIu64, at_ms);
+
+	return byte_list_add(&t->items, slice_of(text, (size_t)n));
+}
+
 /* --- a view --- */
 
 static enum status walk(const struct view *v, const struct key_record *record,
@@ -71,6 +85,9 @@ static enum status walk(const struct view *v, const struct key_record *record,
 		}
 		if (st == ST_OK) {
 			st = add_item(out, value);
+		}
+		if (st == ST_OK && out->type == TYPE_HASH) {
+			st = add_time(out, w.field_at_ms);
 		}
 	}
 	value_close(&w);
@@ -157,6 +174,75 @@ static enum status take_reply(const redisReply *reply, struct told_value *out)
 	return st;
 }
 
+enum { ASKED_AT_ONCE = LIVE_ARGS_MAX - 4 };
+
+/* Asks when fields of a hash, given as pairs with their values, expire; *times NULL: the node has
+ * no such command. */
+static enum status ask_times(struct live_node *n, struct slice key, redisReply *const *pairs,
+			     size_t fields, redisReply **times, struct buf *error)
+{
+	struct slice argv[LIVE_ARGS_MAX];
+	size_t mark = error->len;
+	char number[TIME_TEXT];
+	enum status st;
+
+	*times = NULL;
+	(void)snprintf(number, sizeof number, "%zu", fields);
+	argv[0] = slice_str("HPEXPIRETIME");
+	argv[1] = key;
+	argv[2] = slice_str("FIELDS");
+	argv[3] = slice_str(number);
+	for (size_t i = 0; i < fields; i++) {
+		argv[4 + i] = slice_of(pairs[2 * i]->str, pairs[2 * i]->len);
+	}
+	st = live_node_ask(n, argv, 4 + fields, times, error);
+	if (st == ST_READ_ONLY) {
+		error->len = mark;
+		return ST_OK;
+	}
+	return st;
+}
+
+static enum status take_some(struct told_value *out, redisReply *const *pairs, size_t fields,
+			     const redisReply *times)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < fields; i++) {
+		const redisReply *name = pairs[2 * i], *value = pairs[2 * i + 1];
+		int64_t at = times != NULL && i < times->elements ? times->element[i]->integer : 0;
+
+		st = add_item(out, slice_of(name->str, name->len));
+		if (st == ST_OK) {
+			st = add_item(out, slice_of(value->str, value->len));
+		}
+		if (st == ST_OK) {
+			st = add_time(out, at > 0 ? (uint64_t)at : 0);
+		}
+	}
+	return st;
+}
+
+/* Fields with their values and when they expire. */
+static enum status take_fields(struct live_node *n, struct slice key, const redisReply *pairs,
+			       struct told_value *out, struct buf *error)
+{
+	size_t fields = pairs->elements / 2;
+	enum status st = ST_OK;
+
+	for (size_t i = 0; st == ST_OK && i < fields; i += ASKED_AT_ONCE) {
+		size_t some = fields - i < ASKED_AT_ONCE ? fields - i : ASKED_AT_ONCE;
+		redisReply *times;
+
+		st = ask_times(n, key, pairs->element + 2 * i, some, &times, error);
+		if (st == ST_OK) {
+			st = take_some(out, pairs->element + 2 * i, some, times);
+			live_node_free(times);
+		}
+	}
+	return st;
+}
+
 static enum status read_value(struct live_node *n, size_t reader, struct slice key,
 			      struct told_value *out, struct buf *error)
 {
@@ -170,7 +256,8 @@ static enum status read_value(struct live_node *n, size_t reader, struct slice k
 	out->type = readers[reader].number;
 	st = live_node_ask(n, argv, readers[reader].argc, &reply, error);
 	if (st == ST_OK) {
-		st = take_reply(reply, out);
+		st = out->type == TYPE_HASH ? take_fields(n, key, reply, out, error)
+					    : take_reply(reply, out);
 		live_node_free(reply);
 	}
 	if (st == ST_OK) {
@@ -210,31 +297,66 @@ enum status told_of_node(struct live_node *n, struct slice key, struct told_valu
 
 /* --- comparing --- */
 
+/* The number in a field's third item, which has no end of its own. */
+static uint64_t time_of(struct slice text)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		at = at * 10 + (uint64_t)(text.data[i] - '0');
+	}
+	return at;
+}
+
+/* The first element from item i on that is to be seen; count: there is none. */
+static size_t next_seen(const struct told_value *t, size_t i, uint64_t now_ms)
+{
+	size_t count = byte_list_count(&t->items);
+
+	while (t->type == TYPE_HASH && i < count) {
+		uint64_t at = time_of(t->sorted[i + 2]);
+
+		if (at == 0 || at > now_ms) {
+			break;
+		}
+		i += 3;
+	}
+	return i;
+}
+
 static bool present(const struct told_value *t, uint64_t now_ms)
 {
-	return t->state == TOLD_PRESENT && (t->expire_at_ms == 0 || t->expire_at_ms > now_ms);
+	return t->state == TOLD_PRESENT && (t->expire_at_ms == 0 || t->expire_at_ms > now_ms) &&
+	       (t->type != TYPE_HASH || next_seen(t, 0, now_ms) < byte_list_count(&t->items));
+}
+
+/* Whether both have the same elements, without fields whose time has come. */
+static bool same_items(const struct told_value *a, const struct told_value *b, uint64_t now_ms)
+{
+	size_t width = width_of(a->type), i = next_seen(a, 0, now_ms), k = next_seen(b, 0, now_ms);
+	size_t a_count = byte_list_count(&a->items), b_count = byte_list_count(&b->items);
+
+	while (i < a_count && k < b_count) {
+		for (size_t n = 0; n < width; n++) {
+			if (!slice_eq(a->sorted[i + n], b->sorted[k + n])) {
+				return false;
+			}
+		}
+		i = next_seen(a, i + width, now_ms);
+		k = next_seen(b, k + width, now_ms);
+	}
+	return i >= a_count && k >= b_count;
 }
 
 bool told_eq(const struct told_value *a, const struct told_value *b, uint64_t now_ms)
 {
-	size_t count = byte_list_count(&a->items);
-
 	if (a->state == TOLD_UNKNOWN || b->state == TOLD_UNKNOWN) {
 		return false;
 	}
 	if (!present(a, now_ms) || !present(b, now_ms)) {
 		return present(a, now_ms) == present(b, now_ms);
 	}
-	if (a->type != b->type || a->expire_at_ms != b->expire_at_ms ||
-	    count != byte_list_count(&b->items)) {
-		return false;
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (!slice_eq(a->sorted[i], b->sorted[i])) {
-			return false;
-		}
-	}
-	return true;
+	return a->type == b->type && a->expire_at_ms == b->expire_at_ms && same_items(a, b, now_ms);
 }
 
 /* --- printing --- */
@@ -247,13 +369,20 @@ static size_t shown_items(const struct told_value *t, size_t value_max)
 	for (i = 0; i < count && (value_max == 0 || bytes < value_max); i++) {
 		bytes += t->sorted[i].len;
 	}
-	return value_has_names(t->type) ? i & ~(size_t)1 : i;
+	return i - i % width_of(t->type);
+}
+
+/* The third item of a field. */
+static void print_time(struct out *o, struct slice text)
+{
+	if (!slice_eq(text, slice_str("0"))) {
+		out_printf(o, "@%.*s", (int)text.len, (const char *)text.data);
+	}
 }
 
 void told_print(struct out *o, const char *name, const struct told_value *t, size_t value_max)
 {
-	bool named = value_has_names(t->type);
-	size_t shown;
+	size_t width = width_of(t->type), shown;
 
 	out_printf(o, " %s=", name);
 	if (t->state != TOLD_PRESENT) {
@@ -266,7 +395,11 @@ void told_print(struct out *o, const char *name, const struct told_value *t, siz
 		shown = shown_items(t, value_max);
 		out_printf(o, "%s[", value_type_text(t->type));
 		for (size_t i = 0; i < shown; i++) {
-			out_text(o, i == 0 ? "" : named && i % 2 == 1 ? ":" : " ");
+			if (i % width == 2) {
+				print_time(o, t->sorted[i]);
+				continue;
+			}
+			out_text(o, i == 0 ? "" : i % width == 1 ? ":" : " ");
 			out_quoted(o, t->sorted[i], value_max);
 		}
 		out_text(o, shown < byte_list_count(&t->items) ? "]..." : "]");
@@ -279,14 +412,17 @@ void told_print(struct out *o, const char *name, const struct told_value *t, siz
 static bool json_items(struct out *o, const struct told_value *t, size_t value_max)
 {
 	size_t shown = shown_items(t, value_max);
-	bool named = value_has_names(t->type);
+	size_t width = width_of(t->type);
 
 	json_array(o, "value");
-	for (size_t i = 0; i < shown; i += named ? 2 : 1) {
-		if (named) {
+	for (size_t i = 0; i < shown; i += width) {
+		if (width > 1) {
 			json_array(o, NULL);
 			json_bytes(o, NULL, t->sorted[i]);
 			json_bytes(o, NULL, t->sorted[i + 1]);
+			if (width == 3 && !slice_eq(t->sorted[i + 2], slice_str("0"))) {
+				json_u64(o, NULL, time_of(t->sorted[i + 2]));
+			}
 			json_close(o, ']');
 		} else {
 			json_bytes(o, NULL, t->sorted[i]);

@@ -18,7 +18,8 @@ struct told_value {
 	enum told_state state;
 	enum value_type type;
 	uint64_t expire_at_ms;	/* 0: none */
-	struct byte_list items; /* elements; names and values in turn where the type has names */
+	struct byte_list items; /* elements; names and values in turn where the type has names, of
+				   hashes each followed by when it expires, as text (0: never) */
 	struct slice *sorted;	/* the items, in an order that equal values share */
 };
 

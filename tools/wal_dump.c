@@ -1,6 +1,7 @@
 /* cairn-wal dump: the records that pass the filter: a line per operation, their bytes, or commands
  * with their effect. */
 #include "engine/export/translate.h"
+#include "engine/types/hash_expiry.h"
 #include "tools/op_line.h"
 #include "tools/wal_filter.h"
 #include "tools/wal_verbs.h"
@@ -90,11 +91,45 @@ static void json_element_of(struct out *o, bool first, const struct slice *name,
 	}
 }
 
+/* When fields of a hash expire: those of them that the record is about. */
+static void print_times(struct out *o, struct slice bucket)
+{
+	struct slice field;
+	uint64_t at;
+
+	out_text(o, " times=[");
+	for (bool first = true; hash_bucket_next(&bucket, &field, &at) == ST_OK; first = false) {
+		out_text(o, first ? "" : " ");
+		out_quoted(o, field, 0);
+		out_printf(o, ":%" PRIu64, at);
+	}
+	out_text(o, "]");
+}
+
+static void json_times(struct out *o, struct slice bucket)
+{
+	struct slice field;
+	uint64_t at;
+
+	json_array(o, "times");
+	while (hash_bucket_next(&bucket, &field, &at) == ST_OK) {
+		json_array(o, NULL);
+		json_bytes(o, NULL, field);
+		json_u64(o, NULL, at);
+		json_close(o, ']');
+	}
+	json_close(o, ']');
+}
+
 static void print_value(struct dump *d, const struct op_facts *f)
 {
 	struct out *o = &d->t->out;
 	char score[VALUE_SCORE_MAX];
 
+	if (f->is_times) {
+		print_times(o, f->value);
+		return;
+	}
 	out_text(o, " value=");
 	if (f->is_score && value_score_text(f->value, score) == ST_OK) {
 		out_text(o, score);
@@ -114,6 +149,10 @@ static void print_value_json(struct dump *d, const struct op_facts *f)
 	char score[VALUE_SCORE_MAX];
 	bool whole;
 
+	if (f->is_times) {
+		json_times(o, f->value);
+		return;
+	}
 	if (f->is_score && value_score_text(f->value, score) == ST_OK) {
 		json_text(o, "value", score);
 		return;
@@ -148,6 +187,10 @@ static void print_text(struct dump *d, const struct wal_record *rec, const struc
 	if (f->has_meta && f->meta.expire_at_ms != 0) {
 		out_printf(o, " expires=%" PRIu64, f->meta.expire_at_ms);
 	}
+	if (f->has_meta && f->meta.fields_timed > 0) {
+		out_printf(o, " timed=%" PRIu64 " first=%" PRIu64, f->meta.fields_timed,
+			   f->meta.fields_at_ms);
+	}
 	out_printf(o, " client=%" PRIu64 " frame=%s@%" PRIu64 "\n", rec->client_id, p->file,
 		   p->off);
 }
@@ -166,6 +209,10 @@ static void print_json(struct dump *d, const struct wal_record *rec, const struc
 	}
 	if (f->has_meta && f->meta.expire_at_ms != 0) {
 		json_u64(o, "expires", f->meta.expire_at_ms);
+	}
+	if (f->has_meta && f->meta.fields_timed > 0) {
+		json_u64(o, "timed", f->meta.fields_timed);
+		json_u64(o, "first", f->meta.fields_at_ms);
 	}
 	json_u64(o, "client", rec->client_id);
 	json_text(o, "file", p->file);

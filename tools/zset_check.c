@@ -46,6 +46,18 @@ static enum status element_of(struct walk *w, const struct zset_item *item,
 				  : ST_OK;
 }
 
+/* What the bucket says of a field has to be the same. */
+static enum status check_time(struct walk *w, const struct zset_element *element)
+{
+	uint64_t at;
+	enum status st = value_field_time(w->view, w->record, element->member, &at);
+
+	if (st == ST_OK && (at == 0 || (double)at != element->score)) {
+		return wrong(w, "a field has another time in the order than by its name");
+	}
+	return st == ST_CORRUPT ? wrong(w, "the time of a field does not decode") : st;
+}
+
 /* The member's own record has to say the same. */
 static enum status check_member(struct walk *w, const struct zset_element *element)
 {
@@ -54,6 +66,9 @@ static enum status check_member(struct walk *w, const struct zset_element *eleme
 	double score;
 	enum status st;
 
+	if (w->record->meta.type == TYPE_HASH) {
+		return check_time(w, element);
+	}
 	store_key_of_field(&key, w->record->slot, w->record->meta.id, element->member);
 	st = view_get(w->view, store_key_slice(&key), &stored);
 	if (st == ST_OK) {
@@ -155,13 +170,15 @@ enum status zset_check(const struct view *v, const struct key_record *record, ui
 		       const char **what)
 {
 	struct walk w = {.view = v, .record = record};
+	uint64_t count =
+	    record->meta.type == TYPE_HASH ? record->meta.fields_timed : record->meta.count;
 	uint64_t height = record->meta.aux[0] >> 56;
 	enum status st =
 	    height > ZSET_HEIGHT_MAX
 		? wrong(&w, "the tree is too high")
 		: check_node(&w, (unsigned)height, record->meta.aux[0] & ((UINT64_C(1) << 56) - 1));
 
-	if (st == ST_OK && w.elements != record->meta.count) {
+	if (st == ST_OK && w.elements != count) {
 		st = wrong(&w, "the order has another number of elements than the record says");
 	}
 	*records = w.records;

@@ -96,6 +96,19 @@ enum status emit_resp_expiry(struct resp_sink *sink, struct slice key, uint64_t 
 	return resp_command(sink, argv, 3);
 }
 
+enum status emit_resp_field_expiry(struct resp_sink *sink, struct slice key, struct slice field,
+				   uint64_t at_ms)
+{
+	char text[24];
+	struct slice argv[6] = {slice_str("HPEXPIREAT"), key,
+				slice_of(NULL, 0),	 slice_str("FIELDS"),
+				slice_str("1"),		 field};
+
+	(void)snprintf(text, sizeof text, "%" PRIu64, at_ms);
+	argv[2] = slice_str(text);
+	return resp_command(sink, argv, 6);
+}
+
 /* One command, put together where it goes out from. */
 static enum status emit_string(struct resp_sink *sink, const struct view *v,
 			       const struct key_record *record)
@@ -182,37 +195,64 @@ static const char *adding(enum value_type type)
 	}
 }
 
+/* Elements that go into one command. */
+struct element_batch {
+	struct slice argv[2 + 2 * BATCH_ITEMS];
+	char scores[BATCH_ITEMS][VALUE_SCORE_MAX];
+	uint64_t at_ms[BATCH_ITEMS]; /* of a hash's fields */
+	size_t argc, bytes;
+	bool timed; /* any of them expires */
+};
+
+static void add_element(struct element_batch *b, enum value_type type, const struct value_walk *w,
+			struct slice name, struct slice value)
+{
+	size_t n = (b->argc - 2) / 2 % BATCH_ITEMS;
+
+	b->argc += put_element(type, b->argv + b->argc, name, value, b->scores[n]);
+	b->bytes += name.len + value.len;
+	b->at_ms[n] = w->field_at_ms;
+	b->timed |= w->field_at_ms != 0;
+}
+
+static enum status send_elements(struct resp_sink *sink, struct element_batch *b)
+{
+	enum status st = resp_command(sink, b->argv, b->argc);
+
+	for (size_t i = 2; st == ST_OK && b->timed && i < b->argc; i += 2) {
+		uint64_t at = b->at_ms[(i - 2) / 2];
+
+		st = at != 0 ? emit_resp_field_expiry(sink, b->argv[1], b->argv[i], at) : ST_OK;
+	}
+	b->argc = 2;
+	b->bytes = 0;
+	b->timed = false;
+	return st;
+}
+
 /* Collections: elements in commands of bounded size. */
 static enum status emit_elements(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record)
 {
 	enum value_type type = record->meta.type;
-	struct slice argv[2 + 2 * BATCH_ITEMS];
-	char scores[BATCH_ITEMS][VALUE_SCORE_MAX];
-	size_t argc = 2, bytes = 0;
+	struct element_batch b = {.argc = 2};
 	struct value_walk w;
 	enum status st = value_open(v, record, &w);
 
-	argv[0] = slice_str(adding(type));
-	argv[1] = record->name;
+	b.argv[0] = slice_str(adding(type));
+	b.argv[1] = record->name;
 	while (st == ST_OK) {
 		struct slice name, value;
 
 		st = value_next(&w, &name, &value);
 		if (st == ST_OK) {
-			argc += put_element(type, argv + argc, name, value,
-					    scores[(argc - 2) / 2 % BATCH_ITEMS]);
-			bytes += name.len + value.len;
+			add_element(&b, type, &w, name, value);
 		}
-		if (argc > 2 &&
-		    (st == ST_END || argc + 2 > 2 + 2 * BATCH_ITEMS || bytes > BATCH_BYTES)) {
-			enum status sent = resp_command(sink, argv, argc);
+		if (b.argc > 2 &&
+		    (st == ST_END || b.argc + 2 > 2 + 2 * BATCH_ITEMS || b.bytes > BATCH_BYTES)) {
+			enum status sent = send_elements(sink, &b);
 
-			argc = 2;
-			bytes = 0;
-			if (sent != ST_OK) {
-				st = sent;
-			}
+			st = sent != ST_OK ? sent : st;
 		}
 	}
 	value_close(&w);

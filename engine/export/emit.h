@@ -23,11 +23,14 @@ MUST_CHECK enum status resp_flush(struct resp_sink *sink);
 void resp_sink_deinit(struct resp_sink *sink);
 
 /* Writes commands that make the key equal to its record, whatever it was before: SET, or DEL and
- * RPUSH, HSET or ZADD in batches, or what makes a stream, and PEXPIREAT. Errors of value_next and
- * of the sink. */
+ * RPUSH, HSET (and HPEXPIREAT) or ZADD in batches, or what makes a stream, and PEXPIREAT. Errors of
+ * value_next and of the sink. */
 MUST_CHECK enum status emit_resp(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record);
 MUST_CHECK enum status emit_resp_del(struct resp_sink *sink, struct slice key);
+/* HPEXPIREAT of one field. */
+MUST_CHECK enum status emit_resp_field_expiry(struct resp_sink *sink, struct slice key,
+					      struct slice field, uint64_t at_ms);
 /* PEXPIREAT, or PERSIST when expire_at_ms is 0. */
 MUST_CHECK enum status emit_resp_expiry(struct resp_sink *sink, struct slice key,
 					uint64_t expire_at_ms);

@@ -2,6 +2,7 @@
 #include "engine/export/op_facts.h"
 
 #include "engine/library_set.h"
+#include "engine/types/hash_expiry.h"
 
 /* Key records carry their own name. */
 static enum status of_key(const struct wal_op *op, struct op_facts *out)
@@ -64,6 +65,8 @@ enum status op_facts_of(const struct id_map *map, const struct wal_op *op, struc
 		out->value = op->value;
 		out->is_score =
 		    op->kind == WAL_OP_PUT_FIELD && out->has_type && out->type == TYPE_ZSET;
+		out->is_times = op->kind == WAL_OP_PUT_ELEM && out->has_type &&
+				out->type == TYPE_HASH && op->name.len == HASH_BUCKET_KEY_LEN;
 	}
 	return ST_OK;
 }

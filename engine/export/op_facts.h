@@ -22,6 +22,7 @@ struct op_facts {
 	bool has_library; /* of one: PUT_LIBRARY, DEL_LIBRARY */
 	struct slice library;
 	bool is_score; /* value is the score of a sorted set's member */
+	bool is_times; /* value says when fields expire (engine/types/hash_expiry.h) */
 };
 
 /* ST_CORRUPT: a key record that does not decode. */

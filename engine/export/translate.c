@@ -281,7 +281,8 @@ static enum status write_fields(struct translator *t, struct slice ops)
 	return st == ST_END ? ST_OK : st;
 }
 
-/* Elements of lists, strings and streams whose key record is as it was. */
+/* Elements of lists, strings and streams whose key record is as it was; when fields of hashes
+ * expire. */
 static enum status write_elements(struct translator *t)
 {
 	enum status st = ST_OK;
@@ -302,7 +303,7 @@ static enum status write_elements(struct translator *t)
 		r = translate_elements(t->state, store_key_slot(key), store_key_id(key),
 				       e == NULL ? TYPE_LIST : e->type);
 		i = r.end;
-		if (e == NULL || changed) {
+		if (e == NULL || (changed && e->type != TYPE_HASH)) {
 			continue;
 		}
 		name = slice_of(e->key, e->key_len);
@@ -317,6 +318,8 @@ static enum status write_elements(struct translator *t)
 			const struct stream_id last = {e->aux[0], e->aux[1]};
 
 			st = translate_stream(t, e, name, r, &last, e->count);
+		} else if (e->type == TYPE_HASH) {
+			st = translate_times(t, name, r);
 		}
 	}
 	return st;

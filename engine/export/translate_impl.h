@@ -16,6 +16,10 @@ struct range {
 struct range translate_elements(const struct overlay *state, uint16_t slot, uint64_t id,
 				enum value_type type);
 
+/* When fields of a hash expire, as far as the record at work says so; after their values, which
+ * make them expire no more. */
+MUST_CHECK enum status translate_times(struct translator *t, struct slice name, struct range r);
+
 /* The key record of a large collection; what its record says of a hash's fields comes later.
  * ST_CORRUPT, ST_NO_MEMORY. */
 MUST_CHECK enum status translate_large(struct translator *t, const struct key_record *record);

@@ -3,6 +3,7 @@
 #include "engine/export/translate_impl.h"
 
 #include "engine/base/bytes.h"
+#include "engine/types/hash_expiry.h"
 #include "engine/types/type_string.h"
 #include "engine/types/zset_node.h"
 
@@ -27,7 +28,7 @@ struct range translate_elements(const struct overlay *state, uint16_t slot, uint
 			break;
 		}
 		/* Records of a sorted set's tree follow from its members; those of when fields
-		 * expire have no place in commands. */
+		 * expire come after them. */
 		r.live += is == OVERLAY_VALUE &&
 			  (!type_is_named(type) || key.len >= ELEM_PREFIX_LEN + KEY_ORDER_LEN);
 	}
@@ -217,6 +218,26 @@ static enum status change_list(struct translator *t, const struct key_record *re
 		st = push_range(t, record->name, r, to, tail, false);
 	}
 	return st == ST_OK ? translate_set_range(t, record->name, r, from, to, head) : st;
+}
+
+enum status translate_times(struct translator *t, struct slice name, struct range r)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = r.first; st == ST_OK && i < r.end; i++) {
+		struct slice key, bucket, field;
+		uint64_t at;
+
+		if (overlay_at(t->state, i, &key, &bucket) != OVERLAY_VALUE ||
+		    key.len != ELEM_PREFIX_LEN + HASH_BUCKET_KEY_LEN) {
+			continue;
+		}
+		while (st == ST_OK && (st = hash_bucket_next(&bucket, &field, &at)) == ST_OK) {
+			st = emit_resp_field_expiry(&t->inner, name, field, at);
+		}
+		st = st == ST_END ? ST_OK : st;
+	}
+	return st;
 }
 
 /* The key record of a large collection; what its record says of fields and members

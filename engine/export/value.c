@@ -323,6 +323,8 @@ static enum status next_record(struct value_walk *w, struct slice *name, struct 
 	return ST_OK;
 }
 
+/* --- when fields expire --- */
+
 /* Records of a sorted set's order, or of when fields expire. */
 static bool is_beside_fields(const struct value_walk *w, struct slice key)
 {
@@ -330,31 +332,88 @@ static bool is_beside_fields(const struct value_walk *w, struct slice key)
 	       key.len < ELEM_PREFIX_LEN + KEY_ORDER_LEN;
 }
 
-/* Counts the fields that expire. */
-static enum status take_bucket(struct value_walk *w, struct slice key, struct slice bucket)
+/* Passes such a record: a bucket is kept for the fields that follow it. */
+static enum status pass_beside(struct value_walk *w, struct slice key, struct slice stored)
 {
-	struct slice field;
+	struct slice bucket = stored, field;
 	uint64_t at;
 	enum status st;
 
 	if (w->record.meta.fields_timed == 0 || key.len != ELEM_PREFIX_LEN + HASH_BUCKET_KEY_LEN) {
+		w->nodes++;
 		return ST_OK;
 	}
 	while ((st = hash_bucket_next(&bucket, &field, &at)) == ST_OK) {
 		w->fields_timed++;
-		if (w->fields_at_ms == 0 || at < w->fields_at_ms) {
-			w->fields_at_ms = at;
+		if (w->fields_first_ms == 0 || at < w->fields_first_ms) {
+			w->fields_first_ms = at;
+		}
+	}
+	w->buckets++;
+	w->bucket = stored;
+	memcpy(w->bucket_key, key.data + ELEM_PREFIX_LEN, sizeof w->bucket_key);
+	return st == ST_END ? ST_OK : st;
+}
+
+/* Finds a field's time in its bucket; 0: it has none. */
+static enum status time_in_bucket(struct slice bucket, struct slice field, uint64_t *at_ms)
+{
+	struct slice name;
+	uint64_t at;
+	enum status st;
+
+	*at_ms = 0;
+	while ((st = hash_bucket_next(&bucket, &name, &at)) == ST_OK) {
+		if (slice_eq(name, field)) {
+			*at_ms = at;
+			return ST_OK;
 		}
 	}
 	return st == ST_END ? ST_OK : st;
 }
 
+/* A bucket stands right in front of the fields that it may name. */
+static enum status take_field_time(struct value_walk *w, struct slice key, struct slice field)
+{
+	enum status st = ST_OK;
+
+	w->field_at_ms = 0;
+	if (w->bucket.len > 0 &&
+	    memcmp(w->bucket_key, key.data + ELEM_PREFIX_LEN, sizeof w->bucket_key) == 0) {
+		st = time_in_bucket(w->bucket, field, &w->field_at_ms);
+		w->fields_found += w->field_at_ms != 0;
+	}
+	return st;
+}
+
 /* Whether the record says of them what there is. */
-static bool expiries_fit(const struct value_walk *w)
+static bool times_fit(const struct value_walk *w)
 {
 	return w->fields_timed == w->record.meta.fields_timed &&
-	       w->fields_at_ms == w->record.meta.fields_at_ms;
+	       w->fields_found == w->fields_timed &&
+	       w->fields_first_ms == w->record.meta.fields_at_ms;
 }
+
+enum status value_field_time(const struct view *v, const struct key_record *record,
+			     struct slice field, uint64_t *at_ms)
+{
+	uint8_t bucket_key[HASH_BUCKET_KEY_LEN];
+	struct store_key key;
+	struct slice bucket;
+	enum status st;
+
+	*at_ms = 0;
+	hash_bucket_key(bucket_key, field);
+	store_key_of_elem(&key, record->slot, record->meta.id,
+			  slice_of(bucket_key, sizeof bucket_key));
+	st = view_get(v, store_key_slice(&key), &bucket);
+	if (st != ST_OK) {
+		return st == ST_NOT_FOUND ? ST_OK : st;
+	}
+	return time_in_bucket(bucket, field, at_ms);
+}
+
+/* --- elements of large collections --- */
 
 static enum status next_large(struct value_walk *w, struct slice *name, struct slice *value)
 {
@@ -366,14 +425,13 @@ static enum status next_large(struct value_walk *w, struct slice *name, struct s
 	}
 	st = next_element(w, &key, &stored);
 	while (st == ST_OK && is_beside_fields(w, key)) {
-		w->nodes++;
-		st = take_bucket(w, key, stored);
+		st = pass_beside(w, key, stored);
 		if (st == ST_OK) {
 			st = next_element(w, &key, &stored);
 		}
 	}
 	if (st == ST_END) {
-		return w->taken == w->record.meta.count && expiries_fit(w) ? ST_END : ST_CORRUPT;
+		return w->taken == w->record.meta.count && times_fit(w) ? ST_END : ST_CORRUPT;
 	}
 	if (st != ST_OK) {
 		return st;
@@ -389,6 +447,9 @@ static enum status next_large(struct value_walk *w, struct slice *name, struct s
 	}
 	if (value_has_names(w->record.meta.type)) {
 		st = stored_split(key, stored, name, value);
+		if (st == ST_OK && w->record.meta.type == TYPE_HASH) {
+			return take_field_time(w, key, *name);
+		}
 		return st == ST_OK ? take_score(w, value) : st;
 	}
 	if (w->record.meta.type == TYPE_SET) {

@@ -56,7 +56,7 @@ MUST_CHECK enum status value_score_text(struct slice stored, char text[VALUE_SCO
 /* Walks one value:
  *   string  pieces in order: value (name is empty)
  *   list    elements from head to tail: value
- *   hash    fields: name and value
+ *   hash    fields: name and value, and in field_at_ms when the field expires
  *   set     members: value
  *   zset    members: name, and the score as text, which is overwritten by the next one; a large
  *           one's in the order of the store, the records of its tree being passed over
@@ -72,8 +72,12 @@ struct value_walk {
 	uint64_t bytes;	    /* store keys and stored values of the elements passed */
 	struct slice chunk; /* stored chunk of a large string not yet given */
 	uint64_t chunk_at;
-	uint64_t nodes; /* records of a sorted set's tree passed, or of when fields expire */
-	uint64_t fields_timed, fields_at_ms; /* fields that expire, as those say */
+	uint64_t
+	    nodes; /* records passed of a sorted set's tree, or of that of fields that expire */
+	uint64_t field_at_ms; /* when the field just given expires; 0: never */
+	struct slice bucket;  /* those that expire of the fields that follow (hash_expiry.h) */
+	uint8_t bucket_key[4];
+	uint64_t buckets, fields_timed, fields_found, fields_first_ms; /* what those said so far */
 	char score[VALUE_SCORE_MAX];
 	struct slice stored_score; /* the same as it is stored: an f64, little-endian */
 };
@@ -84,6 +88,10 @@ MUST_CHECK enum status value_open(const struct view *v, const struct key_record 
  * ST_WRONG_TYPE: no decoder for this type. Borrowed until the view ends. */
 MUST_CHECK enum status value_next(struct value_walk *w, struct slice *name, struct slice *value);
 void value_close(struct value_walk *w);
+
+/* When a field of a large hash expires, 0: never. ST_CORRUPT. */
+MUST_CHECK enum status value_field_time(const struct view *v, const struct key_record *record,
+					struct slice field, uint64_t *at_ms);
 
 /* Elements, fields, or bytes of a string, as its record says. ST_CORRUPT. */
 MUST_CHECK enum status value_count(const struct key_record *record, uint64_t *out);

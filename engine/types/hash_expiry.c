@@ -39,7 +39,7 @@ enum status hash_bucket_next(struct slice *bucket, struct slice *field, uint64_t
 	return ST_OK;
 }
 
-static struct slice bucket_key(uint8_t dst[HASH_BUCKET_KEY_LEN], struct slice field)
+struct slice hash_bucket_key(uint8_t dst[HASH_BUCKET_KEY_LEN], struct slice field)
 {
 	bytes_put_u32be(dst, (uint32_t)(key_order(field) >> BUCKET_SHIFT));
 	return slice_of(dst, HASH_BUCKET_KEY_LEN);
@@ -50,7 +50,7 @@ static enum status bucket_of(struct engine *e, uint16_t slot, uint64_t id, struc
 			     struct slice *out)
 {
 	uint8_t key[HASH_BUCKET_KEY_LEN];
-	enum status st = ks_elem_get(e, slot, id, bucket_key(key, field), out);
+	enum status st = ks_elem_get(e, slot, id, hash_bucket_key(key, field), out);
 
 	if (st == ST_NOT_FOUND) {
 		*out = slice_of(NULL, 0);
@@ -125,11 +125,17 @@ static enum status bucket_set(struct engine *e, uint16_t slot, uint64_t id, stru
 	}
 	if (st == ST_OK) {
 		part = slice_of(fresh.data, fresh.len);
-		st = fresh.len > 0 ? ks_elem_put(e, slot, id, bucket_key(key, field), &part, 1)
-				   : ks_elem_del(e, slot, id, bucket_key(key, field));
+		st = fresh.len > 0 ? ks_elem_put(e, slot, id, hash_bucket_key(key, field), &part, 1)
+				   : ks_elem_del(e, slot, id, hash_bucket_key(key, field));
 	}
 	buf_deinit(&fresh);
 	return st;
+}
+
+enum status hash_expiry_repeat(struct engine *e, uint16_t slot, const struct meta *m,
+			       struct slice field, uint64_t at_ms)
+{
+	return bucket_set(e, slot, m->id, field, at_ms);
 }
 
 /* --- the tree --- */

@@ -13,6 +13,10 @@
  * (meta.fields_timed, meta.fields_at_ms), which puts it in the expiry index. A field whose time has
  * come is hidden at once, and removed by the primary later (type_hash_expire), some at a time.
  *
+ * What the log says of a field speaks for itself: a field that expires is put together with its
+ * record of the first kind, and one that no longer does is put, or removed, as well. So whoever
+ * reads the log can tell which of them expire without knowing what was there before.
+ *
  * Cost: O(log n) for a change of one; nothing at all for hashes without. Statuses as in
  * engine/keyspace.h; after a failed write the batch is to be rolled back. Executor thread, inside a
  * batch. */
@@ -49,9 +53,16 @@ MUST_CHECK enum status hash_hidden_count(struct engine *e, uint16_t slot, const 
 MUST_CHECK enum status hash_expiry_set(struct engine *e, uint16_t slot, struct meta *m,
 				       struct slice field, uint64_t at_ms);
 
+/* Writes once more when a field that expires does so: what its new value goes along with. */
+MUST_CHECK enum status hash_expiry_repeat(struct engine *e, uint16_t slot, const struct meta *m,
+					  struct slice field, uint64_t at_ms);
+
 /* The field that expires first, copied to field, and when. */
 MUST_CHECK enum status hash_expiry_first(struct engine *e, uint16_t slot, const struct meta *m,
 					 struct buf *field, uint64_t *at_ms);
+
+/* The subkey of the record of the 4-byte kind that a field belongs to. */
+struct slice hash_bucket_key(uint8_t dst[HASH_BUCKET_KEY_LEN], struct slice field);
 
 /* A record of the 4-byte kind: takes the next entry off the front of bucket. ST_END; ST_CORRUPT. */
 MUST_CHECK enum status hash_bucket_next(struct slice *bucket, struct slice *field, uint64_t *at_ms);

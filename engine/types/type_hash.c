@@ -52,6 +52,8 @@ static enum status set_again(struct engine *e, const struct store_key *key, stru
 	*hidden += st == ST_OK && gone;
 	if (st == ST_OK && at != 0 && (gone || !keep)) {
 		st = hash_expiry_set(e, key->slot, m, field, 0);
+	} else if (st == ST_OK && at != 0) {
+		st = hash_expiry_repeat(e, key->slot, m, field, at);
 	}
 	return st;
 }
@@ -201,7 +203,7 @@ static enum status to_large(struct hash_timing *t)
 	return st == ST_OK ? named_spill(t->e, t->key, &blob, &t->m) : st;
 }
 
-enum status hash_timing_set(struct hash_timing *t, struct slice field, uint64_t at_ms)
+static enum status set_time(struct hash_timing *t, struct slice field, uint64_t at_ms)
 {
 	enum status st = to_large(t);
 
@@ -212,9 +214,34 @@ enum status hash_timing_set(struct hash_timing *t, struct slice field, uint64_t 
 	return st;
 }
 
+/* Puts a field as it is, for those who read the log. */
+static enum status put_again(struct hash_timing *t, struct slice field)
+{
+	struct slice value, part;
+	struct buf copy = {0};
+	enum status st = ks_field_get(t->e, t->key->slot, t->m.id, field, &value);
+
+	if (st == ST_OK && value.len > 0) {
+		st = buf_append(&copy, value.data, value.len);
+	}
+	part = buf_slice(&copy);
+	if (st == ST_OK) {
+		st = ks_field_put(t->e, t->key->slot, t->m.id, field, &part, 1);
+	}
+	buf_deinit(&copy);
+	return st == ST_NOT_FOUND ? ST_CORRUPT : st;
+}
+
+enum status hash_timing_set(struct hash_timing *t, struct slice field, uint64_t at_ms)
+{
+	enum status st = set_time(t, field, at_ms);
+
+	return st == ST_OK && at_ms == 0 ? put_again(t, field) : st;
+}
+
 enum status hash_timing_del(struct hash_timing *t, struct slice field)
 {
-	enum status st = hash_timing_set(t, field, 0);
+	enum status st = set_time(t, field, 0);
 
 	if (st == ST_OK) {
 		st = ks_field_del(t->e, t->key->slot, t->m.id, field);

@@ -77,7 +77,7 @@ LOST = {
 
 
 class Diverge(case.ToolCase):
-    def deposed(self, write=diverge, options=None, checkpoint=False):
+    def deposed(self, write=diverge, options=None, checkpoint=False, before=None):
         """A primary that wrote alone and follows its former replica again, which has taken the
         role; both, and the position that a client on each had."""
         old = self.server(options)
@@ -87,6 +87,8 @@ class Diverge(case.ToolCase):
         wait_linked(new)
         with old.client() as c:
             put(c, SHARED)
+            if before is not None:
+                before(c)
             self.assertEqual(c.call("WAIT", 1, 5000), 1)
             link.refusing = True
             link.cut()
@@ -167,6 +169,37 @@ class Diverge(case.ToolCase):
         self.wal("diverge", "replay", old.dir, "--against", address, "--yes", "--key", "contested")
         with new.client() as c:
             self.assertEqual(c.call("GET", "contested"), b"lost")
+        self.wal("diverge", "diff", old.dir, "--against", address)
+
+    def test_when_fields_expire_is_told_and_replayed(self):
+        late = 4102444800000
+
+        def before(c):
+            c.call("HPEXPIREAT", "hash", late, "FIELDS", 2, "f1", "f2")
+            c.call("HSETEX", "touched", "PXAT", late, "FIELDS", 1, "f", "v")
+            c.call("HSET", "touched", *pairs(FIELDS))
+
+        def write(c):
+            c.call("HPEXPIREAT", "hash", late + 1, "FIELDS", 2, "f2", "f3")
+            c.call("HPERSIST", "touched", "FIELDS", 1, "f")
+        old, new = self.deposed(write, before=before)
+        (found,) = self.wal("diverge", "diff", old.dir, "--format", "json", "--value-max", 0,
+                            "--key", "hash", code=1).json[:1]
+        self.assertEqual(found["what"], "unchanged")
+        for name, times in (("fork", {"f1": late, "f2": late}), ("current", {"f1": late, "f2": late}),
+                            ("lost", {"f1": late, "f2": late + 1, "f3": late + 1})):
+            self.assertEqual({e[0]: e[2] for e in found[name]["value"] if len(e) > 2}, times)
+            self.assertEqual(len(found[name]["value"]), len(FIELDS))
+        text = self.wal("diverge", "diff", old.dir, "--value-max", 0, "--key", "hash", code=1).text
+        self.assertIn('"f3":"v3"@%d' % (late + 1), text)
+        address = "redis://127.0.0.1:%d" % new.port
+        done = self.wal("diverge", "replay", old.dir, "--against", address,
+                        "--if-unchanged").fields()
+        self.assertEqual((done["applied"], done["no_fork"]), ("2", "0"))
+        with new.client() as c:
+            self.assertEqual(c.call("HPEXPIRETIME", "hash", "FIELDS", 4, "f0", "f1", "f2", "f3"),
+                             [-1, late, late + 1, late + 1])
+            self.assertEqual(c.call("HPEXPIRETIME", "touched", "FIELDS", 1, "f"), [-1])
         self.wal("diverge", "diff", old.dir, "--against", address)
 
     def test_without_the_values_at_the_fork(self):
@@ -278,8 +311,8 @@ class Diverge(case.ToolCase):
         old.stop()
         old.options["divergent-keep-time"] = 50
         old.start()
-        until(lambda: not os.path.exists(path), text="the archive is removed")
-        self.assertEqual(os.listdir(os.path.dirname(path)), [])
+        until(lambda: os.listdir(os.path.dirname(path)) == [], text="the archive is removed")
+        self.assertFalse(os.path.exists(path))
 
     # --- back by the keys that were touched ---
 
@@ -349,6 +382,7 @@ class Diverge(case.ToolCase):
                 old.start()
                 before = dict.fromkeys(ways, 0)
             wait_linked(old)
+            time.sleep(0.3)  # fields expire meanwhile
             wait_equal(old, new)
             after = replication(old)
             for way in ways:
@@ -371,7 +405,7 @@ class Diverge(case.ToolCase):
         """Writes of every kind to few keys, so that both sides meet."""
         for _ in range(count):
             n = rng.randrange(12)
-            dice = rng.randrange(14)
+            dice = rng.randrange(16)
             some = ["f%d" % rng.randrange(400) for _ in range(rng.randrange(1, 80))]
             if dice == 0:
                 client.call("DEL", *rng.sample(["s%d" % n, "h%d" % n, "l%d" % n, "z%d" % n], 2))
@@ -395,6 +429,9 @@ class Diverge(case.ToolCase):
                 client.call("ZADD", "z%d" % n, *sum(([rng.random(), f] for f in some), []))
             elif dice == 12:
                 client.call("SADD", "t%d" % n, *some)
+            elif dice > 13:
+                client.call("HPEXPIRE", "h%d" % n, rng.choice([3600000, 7200000, 20]), "FIELDS",
+                            len(some), *some)
             else:
                 client.call("INCR", "c%d" % n)
 

@@ -1,5 +1,6 @@
 /* Records as commands: what each kind of change becomes, and what has no command. */
 #include "engine/base/alloc.h"
+#include "engine/base/bytes.h"
 #include "engine/export/translate.h"
 #include "engine/types/type_string.h"
 #include "tests/support/made_record.h"
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -331,6 +333,59 @@ static void renames_keep_what_a_key_holds(void **state)
 	close_bench(&b);
 }
 
+/* Fields of one hash name that share no bucket: each is told of by its own. */
+static void made_time(struct bench *b, const char *field, uint64_t at_ms)
+{
+	uint8_t bytes[32];
+	uint32_t bucket = (uint32_t)(key_order(slice_str(field)) >> 16);
+
+	bytes_put_u64le(bytes, at_ms);
+	bytes_put_u32le(bytes + 8, (uint32_t)strlen(field));
+	memcpy(bytes + 12, field, strlen(field));
+	made_chunk(&b->m, "h", 4, bucket, slice_of(bytes, 12 + strlen(field)));
+}
+
+static void fields_that_expire(void **state)
+{
+	struct bench b;
+	struct meta h = hash_of(4, 1, 0);
+
+	(void)state;
+	h.fields_timed = 1;
+	h.fields_at_ms = 7000;
+	open_bench(&b, all, true);
+	made_begin(&b.m, "hsetex");
+	made_field(&b.m, "h", 4, "f", "1");
+	made_time(&b, "f", 7000);
+	made_meta(&b.m, "h", &h);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "MULTI\nDEL h\nHSET h f 1\nHPEXPIREAT h 7000 FIELDS 1 f\nEXEC\n");
+	/* A value that leaves the time, which is told again. */
+	made_begin(&b.m, "hincrby");
+	made_field(&b.m, "h", 4, "f", "2");
+	made_time(&b, "f", 7000);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "MULTI\nHSET h f 2\nHPEXPIREAT h 7000 FIELDS 1 f\nEXEC\n");
+	/* Another field beside it; then an end of the time. */
+	made_begin(&b.m, "hset");
+	made_field(&b.m, "h", 4, "g", "3");
+	h.count = 2;
+	made_meta(&b.m, "h", &h);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "HSET h g 3\n");
+	made_begin(&b.m, "hpersist");
+	made_field(&b.m, "h", 4, "f", "2");
+	h.fields_timed = h.fields_at_ms = 0;
+	made_meta(&b.m, "h", &h);
+	assert_int_equal(translate(&b), ST_OK);
+	expect(&b, "HSET h f 2\n");
+	/* A bucket that does not decode. */
+	made_begin(&b.m, "hexpire");
+	made_chunk(&b.m, "h", 4, 1, slice_str("none"));
+	assert_int_equal(translate(&b), ST_CORRUPT);
+	close_bench(&b);
+}
+
 static void what_has_no_command_is_counted(void **state)
 {
 	struct wal_filter some = WAL_FILTER_INIT;
@@ -407,6 +462,7 @@ int main(void)
 	    cmocka_unit_test(strings_and_small_values),
 	    cmocka_unit_test(lists_change_at_their_ends_and_inside),
 	    cmocka_unit_test(hashes_and_their_expiry),
+	    cmocka_unit_test(fields_that_expire),
 	    cmocka_unit_test(members_of_sets),
 	    cmocka_unit_test(long_strings_by_chunks),
 	    cmocka_unit_test(renames_keep_what_a_key_holds),

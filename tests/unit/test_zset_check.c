@@ -2,7 +2,10 @@
  * tree and members can contradict each other is found. */
 #include "tools/zset_check.h"
 
+#include "engine/base/bytes.h"
 #include "engine/export/effect.h"
+#include "engine/types/hash_expiry.h"
+#include "engine/types/type_hash.h"
 #include "engine/types/type_zset.h"
 #include "tests/support/engine_box.h"
 
@@ -190,10 +193,73 @@ static void each_contradiction_is_found(void **state)
 	engine_box_close(&f.box);
 }
 
+/* A bucket with one field. */
+static void put_time(struct fixture *f, const char *field, uint64_t at_ms)
+{
+	uint8_t key[HASH_BUCKET_KEY_LEN], bytes[32];
+
+	bytes_put_u64le(bytes, at_ms);
+	bytes_put_u32le(bytes + 8, 1);
+	bytes[12] = (uint8_t)field[0];
+	apply(f, WAL_OP_PUT_ELEM, hash_bucket_key(key, slice_str(field)), slice_of(bytes, 13));
+	assert_int_equal(overlay_finish(f->over), ST_OK);
+}
+
+static void the_order_of_times_is_checked_as_well(void **state)
+{
+	static const struct hash_limits hash_limits = {128, 64};
+	struct slice pairs[6] = {slice_str("a"), slice_str("1"), slice_str("b"),
+				 slice_str("2"), slice_str("c"), slice_str("3")};
+	struct fixture f = {0};
+	struct hash_timing t;
+	struct ks_iter it = {0};
+	struct slice subkey, value;
+	uint64_t added, at;
+
+	(void)state;
+	engine_box_open(&f.box, 3);
+	at = f.box.now_ms + 1000;
+	store_key_of_key(&f.key, slice_str("h"));
+	engine_box_begin(&f.box);
+	assert_int_equal(type_hash_set(f.box.e, &f.key, NULL, pairs, 3, &hash_limits, &added),
+			 ST_OK);
+	assert_int_equal(ks_lookup(f.box.e, &f.key, &f.m), ST_OK);
+	hash_timing_begin(&t, f.box.e, &f.key, &f.m);
+	assert_int_equal(hash_timing_set(&t, slice_str("a"), at), ST_OK);
+	assert_int_equal(hash_timing_set(&t, slice_str("b"), at + 1), ST_OK);
+	assert_int_equal(hash_timing_end(&t), ST_OK);
+	assert_int_equal(ks_lookup(f.box.e, &f.key, &f.m), ST_OK);
+	assert_int_equal(overlay_create(UINT64_MAX, &f.over), ST_OK);
+	assert_int_equal(ks_elems_open(f.box.e, f.key.slot, f.m.id, slice_of(NULL, 0), false, &it),
+			 ST_OK);
+	while (ks_elems_next(&it, &subkey, &value) == ST_OK) {
+		if (subkey.len < KEY_ORDER_LEN) {
+			apply(&f, WAL_OP_PUT_ELEM, subkey, value);
+			f.records += subkey.len == ZSET_KEY_LEN;
+		}
+	}
+	ks_iter_close(&it);
+	engine_box_commit(&f.box);
+	assert_int_equal(overlay_finish(f.over), ST_OK);
+	assert_null(check(&f));
+	put_time(&f, "a", at + 5);
+	assert_string_equal(check(&f), "a field has another time in the order than by its name");
+	put_time(&f, "a", HASH_EXPIRY_MAX + 1);
+	assert_string_equal(check(&f), "the time of a field does not decode");
+	put_time(&f, "a", at);
+	assert_null(check(&f));
+	f.m.fields_timed++;
+	assert_string_equal(check(&f),
+			    "the order has another number of elements than the record says");
+	overlay_destroy(f.over);
+	engine_box_close(&f.box);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_contradiction_is_found),
+	    cmocka_unit_test(the_order_of_times_is_checked_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

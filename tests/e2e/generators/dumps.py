@@ -41,7 +41,7 @@ def damaged(rng):
     Redis lets go on into its footer; fields that come twice, which Redis keeps in a small hash."""
     made = value(rng)
     return rng.choice([
-        lambda: rdb.sealed(made, 12),
+        lambda: rdb.sealed(made, 13),
         lambda: rdb.sealed(made)[:rng.randrange(30)],
         lambda: rdb.sealed(made)[:-1] + b"\0\1",
         lambda: rdb.sealed(b"\x63" + made[1:]),
