@@ -177,7 +177,12 @@ static enum status begin_stream(struct redis_feed *f, uint64_t lsn)
 	/* Redis takes offsets for how much of the data a replica has: they begin at the LSN. */
 	redis_acks_init(&f->acks, lsn, lsn);
 	st = redis_backlog_init(&f->backlog, f->opts.backlog_size, lsn);
-	return st == ST_OK ? translate_init(&f->translator, all, true, 0) : st;
+	if (st == ST_OK) {
+		st = translate_init(&f->translator, all, true, 0);
+	}
+	/* Redis 7.0 would drop a whole transaction for one command that it does not know. */
+	f->translator.inner.plain_fields = true;
+	return st;
 }
 
 /* What announces the file; with its length, once that is known. */

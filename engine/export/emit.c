@@ -104,6 +104,9 @@ enum status emit_resp_field_expiry(struct resp_sink *sink, struct slice key, str
 				slice_of(NULL, 0),	 slice_str("FIELDS"),
 				slice_str("1"),		 field};
 
+	if (sink->plain_fields) {
+		return ST_OK;
+	}
 	(void)snprintf(text, sizeof text, "%" PRIu64, at_ms);
 	argv[2] = slice_str(text);
 	return resp_command(sink, argv, 6);

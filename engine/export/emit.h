@@ -10,6 +10,8 @@ struct resp_sink {
 	/* commands is the number of commands in bytes. Any error stops the work. */
 	enum status (*take)(void *arg, struct slice bytes, uint64_t commands);
 	void *arg;
+	bool plain_fields;  /* whoever reads them may not know of fields that expire: when is left
+			       out */
 	struct buf pending; /* private */
 	uint64_t pending_commands, commands;
 };
@@ -28,7 +30,7 @@ void resp_sink_deinit(struct resp_sink *sink);
 MUST_CHECK enum status emit_resp(struct resp_sink *sink, const struct view *v,
 				 const struct key_record *record);
 MUST_CHECK enum status emit_resp_del(struct resp_sink *sink, struct slice key);
-/* HPEXPIREAT of one field. */
+/* HPEXPIREAT of one field, unless fields are to be plain. */
 MUST_CHECK enum status emit_resp_field_expiry(struct resp_sink *sink, struct slice key,
 					      struct slice field, uint64_t at_ms);
 /* PEXPIREAT, or PERSIST when expire_at_ms is 0. */

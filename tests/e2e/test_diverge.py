@@ -186,7 +186,8 @@ class Diverge(case.ToolCase):
         (found,) = self.wal("diverge", "diff", old.dir, "--format", "json", "--value-max", 0,
                             "--key", "hash", code=1).json[:1]
         self.assertEqual(found["what"], "unchanged")
-        for name, times in (("fork", {"f1": late, "f2": late}), ("current", {"f1": late, "f2": late}),
+        kept = {"f1": late, "f2": late}
+        for name, times in (("fork", kept), ("current", kept),
                             ("lost", {"f1": late, "f2": late + 1, "f3": late + 1})):
             self.assertEqual({e[0]: e[2] for e in found[name]["value"] if len(e) > 2}, times)
             self.assertEqual(len(found[name]["value"]), len(FIELDS))
