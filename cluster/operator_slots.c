@@ -61,6 +61,11 @@ static void run_list(struct cluster *c, const struct slice *argv, unsigned argc,
 	unsigned slot;
 
 	for (unsigned i = 1; i < argc; i++) {
+		if (!read_slot(c, argv[i], &slot)) {
+			return;
+		}
+	}
+	for (unsigned i = 1; i < argc; i++) {
 		if (!read_slot(c, argv[i], &slot) || !choose(c, slot, adding, &set)) {
 			return;
 		}

@@ -219,14 +219,16 @@ static void cmd_cluster_getkeysinslot(struct command_ctx *ctx)
 	static const char wrong[] = "ERR Invalid slot or number of keys";
 	struct ks_iter it = {0};
 	uint16_t slot;
-	int64_t count, n = 0;
+	int64_t count, n;
 	size_t mark;
 	enum status st;
 
-	if (cluster_of(ctx) == NULL || !cluster_arg_slot(ctx, 2, wrong, &slot) ||
-	    !command_arg_int(ctx, 3, &count, NULL)) {
+	/* Numbers come before their meaning. */
+	if (cluster_of(ctx) == NULL || !command_arg_int(ctx, 2, &n, NULL) ||
+	    !command_arg_int(ctx, 3, &count, NULL) || !cluster_arg_slot(ctx, 2, wrong, &slot)) {
 		return;
 	}
+	n = 0;
 	if (count < 0) {
 		resp_error(ctx->reply, "%s", wrong);
 		return;
