@@ -43,6 +43,7 @@ struct cnode {
 	bool heard;  /* its own PING came since I know it */
 	uint16_t primary; /* of a replica; NONE when unknown */
 	uint16_t replicas_count;
+	uint16_t replicas_good; /* of them, not failed: as of the last look of a replica */
 	uint16_t next_in_bucket;
 	uint32_t serial; /* tells outbound links of one place apart */
 	uint64_t config_epoch;

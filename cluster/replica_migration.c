@@ -7,10 +7,25 @@
 
 enum { ORPHAN_MS = 5000 };
 
-static bool is_orphan(const struct cluster *c, const struct cnode *n)
+static bool is_orphan(const struct cnode *n)
 {
 	return is_voter(n) && !has_flag(n, NODE_FAIL) && has_flag(n, NODE_MIGRATE_TO) &&
-	       node_good_replicas(c, n, false) == 0;
+	       n->replicas_good == 0;
+}
+
+/* All at once: a count for each primary would be quadratic in a large cluster. */
+static void count_good(struct cluster *c)
+{
+	FOR_EACH_NODE(c, n)
+	{
+		n->replicas_good = 0;
+	}
+	FOR_EACH_NODE(c, r)
+	{
+		if (is_replica(r) && r->primary != NONE && !has_flag(r, NODE_FAIL)) {
+			c->nodes[r->primary].replicas_good++;
+		}
+	}
 }
 
 /* True when no replica of a primary with that many good replicas has a smaller id than mine. */
@@ -21,7 +36,7 @@ static bool is_first(const struct cluster *c, unsigned best)
 	FOR_EACH_NODE(c, r)
 	{
 		if (r != me && is_replica(r) && r->primary != NONE && !has_flag(r, NODE_FAIL) &&
-		    node_good_replicas(c, &c->nodes[r->primary], false) == best &&
+		    c->nodes[r->primary].replicas_good == best &&
 		    memcmp(r->id.text, me->id.text, NODE_ID_LEN) < 0) {
 			return false;
 		}
@@ -34,21 +49,18 @@ void replica_migration_tick(struct cluster *c)
 	const struct cnode *me = self(c);
 	struct cnode *target = NULL;
 	unsigned best = 0;
-	unsigned mine;
 
 	if (!c->settings.allow_replica_migration || !is_replica(me) || me->primary == NONE) {
 		return;
 	}
+	count_good(c);
 	FOR_EACH_NODE(c, n)
 	{
-		unsigned good;
-
 		if (!is_primary(n) || has_flag(n, NODE_HANDSHAKE)) {
 			continue;
 		}
-		good = node_good_replicas(c, n, false);
-		best = good > best ? good : best;
-		if (!is_orphan(c, n)) {
+		best = n->replicas_good > best ? n->replicas_good : best;
+		if (!is_orphan(n)) {
 			n->orphaned_ms = 0;
 			continue;
 		}
@@ -62,8 +74,7 @@ void replica_migration_tick(struct cluster *c)
 	if (target == NULL || best < 2 || !c->health.ok) {
 		return;
 	}
-	mine = node_good_replicas(c, &c->nodes[me->primary], false);
-	if (mine != best ||
+	if (c->nodes[me->primary].replicas_good != best ||
 	    node_good_replicas(c, &c->nodes[me->primary], true) <= c->settings.migration_barrier ||
 	    !is_first(c, best)) {
 		return;

@@ -248,6 +248,42 @@ class Failover(unittest.TestCase):
         writer.stop()
         self.assert_kept(primary)
 
+    def test_a_primary_that_comes_back_at_another_address_is_found(self):
+        primary, replica = self.shard()
+        self.store(primary)
+        moved_id = cluster.my_id(primary)
+        primary.kill()
+        primary.port = cluster.port_pair()
+        primary.start()
+        self.nodes.settle()
+        for server in self.nodes.nodes:
+            with server.client() as c:
+                self.assertEqual(cluster.lines(c)[moved_id].port, primary.port)
+        owner = self.nodes.primary(self.tag)
+        self.assertIn(owner, (primary, replica))
+        self.assert_kept(owner)
+        with replica.client() as c:
+            if owner is primary:  # it was back before it was missed
+                self.assertEqual(int(info(c, "replication")["master_port"]), primary.port)
+
+    def test_a_node_that_says_ok_takes_writes(self):
+        primaries = {tag: self.nodes.primary(tag) for tag in self.nodes.TAGS}
+        for server in self.nodes.nodes:
+            server.kill()
+        for server in self.nodes.nodes:
+            server.launch()
+        for server in self.nodes.nodes:
+            server.wait_ready()
+        before = self.standstills()
+        for tag, server in primaries.items():
+            with server.client() as c:
+                cluster.until(lambda c=c: b"cluster_state:ok" in c.call("CLUSTER", "INFO"),
+                              "it says that all is well")
+                reply = c.raw("SET", tag + "at once", "1")
+                if self.standstills() == before:
+                    self.assertEqual(reply, b"+OK\r\n")
+        self.nodes.settle()
+
     def run_script(self, primary, text):
         client = primary.client(timeout=120)
         self.addCleanup(client.close)
