@@ -162,12 +162,14 @@ class Differential(Formed):
 # (MYSHARDID, SLOT-STATS), or answers with words of its own (HELP), is not here.
 SUBCOMMANDS = """addslots addslotsrange bumpepoch count-failure-reports countkeysinslot delslots
     delslotsrange failover flushslots forget getkeysinslot info keyslot links meet migrateslots myid
-    nodes replicas replicate reset saveconfig set-config-epoch setslot shards slaves slots""".split()
-ARGUMENTS = [line.split() for line in """
-1|1 2|1 2 3|1 1|1 1 1|a|a b|1 a|-1|0 -1|0 1 -1|0 16384|16384|99999999999999999999|5 1|1 2 2 3|1 2 3 2
-FORCE|FORCE x|TAKEOVER|HARD x|UNKNOWN|1 NODE UNKNOWN|1 NODE|1 STABLE|1 STABLE x|16384 STABLE|16384 x
-1 MIGRATING UNKNOWN|1 IMPORTING UNKNOWN|1 IMPORTING MYSELF|127.0.0.1 1 2 3|host 7000
-127.0.0.1 70000|127.0.0.1 1 70000|127.0.0.1 x|MYSELF""".strip().replace("\n", "|").split("|")]
+    nodes replicas replicate reset saveconfig set-config-epoch setslot shards slaves
+    slots""".split()
+ARGUMENTS = """
+1|1 2|1 2 3|1 1|1 1 1|a|a b|1 a|-1|0 -1|0 1 -1|0 16384|16384|99999999999999999999|5 1|1 2 2 3
+1 2 3 2|FORCE|FORCE x|TAKEOVER|HARD x|UNKNOWN|1 NODE UNKNOWN|1 NODE|1 STABLE|1 STABLE x
+16384 STABLE|16384 x|1 MIGRATING UNKNOWN|1 IMPORTING UNKNOWN|1 IMPORTING MYSELF|127.0.0.1 1 2 3
+host 7000|127.0.0.1 70000|127.0.0.1 1 70000|127.0.0.1 x|MYSELF"""
+ARGUMENTS = [words.split() for words in re.split(r"[|\n]", ARGUMENTS.strip())]
 
 
 class Subcommands(unittest.TestCase):
