@@ -1,22 +1,17 @@
-/* Heap wrappers with a usage counter and a countdown fault for tests. */
+/* Heap wrappers with a usage counter and a countdown fault of each thread for tests. */
 #include "engine/base/alloc.h"
 
 #include <malloc.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-static _Atomic int64_t fail_in = -1;
+static _Thread_local int64_t fail_in = -1;
 
 static bool must_fail(void)
 {
-	/* The common case is one relaxed load: no shared line is written on the hot path. */
-	if (atomic_load_explicit(&fail_in, memory_order_relaxed) < 0) {
-		return false;
-	}
-	return atomic_fetch_sub(&fail_in, 1) == 0;
+	return fail_in >= 0 && fail_in-- == 0;
 }
 
 void *mem_alloc(size_t size)
@@ -94,5 +89,5 @@ void mem_trim(void)
 
 void mem_fail_nth(int64_t n)
 {
-	atomic_store(&fail_in, n);
+	fail_in = n;
 }

@@ -29,7 +29,8 @@ size_t mem_used(void);
 /* Gives free memory back to the system where the allocator can. Any thread. */
 void mem_trim(void);
 
-/* Test hook: the n-th allocation from now (0 = the next) fails once; a negative n disarms. */
+/* Test hook: the n-th allocation of the calling thread from now (0 = the next) fails once; a
+ * negative n disarms. */
 void mem_fail_nth(int64_t n);
 
 #endif
