@@ -478,6 +478,7 @@ static void run_job(struct checkpoint *c)
 		c->changes_count = list_changes(c);
 		c->release_lsn = c->state.previous_checkpoint_lsn;
 		c->stats.drains++;
+		c->stats.exact = c->state.drain_lsn <= c->state.checkpoint_lsn;
 		c->stats.drain_us_last = now_us(c) - began_us;
 		c->stats.drain_us_total += c->stats.drain_us_last;
 		atomic_store(&c->phase, CHECKPOINT_DONE);

@@ -54,6 +54,7 @@ struct checkpoint_stats {
 	uint64_t reclaimed,
 	    reclaim_pending;	/* elements removed so far; dead collections still to do */
 	enum status last_error; /* of the last attempt; ST_OK when it went through */
+	bool exact;		/* after the last drain: no effect of a later record is there */
 };
 
 /* Starts the thread, idle. ST_NO_MEMORY. */

@@ -256,6 +256,7 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 		e->next_id = state.next_id > 1 ? state.next_id : 1;
 		e->recovered_release_lsn = state.previous_checkpoint_lsn;
 		e->stats.checkpoint_lsn = state.checkpoint_lsn;
+		e->base_exact = state.drain_lsn <= state.checkpoint_lsn;
 		st = recovery_run(e, &state, &at, &clean, error);
 	}
 	if (st == ST_OK) {

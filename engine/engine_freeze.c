@@ -6,6 +6,8 @@
 #include "engine/engine_impl.h"
 
 enum {
+	TOLD_SHARE = 4, /* a quarter more time and room before a table is frozen of itself, where
+			   the primary tells when */
 	RESOLVE_AT_FREEZE = 2000, /* blind writes looked up when a table freezes, where that makes
 				     counts exact: a millisecond or two */
 	DRAIN_POLL_US = 1000,
@@ -55,20 +57,29 @@ bool engine_changed(const struct engine *e)
 	       e->libraries.changed;
 }
 
+/* Whether the active table may be frozen. */
+static bool can_freeze(const struct engine *e)
+{
+	return e->frozen == NULL && e->turn_count == 0 && e->failed == ST_OK &&
+	       checkpoint_phase(e->checkpoint) == CHECKPOINT_IDLE;
+}
+
 static bool freeze_due(const struct engine *e, uint64_t now_ms)
 {
-	if (e->frozen != NULL || e->turn_count > 0 || e->failed != ST_OK ||
-	    checkpoint_phase(e->checkpoint) != CHECKPOINT_IDLE) {
+	bool told = e->opts.replica && e->freezes_told;
+	uint64_t interval = e->opts.checkpoint_interval_ms, max = e->memtable_max;
+
+	if (!can_freeze(e)) {
 		return false;
 	}
-	if (memtable_bytes(e->active) >= e->memtable_max) {
+	if (memtable_bytes(e->active) >= max + (told ? max / TOLD_SHARE : 0)) {
 		return true;
 	}
 	if (!engine_changed(e)) {
 		return false;
 	}
 	return e->checkpoint_wanted ||
-	       now_ms - e->active_since_ms >= e->opts.checkpoint_interval_ms;
+	       now_ms - e->active_since_ms >= interval + (told ? interval / TOLD_SHARE : 0);
 }
 
 static void submit(struct engine *e, const struct wal_history *history)
@@ -153,6 +164,7 @@ static void finish_drain(struct engine *e)
 	uint32_t count;
 	uint64_t release_lsn;
 	bool flushed = memtable_flushed(e->frozen);
+	struct checkpoint_stats stats;
 
 	if (!checkpoint_take(e->checkpoint, &changes, &count, &release_lsn)) {
 		return; /* the next look finds that it failed */
@@ -170,6 +182,8 @@ static void finish_drain(struct engine *e)
 		*base = changes[i].stat;
 	}
 	mem_free(changes);
+	checkpoint_stats(e->checkpoint, &stats);
+	e->base_exact = stats.exact;
 	engine_pace_drained(e);
 	e->stats.checkpoint_lsn = e->frozen_lsn;
 	e->stats.checkpoint_time_ms = e->opts.clock->wall_ms(e->opts.clock->ctx);
@@ -231,6 +245,17 @@ enum status engine_drain_recovered(struct engine *e, const struct wal_history *h
 		}
 		waiting_pause_us(DRAIN_POLL_US);
 	}
+}
+
+void engine_freeze_told(struct engine *e, uint64_t lsn)
+{
+	if (e->freeze_at == 0 || lsn < e->freeze_at) {
+		return;
+	}
+	if (lsn == e->freeze_at && e->opts.replica && engine_changed(e) && can_freeze(e)) {
+		(void)freeze(e, e->opts.clock->mono_us(e->opts.clock->ctx) / 1000);
+	}
+	e->freeze_at = 0;
 }
 
 void engine_freeze_due(struct engine *e, uint64_t now_ms)

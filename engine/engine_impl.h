@@ -1,6 +1,7 @@
 /* The inside of the engine, shared by its source files: engine.c (open, close, turns),
  * engine_freeze.c, batch.c (writes and undo), keyspace.c (user keys), merge_iter.c (ordered scans),
- * counts.c, expire.c, recovery.c, residency.c, engine_shard.c, engine_library.c. */
+ * counts.c, expire.c, recovery.c, residency.c, engine_shard.c, engine_digest.c, engine_library.c.
+ */
 #ifndef CAIRN_ENGINE_ENGINE_IMPL_H
 #define CAIRN_ENGINE_ENGINE_IMPL_H
 
@@ -111,6 +112,8 @@ struct engine {
 	uint64_t horizon;   /* engine_set_horizon */
 	uint64_t recovered_release_lsn; /* what recovery may let go of, once the log is open */
 	bool checkpoint_wanted;
+	uint64_t freeze_at; /* engine_freeze_at */
+	bool freezes_told;  /* ... has ever been called for this primary */
 	size_t memtable_max;
 
 	struct engine_pace pace;
@@ -131,6 +134,7 @@ struct engine {
 	bool looked, looked_present;
 
 	struct slot_stat *base; /* [SLOTS]: what the store holds */
+	bool base_exact;	/* it holds the records up to the checkpoint and nothing later */
 	uint64_t base_keys, base_expires;
 	uint64_t unresolved_listed; /* entries whose base was unknown, ever */
 	/* Entries of the tables' lists before these are resolved. */
@@ -165,6 +169,8 @@ uint64_t engine_random_id(struct engine *e);
 bool engine_changed(const struct engine *e);
 /* Freezes the active table when it is full, old or wanted, and submits what may be drained. */
 void engine_freeze_due(struct engine *e, uint64_t now_ms);
+/* Freezes the active table when lsn, the newest applied, is where it was asked for. */
+void engine_freeze_told(struct engine *e, uint64_t lsn);
 /* Renews the reader behind commits and takes over a finished drain. */
 void engine_follow_checkpoint(struct engine *e);
 /* Freezes the active table and drains it, waiting for the end; for a log's tail that is larger than

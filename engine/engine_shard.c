@@ -3,12 +3,15 @@
 
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
+#include "engine/base/planted.h"
 #include "engine/engine_impl.h"
 
 void engine_set_replica(struct engine *e, bool replica)
 {
 	INVARIANT(!e->batch.open);
 	e->opts.replica = replica;
+	e->freeze_at = 0;
+	e->freezes_told = false;
 }
 
 bool engine_is_replica(const struct engine *e)
@@ -92,6 +95,9 @@ static enum status apply_record(struct engine *e, const struct wal_record *rec, 
 		struct store_key key;
 		uint64_t hash;
 
+		if (PLANTED(55) && op.kind == WAL_OP_DEL_KEY) {
+			continue;
+		}
 		st = apply_key(&op, &key);
 		if (st == ST_OK) {
 			tell(e, &op, &key);
@@ -139,6 +145,10 @@ enum status engine_apply_frame(struct engine *e, const struct wal_frame *f, stru
 		if (st == ST_OK) {
 			st = apply_record(e, &rec, f->first_lsn + i);
 			records = slice_skip(records, used);
+		}
+		if (st == ST_OK) {
+			e->next_lsn = f->first_lsn + i + 1;
+			engine_freeze_told(e, f->first_lsn + i);
 		}
 	}
 	if (st != ST_OK) {

@@ -102,7 +102,8 @@ static enum status authenticate(struct repl_receiver *r)
 	return st;
 }
 
-static enum status ask(struct repl_receiver *r)
+/* digests: with the word that a primary from before there were digests does not know. */
+static enum status ask(struct repl_receiver *r, bool digests)
 {
 	const struct engine_position *at = &r->opts.at;
 	struct buf history = {0}, resume = {0};
@@ -139,6 +140,9 @@ static enum status ask(struct repl_receiver *r)
 	if (r->opts.failover) {
 		words[n++] = slice_str("FAILOVER");
 	}
+	if (digests) {
+		words[n++] = slice_str("DIGESTS");
+	}
 	r->out.len = 0;
 	if (st == ST_OK) {
 		st = put_words(&r->out, words, n);
@@ -151,12 +155,24 @@ static enum status ask(struct repl_receiver *r)
 	return st;
 }
 
-/* Reads the answer to WALSTREAM. ST_OK: messages follow. ST_END: r->end says what to do. */
-static enum status read_answer(struct repl_receiver *r)
+/* What a primary answers that does not know one of the words. */
+static const char unknown_word[] = "-ERR syntax error";
+
+/* Sends WALSTREAM and reads its answer. ST_OK: messages follow. ST_END: r->end says what to do. */
+static enum status ask_and_read(struct repl_receiver *r)
 {
 	char line[LINE_MAX_LEN];
-	enum status st = read_line(r, line);
+	enum status st = ask(r, true);
 
+	if (st == ST_OK) {
+		st = read_line(r, line);
+	}
+	if (st == ST_OK && strcmp(line, unknown_word) == 0) {
+		st = ask(r, false);
+		if (st == ST_OK) {
+			st = read_line(r, line);
+		}
+	}
 	if (st != ST_OK) {
 		return st;
 	}
@@ -216,8 +232,5 @@ enum status repl_handshake(struct repl_receiver *r)
 	atomic_store(&r->io_us, clock_system()->mono_us(NULL));
 	atomic_store(&r->state, (int)REPL_RECEIVER_HANDSHAKE);
 	st = authenticate(r);
-	if (st == ST_OK) {
-		st = ask(r);
-	}
-	return st == ST_OK ? read_answer(r) : st;
+	return st == ST_OK ? ask_and_read(r) : st;
 }

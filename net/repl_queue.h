@@ -17,6 +17,8 @@ enum repl_item_kind {
 	REPL_ITEM_HISTORY,    /* history and dictionary of the frames that follow */
 	REPL_ITEM_FRAME,      /* one frame */
 	REPL_ITEM_HEARTBEAT,  /* the primary's positions */
+	REPL_ITEM_MARK,	      /* the primary's next checkpoint is at lsn */
+	REPL_ITEM_CONTENTS,   /* what its slots held at one */
 	REPL_ITEM_END,	      /* the last item */
 };
 
@@ -33,7 +35,7 @@ struct repl_item {
 	struct repl_item *next;
 	enum repl_item_kind kind;
 	struct wal_frame frame;
-	struct buf stored, records; /* FRAME: as stored, decoded */
+	struct buf stored, records; /* FRAME: as stored, decoded; CONTENTS: stored is the payload */
 	struct wal_history history;
 	struct buf dictionary;
 	struct repl_heartbeat heartbeat;

@@ -344,6 +344,38 @@ static enum status take_heartbeat(struct repl_receiver *r, struct slice payload)
 	return ST_OK;
 }
 
+/* A mark or contents. While a dataset is being fetched they say nothing of the one in use. */
+static enum status take_word(struct repl_receiver *r, const struct repl_message *m)
+{
+	struct repl_contents contents;
+	struct repl_item *item;
+	enum status st;
+
+	if (r->copy != NULL || r->patch != NULL) {
+		return ST_OK;
+	}
+	item = repl_item_create(m->type == REPL_MARK ? REPL_ITEM_MARK : REPL_ITEM_CONTENTS);
+	if (item == NULL) {
+		return ST_NO_MEMORY;
+	}
+	if (m->type == REPL_MARK) {
+		st = repl_get_mark(m->payload, &item->lsn);
+	} else {
+		st = repl_get_contents(m->payload, &contents);
+	}
+	if (st != ST_OK) {
+		buf_note(&r->error, "what the primary says of its checkpoint does not decode");
+	} else if (m->type == REPL_CONTENTS) {
+		st = buf_append(&item->stored, m->payload.data, m->payload.len);
+	}
+	if (st != ST_OK) {
+		repl_item_destroy(item);
+		return st;
+	}
+	push(r, item);
+	return ST_OK;
+}
+
 static enum status take_copy(struct repl_receiver *r, const struct repl_message *m)
 {
 	uint64_t total = 0, bytes = 0;
@@ -391,6 +423,9 @@ static enum status take_message(struct repl_receiver *r, const struct repl_messa
 						   &r->error);
 		}
 		break;
+	case REPL_MARK:
+	case REPL_CONTENTS:
+		return take_word(r, m);
 	case REPL_ACK:
 		break;
 	}

@@ -9,6 +9,7 @@
 #include "net/proto/repl_message.h"
 #include "net/repl_copy_out.h"
 #include "net/repl_peer.h"
+#include "net/repl_words.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct repl_sender {
 	struct buf resume, refetch;
 
 	_Atomic uint64_t ship_lsn, horizon;
+	struct repl_words words;
 	_Atomic bool sleeping, want_ack;
 	_Atomic int state;
 	_Atomic bool copied;
@@ -57,12 +59,35 @@ static void set_state(struct repl_sender *s, enum repl_sender_state state)
 	s->opts.notify(s->opts.arg);
 }
 
+/* There is something new to say. */
+static void nudge(struct repl_sender *s)
+{
+	if (atomic_exchange(&s->sleeping, false)) {
+		repl_peer_wake(&s->peer);
+	}
+}
+
 void repl_sender_publish(struct repl_sender *s, uint64_t lsn, uint64_t horizon)
 {
 	atomic_store(&s->horizon, horizon);
-	if (atomic_exchange(&s->ship_lsn, lsn) != lsn && atomic_exchange(&s->sleeping, false)) {
-		repl_peer_wake(&s->peer);
+	if (atomic_exchange(&s->ship_lsn, lsn) != lsn) {
+		nudge(s);
 	}
+}
+
+void repl_sender_mark(struct repl_sender *s, uint64_t lsn)
+{
+	if (s->opts.digests && repl_words_mark(&s->words, lsn)) {
+		nudge(s);
+	}
+}
+
+enum status repl_sender_contents(struct repl_sender *s, struct slice payload)
+{
+	enum status st = s->opts.digests ? repl_words_contents(&s->words, payload) : ST_OK;
+
+	nudge(s);
+	return st;
 }
 
 void repl_sender_want_ack(struct repl_sender *s, bool wanted)
@@ -191,6 +216,17 @@ static enum status send_piece(struct repl_sender *s, const struct wal_tail_piece
 	return st;
 }
 
+/* Says what there is to say between frames. A mark is read after the limit of those that follow, so
+ * it is never late. */
+static enum status say(struct repl_sender *s)
+{
+	enum status st;
+
+	s->out.len = 0;
+	st = repl_words_take(&s->words, wal_tail_lsn(s->tail), &s->out);
+	return st == ST_OK && s->out.len > 0 ? send_out(s) : st;
+}
+
 /* Sleeps until there is more to show, an ack comes or a heartbeat is due. */
 static enum status idle(struct repl_sender *s)
 {
@@ -200,7 +236,8 @@ static enum status idle(struct repl_sender *s)
 		return heartbeat(s);
 	}
 	atomic_store(&s->sleeping, true);
-	if (wal_tail_lsn(s->tail) <= atomic_load(&s->ship_lsn)) {
+	if (wal_tail_lsn(s->tail) <= atomic_load(&s->ship_lsn) ||
+	    repl_words_due(&s->words, wal_tail_lsn(s->tail))) {
 		atomic_store(&s->sleeping, false);
 		return ST_OK;
 	}
@@ -219,6 +256,10 @@ static enum status stream(struct repl_sender *s)
 		struct wal_tail_piece piece;
 		uint64_t limit = atomic_load(&s->ship_lsn);
 
+		st = say(s);
+		if (st != ST_OK) {
+			break;
+		}
 		st = wal_tail_next(s->tail, limit, PIECE_BYTES, &piece, &s->error);
 		if (st == ST_OK) {
 			st = send_piece(s, &piece);
@@ -415,6 +456,7 @@ static void *run(void *arg)
 static void release(struct repl_sender *s)
 {
 	repl_peer_close(&s->peer);
+	repl_words_deinit(&s->words);
 	buf_deinit(&s->resume);
 	buf_deinit(&s->refetch);
 	buf_deinit(&s->out);

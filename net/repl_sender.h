@@ -28,6 +28,7 @@ struct repl_sender_options {
 	uint32_t ping_ms;	/* between heartbeats */
 	uint64_t bandwidth_max; /* of a full copy, bytes per second; 0: no limit */
 	bool nodelay;
+	bool digests; /* the replica understands marks and contents */
 	/* The state changed, or an ack came that was asked for (repl_sender_want_ack). Sender's
 	 * thread; must not block. */
 	void (*notify)(void *arg);
@@ -59,6 +60,14 @@ void repl_sender_stop(struct repl_sender *s);
 
 /* Frames up to lsn may be shown to replicas; horizon goes out with the next heartbeat. Executor. */
 void repl_sender_publish(struct repl_sender *s, uint64_t lsn, uint64_t horizon);
+
+/* Tells the replica at which LSN this node puts its memory aside for a checkpoint (0: not yet);
+ * before repl_sender_publish shows that record. */
+void repl_sender_mark(struct repl_sender *s, uint64_t lsn);
+/* Tells it what this node's slots hold: the payload of a C (net/proto/repl_message.h), copied. What
+ * was not sent yet gives way. For replicas that understand it; others are spared it. ST_NO_MEMORY.
+ */
+MUST_CHECK enum status repl_sender_contents(struct repl_sender *s, struct slice payload);
 
 /* Asks to be told (notify) about each ack while wanted. Executor. */
 void repl_sender_want_ack(struct repl_sender *s, bool wanted);

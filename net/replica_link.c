@@ -19,6 +19,18 @@ void replica_publish(struct replica *p, uint64_t lsn, uint64_t horizon)
 	}
 }
 
+void replica_mark(struct replica *p, uint64_t lsn)
+{
+	if (p->sender != NULL) {
+		repl_sender_mark(p->sender, lsn);
+	}
+}
+
+enum status replica_contents(struct replica *p, struct slice payload)
+{
+	return p->sender != NULL ? repl_sender_contents(p->sender, payload) : ST_OK;
+}
+
 void replica_want_ack(struct replica *p, bool wanted)
 {
 	if (p->feed != NULL) {

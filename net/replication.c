@@ -313,6 +313,12 @@ static enum status apply_item(struct replication *r, struct repl_item *item)
 	case REPL_ITEM_HEARTBEAT:
 		r->heartbeat = item->heartbeat;
 		break;
+	case REPL_ITEM_MARK:
+		engine_freeze_at(e, item->lsn);
+		break;
+	case REPL_ITEM_CONTENTS:
+		st = replication_digests_heard(r, buf_slice(&item->stored));
+		break;
 	case REPL_ITEM_END:
 		return ST_END;
 	}
@@ -430,6 +436,7 @@ static void reap_replicas(struct replication *r)
 
 void replication_drop_replicas(struct replication *r)
 {
+	replication_digests_forget(r);
 	while (r->replicas != NULL) {
 		struct replica *p = r->replicas;
 
@@ -452,6 +459,7 @@ void replication_publish(struct replication *r)
 	if (is_receiver_due(r)) {
 		start_receiver(r);
 	}
+	replication_digests_step(r);
 	replication_failover_step(r);
 	if (r->replicas == NULL && !r->replica && r->lost_until_ms == 0) {
 		return;
@@ -461,6 +469,7 @@ void replication_publish(struct replication *r)
 	engine_set_horizon(s->engine, shared);
 	for (struct replica *p = r->replicas; p != NULL; p = p->next) {
 		replica_want_ack(p, r->acks_wanted > 0);
+		replica_mark(p, engine_freeze_lsn(s->engine));
 		replica_publish(p, ship, shared);
 	}
 	r->acks_wanted -= r->acks_wanted > 0;
@@ -571,6 +580,7 @@ void replication_destroy(struct replication *r)
 	}
 	drop_receiver(r);
 	replication_drop_replicas(r);
+	replication_digests_deinit(r);
 	buf_deinit(&r->pending_resume);
 	buf_deinit(&r->pending_refetch);
 	buf_deinit(&r->refetch);

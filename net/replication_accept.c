@@ -185,6 +185,7 @@ void replication_adopt(struct replication *r, struct conn *c)
 	    .resume = buf_slice(&r->pending_resume),
 	    .refetch = buf_slice(&r->pending_refetch),
 	    .refetch_lsn = q->refetch_lsn,
+	    .digests = q->digests,
 	    .ship_lsn = engine_ack_lsn(s->engine),
 	    .horizon = UINT64_MAX,
 	    .timeout_ms = (uint32_t)config_int(s->config, CONFIG_REPL_TIMEOUT) * 1000,

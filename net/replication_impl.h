@@ -1,9 +1,11 @@
 /* The inside of replication, shared by replication.c (roles, applying), replication_accept.c (a
  * replica comes), replication_refetch.c (back from a fork), replication_failover.c (handing over)
- * and replication_view.c (what INFO tells). Executor thread. */
+ * replication_digests.c (whether
+ * all hold the same) and replication_view.c (what INFO tells). Executor thread. */
 #ifndef CAIRN_NET_REPLICATION_IMPL_H
 #define CAIRN_NET_REPLICATION_IMPL_H
 
+#include "engine/engine_digest.h"
 #include "net/divergent_files.h"
 #include "net/redis_feed.h"
 #include "net/replication.h"
@@ -20,6 +22,16 @@ struct replica {
 };
 
 enum failover_state { FAILOVER_NONE, FAILOVER_WAITING, FAILOVER_IN_PROGRESS };
+
+/* The slots of this node and of its primary, at the LSNs of their newest checkpoints. */
+struct shard_digests {
+	uint64_t seen_lsn;	   /* this node's newest checkpoint that was dealt with */
+	uint64_t mine_lsn;	   /* of mine; 0: none */
+	struct slot_content *mine; /* [SLOTS]; NULL until the first one of a replica */
+	struct buf theirs;	   /* the payload of the primary's last C; empty: none to compare */
+	uint8_t reported[REPL_SLOT_BITS]; /* slots that differ, and of which the log tells */
+	uint64_t checks, differ, mismatches, checked_lsn;
+};
 
 struct replication {
 	struct server *server;
@@ -74,6 +86,8 @@ struct replication {
 	uint64_t refetch_lsn;
 	struct divergent_name refetch_archive;
 	unsigned refetch_tries;
+
+	struct shard_digests digests;
 };
 
 /* Ends all links to replicas: the dataset is about to change under them. */
@@ -94,6 +108,9 @@ void replication_add_replica(struct replication *r, struct replica *p);
 void replica_info(const struct replica *p, struct repl_sender_info *out);
 void replica_publish(struct replica *p, uint64_t lsn, uint64_t horizon);
 void replica_want_ack(struct replica *p, bool wanted);
+/* What is said to Cairn nodes alone (repl_sender_mark, repl_sender_contents). ST_NO_MEMORY. */
+void replica_mark(struct replica *p, uint64_t lsn);
+MUST_CHECK enum status replica_contents(struct replica *p, struct slice payload);
 /* Whether its acknowledgements count for the checkpoint horizon: it may be elected, and then the
  * history is what it has. */
 bool replica_shares_history(const struct replica *p);
@@ -132,6 +149,17 @@ void replication_take_refetch(struct replication *r);
 void replication_refetch_failed(struct replication *r, bool begun);
 /* The way by keys is left. */
 void replication_forget_refetch(struct replication *r);
+
+/* --- replication_digests.c --- */
+
+/* Every turn, after the engine's: tells replicas of a checkpoint that begins or is complete, and
+ * compares where this node's is the primary's. */
+void replication_digests_step(struct replication *r);
+/* What the primary's slots held at a checkpoint: the payload of a C. ST_NO_MEMORY. */
+MUST_CHECK enum status replication_digests_heard(struct replication *r, struct slice payload);
+/* The dataset or the primary changes: what was said of the old one is forgotten. */
+void replication_digests_forget(struct replication *r);
+void replication_digests_deinit(struct replication *r);
 
 /* --- replication_cluster.c --- */
 

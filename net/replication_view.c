@@ -86,6 +86,10 @@ void replication_view(struct command_host *h, struct replication_view *out)
 	    .rejoined_by_log = r->rejoined_by_log,
 	    .rejoined_by_keys = r->rejoined_by_keys,
 	    .rejoined_by_copy = r->rejoined_by_copy,
+	    .digest_checks = r->digests.checks,
+	    .digest_differ = r->digests.differ,
+	    .digest_mismatches = r->digests.mismatches,
+	    .digest_lsn = r->digests.checked_lsn,
 	};
 	view_link(r, out);
 	for (const struct replica *p = r->replicas; p != NULL; p = p->next) {

@@ -2,6 +2,7 @@
 #include "tools/slot_verbs.h"
 
 #include "engine/base/alloc.h"
+#include "engine/content_digest.h"
 #include "tools/tool_progress.h"
 #include "tools/zset_check.h"
 
@@ -22,6 +23,7 @@ struct check {
 	bool deep, quiet, json;
 	uint64_t lines_max, lines;
 	struct slot_stat *found, *stored; /* [SLOTS] */
+	struct content_digest digest;	  /* of the slot that the walk is in */
 	struct owner *owners;		  /* of one slot, sorted before its elements come */
 	size_t owners_count, owners_cap;
 	bool owners_sorted;
@@ -213,11 +215,20 @@ static void check_element(struct check *c, struct slice key)
 	c->elements++;
 }
 
+/* The walk leaves a slot. */
+static void end_slot(struct check *c)
+{
+	if (c->slot >= 0) {
+		c->found[c->slot].digest = content_digest_take(&c->digest);
+	}
+}
+
 static enum status check_entry(struct check *c, struct slice key, struct slice value)
 {
 	uint16_t slot = store_key_slot(key);
 
 	if (slot != c->slot) {
+		end_slot(c);
 		c->slot = slot;
 		c->owners_count = 0;
 	}
@@ -226,6 +237,10 @@ static enum status check_entry(struct check *c, struct slice key, struct slice v
 	}
 	c->bytes += key.len + value.len;
 	c->found[slot].bytes += key.len + value.len;
+	/* What does not decode is told below. */
+	if (content_digest_add(&c->digest, key, value) == ST_NO_MEMORY) {
+		return ST_NO_MEMORY;
+	}
 	switch (store_key_space(key)) {
 	case KEYSPACE_GARBAGE:
 		return add_owner(c, store_key_id(key), true);
@@ -284,6 +299,7 @@ static enum status walk_tree(struct check *c)
 		tell(c, true, buf_slice(&c->previous), "the tree cannot be read on behind this");
 		c->stop = true;
 	}
+	end_slot(c);
 	store_cursor_close(cursor);
 	progress_end(&progress);
 	return st == ST_NOT_FOUND || st == ST_CORRUPT ? ST_OK : st;
@@ -306,6 +322,35 @@ static void check_counters(struct check *c)
 			     " bytes=%" PRIu64 ", there are %" PRIu64 ", %" PRIu64 ", %" PRIu64,
 			     slot, a->keys, a->expires, a->bytes, b->keys, b->expires, b->bytes);
 		}
+	}
+}
+
+/* Contents that are not what was written, though every value is whole. */
+static void check_digests(struct check *c)
+{
+	uint64_t undigested = 0;
+
+	for (uint32_t slot = 0; slot < SLOTS && !half_drained(c); slot++) {
+		const struct slot_stat *a = &c->stored[slot], *b = &c->found[slot];
+		char kept[DIGEST_TEXT_LEN + 1], made[DIGEST_TEXT_LEN + 1];
+
+		if (!wanted(c, (uint16_t)slot)) {
+			continue;
+		}
+		undigested += a->undigested;
+		if (!a->undigested && !digest_eq(a->digest, b->digest)) {
+			digest_text(a->digest, kept);
+			digest_text(b->digest, made);
+			tell(c, true, slice_of(NULL, 0),
+			     "slot=%05u the digest that was kept is %s, that of what is there %s",
+			     slot, kept, made);
+		}
+	}
+	if (undigested > 0) {
+		tool_warn(c->tool,
+			  "%" PRIu64 " slots have no digest: they are from before those "
+			  "were kept",
+			  undigested);
 	}
 }
 
@@ -399,6 +444,7 @@ static int run(struct check *c)
 		st = store_reader_slots(c->env->view.base, c->stored);
 		if (st == ST_OK && !c->stop) {
 			check_counters(c);
+			check_digests(c);
 		} else if (st == ST_CORRUPT) {
 			tell(c, true, slice_of(NULL, 0), "the table of counters is damaged");
 			st = ST_OK;
@@ -410,6 +456,7 @@ static int run(struct check *c)
 	mem_free(c->found);
 	mem_free(c->stored);
 	mem_free(c->owners);
+	content_digest_deinit(&c->digest);
 	buf_deinit(&c->previous);
 	if (st != ST_OK) {
 		return slot_report(c->tool, st, slice_of(NULL, 0));
@@ -425,7 +472,8 @@ int slot_check(struct tool *t, int argc, char **argv)
 	    "Verifies the store as of its last checkpoint (cairn-wal verify does the log): the "
 	    "tree,\n"
 	    "checksums, key records, small values, slots of keys, elements without an owner, the\n"
-	    "counters of slots, the expiry index. Exit 0: clean; 1: findings that cost space or\n"
+	    "counters and digests of slots, the expiry index. Exit 0: clean; 1: findings that cost "
+	    "space or\n"
 	    "counting only; 3: damage.",
 	    1, 1};
 	struct slot_env_options options = {.at = "checkpoint"};

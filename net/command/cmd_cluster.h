@@ -23,6 +23,12 @@ void cmd_cluster_slots(struct command_ctx *ctx);
 void cmd_cluster_shards(struct command_ctx *ctx);
 void cmd_cluster_links(struct command_ctx *ctx);
 
+/* Two slots that make a range, the first not after the last. False: the error was sent. */
+bool cluster_arg_range(struct command_ctx *ctx, size_t arg, uint16_t *from, uint16_t *to);
+
+/* Digests of slots: cmd_slot_digest.c. */
+void cmd_cluster_slot_digest(struct command_ctx *ctx);
+
 /* Statistics of slots: cmd_slot_stats.c. */
 void cmd_cluster_slot_stats(struct command_ctx *ctx);
 

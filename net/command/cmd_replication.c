@@ -260,6 +260,8 @@ static void cmd_walstream(struct command_ctx *ctx)
 			q.full = true;
 		} else if (command_arg_is(ctx, i, "failover")) {
 			q.failover = true;
+		} else if (command_arg_is(ctx, i, "digests")) {
+			q.digests = true;
 		} else if (command_arg_is(ctx, i, "resume") && i + 1 < ctx->argc) {
 			q.resume = ctx->argv[++i];
 		} else if (command_arg_is(ctx, i, "refetch") && i + 2 < ctx->argc) {

@@ -120,10 +120,25 @@ static bool order_options(struct command_ctx *ctx, struct stats_request *q)
 	return true;
 }
 
-static bool stats_options(struct command_ctx *ctx, struct stats_request *q)
+bool cluster_arg_range(struct command_ctx *ctx, size_t arg, uint16_t *from, uint16_t *to)
 {
 	static const char wrong[] = "ERR Invalid or out of range slot";
 
+	if (!cluster_arg_slot(ctx, arg, wrong, from) ||
+	    !cluster_arg_slot(ctx, arg + 1, wrong, to)) {
+		return false;
+	}
+	if (*from > *to) {
+		resp_error(ctx->reply,
+			   "ERR Start slot number %u is greater than end slot number %u", *from,
+			   *to);
+		return false;
+	}
+	return true;
+}
+
+static bool stats_options(struct command_ctx *ctx, struct stats_request *q)
+{
 	if (command_arg_is(ctx, 2, "orderby")) {
 		return order_options(ctx, q);
 	}
@@ -131,17 +146,7 @@ static bool stats_options(struct command_ctx *ctx, struct stats_request *q)
 		resp_error(ctx->reply, ERR_SYNTAX);
 		return false;
 	}
-	if (!cluster_arg_slot(ctx, 3, wrong, &q->from) ||
-	    !cluster_arg_slot(ctx, 4, wrong, &q->to)) {
-		return false;
-	}
-	if (q->from > q->to) {
-		resp_error(ctx->reply,
-			   "ERR Start slot number %u is greater than end slot number %u", q->from,
-			   q->to);
-		return false;
-	}
-	return true;
+	return cluster_arg_range(ctx, 3, &q->from, &q->to);
 }
 
 void cmd_cluster_slot_stats(struct command_ctx *ctx)

@@ -62,6 +62,9 @@ struct replication_view {
 	/* Given up and archived; how often this node came back from a fork, and how. */
 	uint64_t divergent_records, divergent_files, divergent_bytes;
 	uint64_t rejoined_by_log, rejoined_by_keys, rejoined_by_copy;
+	/* Comparisons of all slots with the primary's; slots that differed in the last one, and in
+	 * all; the LSN of the last one. */
+	uint64_t digest_checks, digest_differ, digest_mismatches, digest_lsn;
 };
 
 /* Where a write stands in its shard's history. */
@@ -108,6 +111,7 @@ struct walstream_request {
 	int port;
 	uint64_t lsn, chain;
 	bool full, failover;
+	bool digests; /* it understands marks and contents */
 	/* Borrowed from the command's arguments: the encoded history; what there is of a copy. */
 	struct slice history, resume;
 	/* The names of what is to be fetched anew; empty: nothing. The fork goes with them. */

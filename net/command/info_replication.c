@@ -72,10 +72,13 @@ void info_replication(struct info *in)
 		 "repl_backlog_size:%llu\r\nrepl_backlog_first_byte_offset:%llu\r\n"
 		 "repl_backlog_histlen:%llu\r\ndivergent_records:%llu\r\ndivergent_files:%llu\r\n"
 		 "divergent_bytes:%llu\r\nrejoined_by_log:%llu\r\nrejoined_by_keys:%llu\r\n"
-		 "rejoined_by_copy:%llu\r\n",
+		 "rejoined_by_copy:%llu\r\ndigest_checks:%llu\r\ndigest_last_lsn:%llu\r\n"
+		 "digest_slots_differ:%llu\r\ndigest_mismatches:%llu\r\n",
 		 (llu)v->lsn, v->previous_timeline != 0 ? (long long)v->timeline_lsn : -1LL,
 		 (llu)e->wal.segments_bytes, (llu)e->wal.first_lsn,
 		 (llu)(v->lsn >= e->wal.first_lsn ? v->lsn + 1 - e->wal.first_lsn : 0),
 		 (llu)v->divergent_records, (llu)v->divergent_files, (llu)v->divergent_bytes,
-		 (llu)v->rejoined_by_log, (llu)v->rejoined_by_keys, (llu)v->rejoined_by_copy);
+		 (llu)v->rejoined_by_log, (llu)v->rejoined_by_keys, (llu)v->rejoined_by_copy,
+		 (llu)v->digest_checks, (llu)v->digest_lsn, (llu)v->digest_differ,
+		 (llu)v->digest_mismatches);
 }

@@ -8,7 +8,14 @@
 
 static const uint8_t magic[4] = {'C', 'R', 'S', '1'};
 
-enum { SUMMED_LEN = 12, HEARTBEAT_LEN = 32, ACK_LEN = 16 };
+enum { SUMMED_LEN = 12, HEARTBEAT_LEN = 32, ACK_LEN = 16, MARK_LEN = 8 };
+
+/* Of contents: where the bits and the digests are. */
+enum {
+	KNOWN_AT = 8,
+	FILLED_AT = KNOWN_AT + REPL_SLOT_BITS,
+	DIGESTS_AT = FILLED_AT + REPL_SLOT_BITS
+};
 
 static bool known(uint8_t type)
 {
@@ -20,6 +27,8 @@ static bool known(uint8_t type)
 	case REPL_COPY_BLOCK:
 	case REPL_COPY_END:
 	case REPL_PATCH:
+	case REPL_MARK:
+	case REPL_CONTENTS:
 	case REPL_ACK:
 		return true;
 	}
@@ -123,6 +132,79 @@ enum status repl_get_ack(struct slice payload, struct repl_ack *out)
 	*out = (struct repl_ack){
 	    .received_lsn = bytes_get_u64le(payload.data),
 	    .durable_lsn = bytes_get_u64le(payload.data + 8),
+	};
+	return ST_OK;
+}
+
+enum status repl_put_mark(uint64_t lsn, struct buf *out)
+{
+	uint8_t payload[MARK_LEN];
+
+	bytes_put_u64le(payload, lsn);
+	return put(REPL_MARK, payload, sizeof payload, out);
+}
+
+enum status repl_put_contents(struct slice payload, struct buf *out)
+{
+	return put(REPL_CONTENTS, payload.data, payload.len, out);
+}
+
+enum status repl_get_mark(struct slice payload, uint64_t *lsn)
+{
+	if (payload.len != MARK_LEN) {
+		return ST_CORRUPT;
+	}
+	*lsn = bytes_get_u64le(payload.data);
+	return ST_OK;
+}
+
+enum status repl_contents_begin(uint64_t lsn, struct buf *out)
+{
+	enum status st = buf_reserve(out, DIGESTS_AT);
+
+	if (st == ST_OK) {
+		memset(out->data, 0, DIGESTS_AT);
+		bytes_put_u64le(out->data, lsn);
+		out->len = DIGESTS_AT;
+	}
+	return st;
+}
+
+enum status repl_contents_add(struct buf *out, uint16_t slot, const uint8_t *digest)
+{
+	uint8_t bit = (uint8_t)(1u << (slot % 8));
+
+	out->data[KNOWN_AT + slot / 8] |= bit;
+	if (digest == NULL) {
+		return ST_OK;
+	}
+	out->data[FILLED_AT + slot / 8] |= bit;
+	return buf_append(out, digest, REPL_DIGEST_LEN);
+}
+
+enum status repl_get_contents(struct slice payload, struct repl_contents *out)
+{
+	size_t filled = 0;
+
+	if (payload.len < DIGESTS_AT) {
+		return ST_CORRUPT;
+	}
+	for (size_t i = 0; i < REPL_SLOT_BITS; i++) {
+		uint8_t bits = payload.data[FILLED_AT + i];
+
+		if ((bits & ~payload.data[KNOWN_AT + i]) != 0) {
+			return ST_CORRUPT;
+		}
+		filled += (size_t)__builtin_popcount(bits);
+	}
+	if (payload.len != DIGESTS_AT + filled * REPL_DIGEST_LEN) {
+		return ST_CORRUPT;
+	}
+	*out = (struct repl_contents){
+	    .lsn = bytes_get_u64le(payload.data),
+	    .known = payload.data + KNOWN_AT,
+	    .filled = payload.data + FILLED_AT,
+	    .digests = payload.data + DIGESTS_AT,
 	};
 	return ST_OK;
 }

@@ -3,15 +3,16 @@
  * A replica opens an ordinary client connection, authenticates, and sends the command
  *
  *   WALSTREAM version node-id port ip lsn chain history [FULL] [RESUME place] [FAILOVER]
- *             [REFETCH fork names]
+ *             [REFETCH fork names] [DIGESTS]
  *
  * version: 1. node-id: the replica's run id. port, ip: where it serves clients ("" = as seen).
  * lsn, chain (16 hexadecimal digits), history (wal_history_encode): where its log ends. FULL: its
  * own log can't be continued. RESUME: the place where an
  * unfinished full copy goes on (snapshot_block.h). FAILOVER: the sender was the primary and hands
  * over: promote yourself first. REFETCH: what a REWIND to that LSN is answered with by a replica
- * whose store has gone further: the names of what it has to have anew (engine/refetch.h). The
- * answer is one line:
+ * whose store has gone further: the names of what it has to have anew (engine/refetch.h). DIGESTS:
+ * the replica understands M and C, which others are not sent; a primary from before them answers
+ * that word with a syntax error, and is asked again without. The answer is one line:
  *
  *   +CONTINUE lsn   frames follow from the replica's LSN on
  *   +REWIND lsn     the replica has records after lsn that are not this node's history: it is to go
@@ -40,6 +41,12 @@
  *   E  full copy ends: snapshot tail, u64 newest LSN of the log by then: the copy is of use with
  *      the records up to there; a segment header and frames from the copy's LSN on follow
  *   P  patch (engine/refetch.h)
+ *   M  mark: u64 LSN at which the primary puts aside what it has in memory, for a checkpoint; a
+ *      replica that can does so too. It comes before the frame with that record, or right behind
+ *   C  contents: what the primary's slots held at the LSN of a checkpoint: u64 LSN, a bit for each
+ *      slot whose digest is known (2048 bytes, slot 0 the lowest bit of the first), a bit for each
+ *      of them that is not empty (likewise), and for each of those its digest (16 bytes,
+ *      engine/content_digest.h), in order
  * From the replica:
  *   A  ack: newest LSN received, newest durable LSN, each u64
  *
@@ -49,14 +56,19 @@
 #define CAIRN_NET_PROTO_REPL_MESSAGE_H
 
 #include "engine/base/buf.h"
+#include "engine/base/keyslot.h"
 #include "engine/base/slice.h"
 #include "engine/base/status.h"
+
+#include <stdbool.h>
 
 enum {
 	REPL_VERSION = 1,
 	REPL_HEADER_LEN = 16,
 	/* The largest frame there can be, and some. Nothing longer is believed. */
 	REPL_PAYLOAD_MAX = (1 << 30) + (1 << 20),
+	REPL_SLOT_BITS = SLOTS / 8,
+	REPL_DIGEST_LEN = 16,
 };
 
 enum repl_type {
@@ -67,6 +79,8 @@ enum repl_type {
 	REPL_COPY_BLOCK = 'D',
 	REPL_COPY_END = 'E',
 	REPL_PATCH = 'P',
+	REPL_MARK = 'M',
+	REPL_CONTENTS = 'C',
 	REPL_ACK = 'A',
 };
 
@@ -83,6 +97,18 @@ struct repl_ack {
 	uint64_t received_lsn, durable_lsn;
 };
 
+/* A decoded C; borrows its payload. */
+struct repl_contents {
+	uint64_t lsn;
+	const uint8_t *known, *filled; /* bits */
+	const uint8_t *digests;
+};
+
+static inline bool repl_slot_bit(const uint8_t *bits, uint16_t slot)
+{
+	return (bits[slot / 8] >> (slot % 8) & 1) != 0;
+}
+
 /* Writes the header of a message; the payload is sent behind it by the caller. */
 void repl_header(enum repl_type type, struct slice payload, uint8_t out[REPL_HEADER_LEN]);
 
@@ -93,9 +119,18 @@ MUST_CHECK enum status repl_decode(struct slice in, struct repl_message *out, si
 /* Whole messages, appended to out. ST_NO_MEMORY. */
 MUST_CHECK enum status repl_put_heartbeat(const struct repl_heartbeat *h, struct buf *out);
 MUST_CHECK enum status repl_put_ack(const struct repl_ack *a, struct buf *out);
+MUST_CHECK enum status repl_put_mark(uint64_t lsn, struct buf *out);
+MUST_CHECK enum status repl_put_contents(struct slice payload, struct buf *out);
 
-/* Payloads. ST_CORRUPT: not of the right length. */
+/* Begins a payload of C in out, which is empty before: no slot is known at first. ST_NO_MEMORY. */
+MUST_CHECK enum status repl_contents_begin(uint64_t lsn, struct buf *out);
+/* A slot is known, each after all before it; digest NULL: it is empty. ST_NO_MEMORY. */
+MUST_CHECK enum status repl_contents_add(struct buf *out, uint16_t slot, const uint8_t *digest);
+
+/* Payloads. ST_CORRUPT: not of the right length; for C also an empty slot with a digest. */
 MUST_CHECK enum status repl_get_heartbeat(struct slice payload, struct repl_heartbeat *out);
 MUST_CHECK enum status repl_get_ack(struct slice payload, struct repl_ack *out);
+MUST_CHECK enum status repl_get_mark(struct slice payload, uint64_t *lsn);
+MUST_CHECK enum status repl_get_contents(struct slice payload, struct repl_contents *out);
 
 #endif

@@ -44,6 +44,10 @@ foreach(name failover cluster_cli mixed_cluster replication diverge functions to
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>
 		--hiredis $<TARGET_FILE:fate_client>)
 endforeach()
+add_executable(alter_store ${e2e}/alter_store.c)
+target_link_libraries(alter_store PRIVATE cairn_engine)
+cairn_test(e2e.slot_digest e2e 300 COMMAND ${python} ${e2e}/test_slot_digest.py ${cairn}
+	--slot $<TARGET_FILE:cairn-slot> --hiredis $<TARGET_FILE:alter_store>)
 if(NOT CAIRN_SANITIZE)
 	# It stands before the C library, where the sanitizers want to be.
 	add_library(fault_shim SHARED ${e2e}/fault_shim.c)

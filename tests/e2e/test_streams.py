@@ -151,7 +151,7 @@ class Storage(ToolCase):
                            ("XGROUP", "SETID", "empty", "g", "5-4"), ("XSETID", "empty", "9-9")):
                 if change:
                     t.call(*change)
-                seen.add(self.slot("digest", target.dir, "--total").text)
+                seen.add(self.slot("digest", "--content", target.dir, "--total").text)
         self.assertEqual(len(seen), 5)
         self.assertIn("s1", self.slot("diff", primary.dir, target.dir, code=1).text)
 

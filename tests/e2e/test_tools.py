@@ -51,7 +51,7 @@ class Reading(ToolCase):
         got = self.slot("info", "--format", "json", server.dir).json[0]
         self.assertEqual(got["node_pid"], pid)
         self.assertEqual(got["applied_lsn"], len(k.commands))
-        self.assertEqual(got["format_version"], 1)
+        self.assertEqual(got["format_version"], 2)
         self.assertFalse(got["torn_tail"])
         self.assertIn("applied_lsn     %d\n" % len(k.commands),
                       self.slot("info", server.dir).text)
@@ -349,14 +349,14 @@ class Compare(ToolCase):
         self.slot("diff", one.dir, other.dir)
         self.assertEqual(self.slot("diff", "-q", one.dir, other.dir).text, "")
         digests = [[{f: o[f] for f in o if f != "last_lsn"} for o in self.slot(
-            "digest", "--format", "json", node.dir).json] for node in (one, other)]
+            "digest", "--content", "--format", "json", node.dir).json] for node in (one, other)]
         self.assertEqual(digests[0], digests[1])
         total = digests[0].pop()
         self.assertEqual(total["keys"], len(k.keys))
         self.assertEqual({o["slot"] for o in digests[0]}, {tools.keyslot(key) for key in k.keys})
         self.assertEqual(sum(int(o["digest"], 16) for o in digests[0]) % 2 ** 64,
                          int(total["digest"], 16))
-        text = self.slot("digest", "--total", other.dir).text
+        text = self.slot("digest", "--content", "--total", other.dir).text
         self.assertEqual(text.count("\n"), 1)
         self.assertIn(" digest=%s " % total["digest"], text)
 

@@ -51,6 +51,26 @@ static void take_begin(struct slice payload)
 	buf_deinit(&again);
 }
 
+/* Put together from its parts it is the same. */
+static void take_contents(const struct repl_contents *c, struct slice payload)
+{
+	const uint8_t *at = c->digests;
+	struct buf again = {0};
+
+	INVARIANT(repl_contents_begin(c->lsn, &again) == ST_OK);
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		bool filled = repl_slot_bit(c->filled, (uint16_t)slot);
+
+		if (repl_slot_bit(c->known, (uint16_t)slot)) {
+			INVARIANT(repl_contents_add(&again, (uint16_t)slot, filled ? at : NULL) ==
+				  ST_OK);
+			at += filled ? REPL_DIGEST_LEN : 0;
+		}
+	}
+	INVARIANT(slice_eq(buf_slice(&again), payload));
+	buf_deinit(&again);
+}
+
 static void take(const struct repl_message *m, uint64_t *salt)
 {
 	struct repl_heartbeat heartbeat;
@@ -58,9 +78,18 @@ static void take(const struct repl_message *m, uint64_t *salt)
 	struct snapshot_tail tail;
 	struct wal_segment segment;
 	struct refetch patch;
+	struct repl_contents contents;
 	uint64_t len;
 
 	switch (m->type) {
+	case REPL_MARK:
+		INVARIANT((repl_get_mark(m->payload, &len) == ST_OK) == (m->payload.len == 8));
+		break;
+	case REPL_CONTENTS:
+		if (repl_get_contents(m->payload, &contents) == ST_OK) {
+			take_contents(&contents, m->payload);
+		}
+		break;
 	case REPL_SEGMENT:
 		if (wal_segment_decode(m->payload, &segment) == ST_OK) {
 			*salt = segment.salt;

@@ -236,6 +236,31 @@ static void slots_tell_their_keys(void **state)
 	COMMAND_BOX_CHECK(&b->command, cases);
 }
 
+static void slots_tell_their_digests(void **state)
+{
+	struct cluster_box *b = *state;
+	static const struct box_case cases[] = {
+	    {"CLUSTER SLOT-DIGEST 0",
+	     "*1\r\n*2\r\n:0\r\n*6\r\n$6\r\ndigest\r\n$32\r\n"
+	     "00000000000000000000000000000000\r\n$4\r\nkeys\r\n:0\r\n$3\r\nlsn\r\n:0\r\n"},
+	    {"CLUSTER SLOT-DIGEST 0 16384", "-ERR Invalid or out of range slot\r\n"},
+	    {"CLUSTER SLOT-DIGEST x", "-ERR value is not an integer or out of range\r\n"},
+	    {"CLUSTER SLOT-DIGEST SLOTSRANGE 1", "-ERR syntax error\r\n"},
+	    {"CLUSTER SLOT-DIGEST SLOTSRANGE 2 1",
+	     "-ERR Start slot number 2 is greater than end slot number 1\r\n"},
+	    {"SET {hello}1 a", "+OK\r\n"},
+	};
+	struct slice reply;
+
+	COMMAND_BOX_CHECK(&b->command, cases);
+	reply = command_box_line(&b->command, "CLUSTER SLOT-DIGEST SLOTSRANGE 865 867");
+	assert_true(has(reply, "*3\r\n*2\r\n:865\r\n"));
+	/* Not in a checkpoint yet. */
+	reply = command_box_line(&b->command, "CLUSTER SLOT-DIGEST 866 866");
+	assert_true(has(reply, "*2\r\n*2\r\n:866\r\n"));
+	assert_true(has(reply, "keys\r\n:0\r\n"));
+}
+
 /* A request and each command of a transaction count as they came, EXEC's reply as it left. */
 static void slots_tell_what_their_requests_cost(void **state)
 {
@@ -296,6 +321,7 @@ int main(void)
 	    CLUSTER_BOX_TEST(replicas_and_reports),
 	    CLUSTER_BOX_TEST(changes),
 	    CLUSTER_BOX_TEST(slots_tell_their_keys),
+	    CLUSTER_BOX_TEST(slots_tell_their_digests),
 	    CLUSTER_BOX_TEST(slots_tell_what_their_requests_cost),
 	    CLUSTER_BOX_TEST(help_lists_every_subcommand),
 	};

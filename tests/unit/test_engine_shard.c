@@ -3,6 +3,7 @@
 #include "engine/engine_shard.h"
 
 #include "engine/base/rng.h"
+#include "engine/engine_digest.h"
 #include "engine/engine_library.h"
 #include "engine/keyspace.h"
 #include "tests/support/tree.h"
@@ -294,6 +295,67 @@ static void compare(struct pair *p)
 	assert_int_equal(digest(p, &p->n[0]), digest(p, &p->n[1]));
 }
 
+/* Turns until the node's newest checkpoint is at lsn, or after it; wanted: asks for one. */
+static void await_checkpoint(struct node *n, uint64_t lsn, bool wanted)
+{
+	uint64_t at;
+
+	while (!engine_digest_lsn(n->e, &at) || at < lsn) {
+		if (wanted) {
+			(void)engine_checkpoint(n->e);
+		}
+		turn(n);
+		(void)usleep(200);
+	}
+}
+
+/* A checkpoint of the primary, at a record in the middle of what it streams; the replica is told
+ * before it gets that, and makes one there, too. Both had everything in their stores before. */
+static void checkpoint_both(struct pair *p)
+{
+	uint64_t lsn;
+
+	for (int i = 0; i < 2; i++) {
+		await_checkpoint(&p->n[i], position(&p->n[i]).lsn, true);
+	}
+	for (int i = 0; i < 30; i++) {
+		write_some(p, &p->n[0]);
+	}
+	lsn = position(&p->n[0]).lsn;
+	(void)engine_checkpoint(p->n[0].e);
+	turn(&p->n[0]);
+	assert_int_equal(engine_freeze_lsn(p->n[0].e), lsn);
+	engine_freeze_at(p->n[1].e, lsn);
+	for (int i = 0; i < 30; i++) {
+		write_some(p, &p->n[0]);
+	}
+	stream(p);
+	assert_int_equal(engine_freeze_lsn(p->n[1].e), lsn);
+	for (int i = 0; i < 2; i++) {
+		await_checkpoint(&p->n[i], lsn, false);
+	}
+}
+
+/* The slots of both at the LSN of their newest checkpoint; returns how many have keys. */
+static unsigned compare_contents(struct pair *p)
+{
+	unsigned filled = 0;
+
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct slot_content c[2];
+
+		for (int i = 0; i < 2; i++) {
+			engine_slot_content(p->n[i].e, (uint16_t)slot, &c[i]);
+			assert_true(c[i].known);
+		}
+		assert_int_equal(c[0].keys, c[1].keys);
+		assert_true(digest_eq(c[0].digest, c[1].digest));
+		assert_int_equal(c[0].keys == 0, digest_eq(c[0].digest, (struct digest){0}));
+		filled += c[0].keys > 0;
+	}
+	return filled;
+}
+
 /* The keys of both that have not expired, counted exactly. */
 static void compare_counts(struct pair *p)
 {
@@ -356,6 +418,7 @@ static int teardown(void **state)
 static void a_replica_follows_through_restarts_and_checkpoints(void **state)
 {
 	struct pair *p = *state;
+	unsigned filled = 0;
 
 	for (int round = 0; round < 200; round++) {
 		uint64_t writes = rng_below(&p->rng, 300);
@@ -395,10 +458,15 @@ static void a_replica_follows_through_restarts_and_checkpoints(void **state)
 			compare(p);
 			compare_counts(p);
 		}
+		if (round % 20 == 3) {
+			checkpoint_both(p);
+			filled += compare_contents(p);
+		}
 	}
 	compare(p);
 	compare_counts(p);
 	assert_true(p->n[1].touched > 0);
+	assert_true(filled > 100);
 }
 
 static void a_promoted_replica_begins_a_timeline(void **state)

@@ -34,6 +34,69 @@ static void messages_come_back(void **state)
 	buf_deinit(&b);
 }
 
+static void a_mark_comes_back(void **state)
+{
+	struct repl_message m;
+	struct buf b = {0};
+	uint64_t lsn;
+	size_t used;
+
+	(void)state;
+	assert_int_equal(repl_put_mark(77, &b), ST_OK);
+	assert_int_equal(repl_decode(buf_slice(&b), &m, &used), ST_OK);
+	assert_int_equal(m.type, REPL_MARK);
+	assert_int_equal(repl_get_mark(m.payload, &lsn), ST_OK);
+	assert_int_equal(lsn, 77);
+	m.payload.len--;
+	assert_int_equal(repl_get_mark(m.payload, &lsn), ST_CORRUPT);
+	buf_deinit(&b);
+}
+
+static void contents_come_back_slot_by_slot(void **state)
+{
+	static const uint16_t slots[] = {0, 7, 8, 5000, SLOTS - 1};
+	uint8_t digest[REPL_DIGEST_LEN];
+	struct repl_contents c;
+	struct repl_message m;
+	struct buf b = {0}, whole = {0};
+	const uint8_t *at;
+	size_t used;
+
+	(void)state;
+	assert_int_equal(repl_contents_begin(99, &b), ST_OK);
+	for (size_t i = 0; i < 5; i++) {
+		memset(digest, (int)i + 1, sizeof digest);
+		assert_int_equal(repl_contents_add(&b, slots[i], i == 2 ? NULL : digest), ST_OK);
+	}
+	assert_int_equal(repl_put_contents(buf_slice(&b), &whole), ST_OK);
+	assert_int_equal(repl_decode(buf_slice(&whole), &m, &used), ST_OK);
+	assert_int_equal(m.type, REPL_CONTENTS);
+	assert_int_equal(repl_get_contents(m.payload, &c), ST_OK);
+	assert_int_equal(c.lsn, 99);
+	at = c.digests;
+	for (unsigned slot = 0, i = 0; slot < SLOTS; slot++) {
+		bool known = i < 5 && slots[i] == slot;
+
+		assert_int_equal(repl_slot_bit(c.known, (uint16_t)slot), known);
+		assert_int_equal(repl_slot_bit(c.filled, (uint16_t)slot), known && i != 2);
+		if (repl_slot_bit(c.filled, (uint16_t)slot)) {
+			assert_int_equal(at[0], i + 1);
+			at += REPL_DIGEST_LEN;
+		}
+		i += known;
+	}
+	/* A byte less or more, or a digest of a slot that is not known. */
+	assert_int_equal(repl_get_contents(slice_of(b.data, b.len - 1), &c), ST_CORRUPT);
+	assert_int_equal(repl_get_contents(slice_of(b.data, 100), &c), ST_CORRUPT);
+	b.data[8] &= (uint8_t)~1u;
+	assert_int_equal(repl_get_contents(buf_slice(&b), &c), ST_CORRUPT);
+	b.data[8] |= 1;
+	assert_int_equal(buf_append(&b, digest, 1), ST_OK);
+	assert_int_equal(repl_get_contents(buf_slice(&b), &c), ST_CORRUPT);
+	buf_deinit(&b);
+	buf_deinit(&whole);
+}
+
 static void a_header_and_its_payload_are_a_message(void **state)
 {
 	uint8_t bytes[REPL_HEADER_LEN + 6];
@@ -94,6 +157,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(messages_come_back),
+	    cmocka_unit_test(a_mark_comes_back),
+	    cmocka_unit_test(contents_come_back_slot_by_slot),
 	    cmocka_unit_test(a_header_and_its_payload_are_a_message),
 	    cmocka_unit_test(a_part_asks_for_the_rest),
 	    cmocka_unit_test(no_flipped_bit_passes),
