@@ -106,7 +106,7 @@ static bool parse_percent(const char *text, int64_t *out)
 	size_t len = strlen(text);
 
 	return len > 1 && text[len - 1] == '%' && parse_int(slice_of(text, len - 1), out) &&
-	       *out >= 0 && *out <= INT32_MAX;
+	       *out >= 0;
 }
 
 /* Index of a word in a comma-separated list, -1: not in it. */
@@ -173,6 +173,10 @@ static enum status parse_bytes(const struct directive *d, const char *word, char
 			       int64_t *number, const char **reason)
 {
 	if ((d->flags & PERCENT) != 0 && parse_percent(word, number)) {
+		*reason = "percentage argument must be less or equal to 100";
+		if (*number > 100) {
+			return ST_INVALID;
+		}
 		(void)snprintf(text, size, "%lld%%", (long long)*number);
 		*number = -*number;
 		return ST_OK;
@@ -404,7 +408,7 @@ static enum status check_numbers(const struct directive *d, char *const *words, 
 		bool number = number_ok(d, words[i], &in_range);
 
 		if (!number || !in_range) {
-			*reason = numbers_reason(d, number);
+			*reason = numbers_reason(d, number || d->kind == KIND_OOM_VALUES);
 			return ST_INVALID;
 		}
 	}
@@ -445,6 +449,10 @@ static enum status parse_words(const struct directive *d, const char *present,
 {
 	enum status st;
 
+	if (d == config_directive(CONFIG_DBFILENAME) && strchr(v->words[0], '/') != NULL) {
+		*reason = "dbfilename can't be a path, just a filename";
+		return ST_INVALID;
+	}
 	switch (d->kind) {
 	case KIND_OUTPUT_LIMIT:
 		return parse_output_limit(present, v->words, v->count, v->text, v->text_size,

@@ -1,6 +1,7 @@
 /* What commands ask of the node: clients, settings, shutdown, facts of the process. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "engine/base/waiting.h"
 #include "net/cluster_host.h"
 #include "net/divergent_files.h"
 #include "net/process.h"
@@ -21,7 +22,7 @@ static void fill_info(const struct conn *c, struct client_info *out)
 	    .qbuf = c->in.len,
 	    .qbuf_free = c->in.cap - c->in.len,
 	    .obl = conn_output(c),
-	    .omem = c->out.cap,
+	    .omem = conn_output(c) > 0 ? c->out.cap : 0,
 	    .tot_mem = sizeof *c + c->in.cap + c->out.cap + c->session.queue_bytes,
 	};
 	size_t n = 0;
@@ -118,6 +119,15 @@ static void pause_clients(struct command_host *h, uint64_t until_ms, bool writes
 		s->pause_until_ms = until;
 	}
 	s->pause_writes_only = writes_only && (!paused || s->pause_writes_only);
+}
+
+static void stand_still(struct command_host *h, uint64_t us)
+{
+	struct server *s = server_of_host(h);
+
+	waiting_pause_us(us);
+	s->now_fresh = false;
+	server_refresh_clock(s);
 }
 
 static enum status begin_shutdown(struct command_host *h, unsigned flags)
@@ -251,6 +261,7 @@ const struct command_host_ops server_host_ops = {
     .migrate = &migrate_pool_ops,
     .serve_busy = busy_serve,
     .serve_bus = busy_serve_bus,
+    .stand_still = stand_still,
     .cluster_command = cluster_host_command,
     .cluster_publish = cluster_host_publish,
     .each_cluster_link = cluster_host_each_link,
@@ -274,6 +285,9 @@ void host_apply_config(struct server *s)
 		       (uint64_t)config_int(c, CONFIG_WAL_KEEP_TIME) * 1000);
 	engine_set_memtable_max(s->engine, (uint64_t)config_int(c, CONFIG_MEMTABLE_MAX));
 	dispatch_config_changed(s->dispatch);
+	if (s->replication != NULL) {
+		replication_update_rules(s->replication);
+	}
 }
 
 /* bind and port. */

@@ -24,6 +24,8 @@ bool replication_apply(struct replication *r);
 void replication_publish(struct replication *r);
 /* Every 100 ms. */
 void replication_cron(struct replication *r);
+/* What commands may do now, after any change of state or settings. */
+void replication_update_rules(struct replication *r);
 
 /* Takes over the socket of a client whose WALSTREAM, PSYNC or SYNC was accepted. */
 void replication_adopt(struct replication *r, struct conn *c);

@@ -135,9 +135,6 @@ MUST_CHECK enum status replication_follow(struct replication *r, const char *hos
  * wait until then. */
 void replication_lead(struct replication *r);
 
-/* What commands may do now, after any change of state. */
-void replication_update_rules(struct replication *r);
-
 /* --- replication_refetch.c --- */
 
 /* The primary's history has parted from this node's after lsn: goes back there, by the log alone

@@ -160,24 +160,32 @@ static bool filter_takes(const struct client_filter *f, const struct client_info
 }
 
 struct list_arg {
+	const struct command_ctx *ctx;
 	const struct client_filter *filter;
 	struct buf text;
-	uint64_t now_ms;
 	enum status st;
 };
 
 static void list_each(void *arg, const struct client_info *c)
 {
 	struct list_arg *l = arg;
+	struct client_info info = *c;
 
 	if (l->st == ST_OK && filter_takes(l->filter, c)) {
-		l->st = client_info_line(&l->text, c, l->now_ms);
+		if (c->session == l->ctx->session) {
+			/* The request that asks is still in hand. */
+			info.qbuf += request_len(l->ctx->argv, l->ctx->argc);
+			for (size_t i = 0; i < l->ctx->argc; i++) {
+				info.argv_mem += l->ctx->argv[i].len;
+			}
+		}
+		l->st = client_info_line(&l->text, &info, l->ctx->now_ms);
 	}
 }
 
 static void reply_list(struct command_ctx *ctx, const struct client_filter *filter)
 {
-	struct list_arg l = {.filter = filter, .now_ms = ctx->now_ms};
+	struct list_arg l = {.ctx = ctx, .filter = filter};
 
 	ctx->host->ops->each_client(ctx->host, list_each, &l);
 	if (l.st == ST_OK) {

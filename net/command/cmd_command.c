@@ -370,6 +370,9 @@ static void get_keys(struct command_ctx *ctx, bool with_flags)
 	found.name = e->full_name;
 	mark = resp_deferred_begin(ctx->reply);
 	st = command_keys_each(e, found.argv, found.argc, false, key_found, &found);
+	if (st == ST_INVALID && (e->cmd->flags & CMD_NO_MANDATORY_KEYS) != 0) {
+		st = ST_OK; /* a number of keys that is none, or too great: no keys */
+	}
 	if (st != ST_OK || (found.count == 0 && (e->cmd->flags & CMD_NO_MANDATORY_KEYS) == 0)) {
 		command_failed(ctx); /* takes back the mark */
 		resp_error(ctx->reply, "ERR Invalid arguments specified for command");

@@ -9,7 +9,7 @@
 
 enum { MATCH_TEXT_MAX = 1 << 20 };
 
-/* Holds this client back, and nobody else. */
+/* Holds the whole node up, also from within a transaction: clients, the bus, its cycles. */
 static void debug_sleep(struct command_ctx *ctx)
 {
 	double seconds;
@@ -17,11 +17,16 @@ static void debug_sleep(struct command_ctx *ctx)
 	if (!parse_float(ctx->argv[2], &seconds) || seconds < 0 || seconds > 1e9) {
 		seconds = 0;
 	}
-	if (seconds > 0 &&
-	    command_wait_until(ctx, command_mono_ms(ctx) + (uint64_t)(seconds * 1000) + 1)) {
-		return;
+	if (seconds > 0 && ctx->host->ops->stand_still != NULL) {
+		ctx->host->ops->stand_still(ctx->host, (uint64_t)(seconds * 1e6));
 	}
 	resp_ok(ctx->reply);
+}
+
+/* The text is the whole error, its code included. */
+static void debug_error(struct command_ctx *ctx)
+{
+	resp_error(ctx->reply, "%.*s", (int)ctx->argv[2].len, (const char *)ctx->argv[2].data);
 }
 
 static void debug_set_active_expire(struct command_ctx *ctx)
@@ -109,6 +114,32 @@ static void protocol_map(struct command_ctx *ctx)
 	}
 }
 
+/* An attribute before a reply; RESP2 has no attributes. */
+static void protocol_attribute(struct command_ctx *ctx)
+{
+	if (ctx->reply->proto == 3) {
+		resp_attribute(ctx->reply, 1);
+		resp_bulk_str(ctx->reply, "key-popularity");
+		resp_array(ctx->reply, 2);
+		resp_bulk_str(ctx->reply, "key:123");
+		resp_int(ctx->reply, 90);
+	}
+	resp_bulk_str(ctx->reply, "Some real reply following the attribute");
+}
+
+/* A push message, and a reply for clients that drop such messages. */
+static void protocol_push(struct command_ctx *ctx)
+{
+	if (ctx->reply->proto < 3) {
+		resp_error(ctx->reply, "ERR RESP2 is not supported by this command");
+		return;
+	}
+	resp_push(ctx->reply, 2);
+	resp_bulk_str(ctx->reply, "server-cpu-usage");
+	resp_int(ctx->reply, 42);
+	resp_bulk_str(ctx->reply, "Some real reply following the push reply");
+}
+
 /* One reply of each kind that RESP knows. */
 static void debug_protocol(struct command_ctx *ctx)
 {
@@ -130,6 +161,10 @@ static void debug_protocol(struct command_ctx *ctx)
 		protocol_array(ctx, true);
 	} else if (command_arg_is(ctx, 2, "map")) {
 		protocol_map(ctx);
+	} else if (command_arg_is(ctx, 2, "attrib")) {
+		protocol_attribute(ctx);
+	} else if (command_arg_is(ctx, 2, "push")) {
+		protocol_push(ctx);
 	} else if (command_arg_is(ctx, 2, "verbatim")) {
 		resp_verbatim(w, "txt", slice_str("This is a verbatim\nstring"));
 	} else if (command_arg_is(ctx, 2, "true")) {
@@ -139,7 +174,8 @@ static void debug_protocol(struct command_ctx *ctx)
 	} else {
 		resp_error(w,
 			   "ERR Wrong protocol type name. Please use one of the following: "
-			   "string|integer|double|bignum|null|array|set|map|verbatim|true|false");
+			   "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|"
+			   "true|false");
 	}
 }
 
@@ -152,6 +188,8 @@ static void debug_help(struct command_ctx *ctx)
 	    "    A digest of the whole dataset, the same as Redis's.",
 	    "DIGEST-VALUE <key> [<key> ...]",
 	    "    Digests of values.",
+	    "ERROR <text>",
+	    "    The text as an error reply.",
 	    "LOADAOF",
 	    "    Close the store as it is and open it again: the log is replayed.",
 	    "LOG <message>",
@@ -169,7 +207,7 @@ static void debug_help(struct command_ctx *ctx)
 	    "SET-ACTIVE-EXPIRE (0|1)",
 	    "    Whether expired keys are removed before somebody meets them.",
 	    "SLEEP <seconds>",
-	    "    Hold this client back.",
+	    "    Hold the whole node up.",
 	    "STRINGMATCH-LEN <length> <pattern>",
 	    "    Match the pattern against so many letters a.",
 	    NULL};
@@ -193,6 +231,7 @@ void cmd_debug(struct command_ctx *ctx)
 	    {"change-repl-id", 2, 2, debug_change_id},
 	    {"digest", 2, 2, debug_digest},
 	    {"digest-value", 2, SIZE_MAX, debug_digest_value},
+	    {"error", 3, 3, debug_error},
 	    {"help", 2, 2, debug_help},
 	    {"loadaof", 2, 2, debug_load_log},
 	    {"log", 3, 3, debug_log},

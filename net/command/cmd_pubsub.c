@@ -248,7 +248,8 @@ static const struct command subcommands_pubsub[] = {
 };
 
 #define SUBSCRIBES CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE
-#define PUBLISHES  CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST
+/* As in Redis, CLIENT PAUSE WRITE holds messages back, and read-only scripts may send none. */
+#define PUBLISHES CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_WRITE
 
 const struct command commands_pubsub[] = {
     {"psubscribe", -2, SUBSCRIBES, NO_KEYS, cmd_psubscribe, NULL},

@@ -61,10 +61,11 @@ struct command_ctx {
 	const char
 	    *full_name; /* "get", "client|list": for error texts; lives as long as dispatch */
 	struct dispatch *dispatch;
-	size_t reply_at; /* where this command's reply begins in reply->out */
-	bool failed;	 /* see command_failed */
-	bool undo_exec;	 /* the engine failed: what EXEC has done so far is undone as well */
-	bool later;	 /* see command_later */
+	size_t reply_at;    /* where this command's reply begins in reply->out */
+	bool failed;	    /* see command_failed */
+	bool undo_exec;	    /* the engine failed: what EXEC has done so far is undone as well */
+	bool later;	    /* see command_later */
+	bool error_counted; /* the error in its reply was counted when a command in it failed */
 };
 
 typedef void (*command_fn)(struct command_ctx *ctx);

@@ -254,6 +254,8 @@ struct command_host_ops {
 	/* Has the cluster's bus go on meanwhile, so that the node is not taken for dead. NULL: it
 	 * waits. */
 	void (*serve_bus)(struct command_host *h);
+	/* DEBUG SLEEP: the whole node stands still for so many microseconds. NULL: it does not. */
+	void (*stand_still)(struct command_host *h, uint64_t us);
 	/* Spreads a published message to the other nodes; sharded: to those of this shard. Only
 	 * with a cluster. */
 	void (*cluster_publish)(struct command_host *h, struct slice channel, struct slice payload,

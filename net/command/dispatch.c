@@ -276,7 +276,7 @@ static void count_run(struct dispatch *d, const struct command_ctx *ctx,
 		dispatch_note_slow(d, ctx, ticks);
 	}
 	d->host->stats.commands_processed++;
-	if (error) {
+	if (error && !ctx->error_counted) {
 		dispatch_count_error(d, out, ctx->reply_at);
 	}
 }
@@ -361,7 +361,7 @@ bool dispatch_run_queued(struct command_ctx *exec, const struct command_entry *e
 	ctx.argc = argc;
 	ctx.full_name = entry->full_name;
 	ctx.reply_at = exec->reply->out->len;
-	ctx.failed = ctx.undo_exec = false;
+	ctx.failed = ctx.undo_exec = ctx.error_counted = false;
 	if ((entry->cmd->flags & CMD_COUNTS) != 0) {
 		(void)engine_count_resolve(d->engine, UINT32_MAX);
 	}

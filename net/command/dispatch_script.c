@@ -224,6 +224,9 @@ void script_call(struct script_run *run, size_t argc)
 	error = refused(run, entry, argc, text);
 	if (error != NULL) {
 		resp_error(&w, "%s", error);
+		if (entry != NULL) {
+			d->stats.records[entry->index].rejected++;
+		}
 		if (!w.failed) {
 			dispatch_count_error(d, out, 0);
 		}

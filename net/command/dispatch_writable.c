@@ -57,5 +57,5 @@ bool dispatch_may_write(struct dispatch *d, const struct session *s, const struc
 		return false;
 	}
 	return (dispatch_flags(d, entry, argv, argc) & (CMD_WRITE | CMD_MAY_WRITE)) != 0 ||
-	       (s->queue_writes && strcmp(entry->full_name, "exec") == 0);
+	       (s->queue_may_write && strcmp(entry->full_name, "exec") == 0);
 }

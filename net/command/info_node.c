@@ -298,7 +298,7 @@ void info_latencystats(struct info *in)
 	const char *list = h->ops->config_value(in->ctx->host, "latency-tracking-info-percentiles");
 
 	info_add(in, "# Latencystats\r\n");
-	for (size_t i = 0; i < d->table.count; i++) {
+	for (size_t i = 0; d->stats.histograms && i < d->table.count; i++) {
 		const struct command_record *r = &d->stats.records[i];
 
 		if (r->timed > 0) {

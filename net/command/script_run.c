@@ -111,8 +111,9 @@ static int run_protected(lua_State *L)
 {
 	struct protected_run *p = lua_touserdata(L, 1);
 	struct script_run *run = p->run;
-	const struct command_ctx *ctx = run->ctx;
+	struct command_ctx *ctx = run->ctx;
 	int args = run->function ? 2 : 0;
+	bool failed;
 
 	lua_settop(L, 0);
 	lua_pushcfunction(L, sandbox_error_handler);
@@ -125,7 +126,9 @@ static int run_protected(lua_State *L)
 	if (!run->function) {
 		sandbox_set_global(L, "ARGV");
 	}
-	if (lua_pcall(L, args, 1, 1) == 0) {
+	failed = lua_pcall(L, args, 1, 1) != 0;
+	ctx->error_counted = lua_is_counted_error(L);
+	if (!failed) {
 		lua_write_reply(L, ctx->reply, run->resp);
 	} else {
 		write_failure(L, run);

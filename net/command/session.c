@@ -96,6 +96,8 @@ enum status txn_queue_add(struct session *s, const struct command_entry *entry,
 	s->queue[s->queue_len++] = (struct queued_command){entry, copy, argc};
 	s->queue_bytes += size + sizeof *s->queue;
 	s->queue_writes |= (entry->cmd->flags & CMD_WRITE) != 0;
+	s->queue_may_write |= (entry->cmd->flags & (CMD_WRITE | CMD_MAY_WRITE)) != 0 ||
+			      (entry->cmd->flags & (CMD_SCRIPT | CMD_READONLY)) == CMD_SCRIPT;
 	return ST_OK;
 }
 
@@ -108,5 +110,6 @@ void txn_reset(struct session *s)
 	mem_free(s->queue);
 	s->queue = NULL;
 	s->queue_len = s->queue_cap = s->queue_bytes = 0;
-	s->in_multi = s->multi_failed = s->watch_broken = s->queue_writes = false;
+	s->in_multi = s->multi_failed = s->watch_broken = false;
+	s->queue_writes = s->queue_may_write = false;
 }

@@ -71,7 +71,8 @@ struct session {
 	bool in_multi, multi_failed, watch_broken;
 	struct queued_command *queue; /* owned array */
 	size_t queue_len, queue_cap, queue_bytes;
-	bool queue_writes;	     /* a queued command may write */
+	bool queue_writes;	     /* a queued command writes */
+	bool queue_may_write;	     /* one does, or may turn out to */
 	struct watched_key *watches; /* list of this client's */
 
 	/* Its subscriptions (pubsub.h), and how many there are. */

@@ -38,6 +38,16 @@ static size_t line_len(size_t n)
 	return len;
 }
 
+size_t request_len(const struct slice *argv, size_t argc)
+{
+	size_t len = line_len(argc);
+
+	for (size_t i = 0; i < argc; i++) {
+		len += line_len(argv[i].len) + argv[i].len + 2;
+	}
+	return len;
+}
+
 void slot_loads_count(struct slot_loads *l, uint16_t slot, const struct slice *argv, size_t argc,
 		      uint64_t ticks, size_t reply_len)
 {
@@ -49,8 +59,5 @@ void slot_loads_count(struct slot_loads *l, uint16_t slot, const struct slice *a
 	load = &l->of[slot];
 	load->ticks += ticks;
 	load->bytes_out += reply_len;
-	load->bytes_in += line_len(argc);
-	for (size_t i = 0; i < argc; i++) {
-		load->bytes_in += line_len(argv[i].len) + argv[i].len + 2;
-	}
+	load->bytes_in += request_len(argv, argc);
 }

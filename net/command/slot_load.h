@@ -25,6 +25,9 @@ MUST_CHECK enum status slot_loads_enable(struct slot_loads *l, bool on);
 /* Begins again at zero. */
 void slot_loads_reset(struct slot_loads *l);
 
+/* Bytes of a request that is written with lengths. */
+size_t request_len(const struct slice *argv, size_t argc);
+
 /* Counts a request, as long as it is written with lengths, on its slot (SLOTS: it has none). */
 void slot_loads_count(struct slot_loads *l, uint16_t slot, const struct slice *argv, size_t argc,
 		      uint64_t ticks, size_t reply_len);

@@ -271,6 +271,11 @@ void resp_push(struct resp_writer *w, size_t count)
 	put_collection(w, '>', count);
 }
 
+void resp_attribute(struct resp_writer *w, size_t pairs)
+{
+	put_header(w, '|', pairs);
+}
+
 void resp_bool(struct resp_writer *w, bool v)
 {
 	if (w->proto >= 3) {

@@ -31,10 +31,11 @@ void resp_bulk_deferred_end(struct resp_writer *w, size_t mark);
 void resp_null(struct resp_writer *w);	     /* $-1 or _ */
 void resp_null_array(struct resp_writer *w); /* *-1 or _ */
 void resp_array(struct resp_writer *w, size_t count);
-void resp_map(struct resp_writer *w, size_t pairs);  /* RESP2: array of 2 * pairs */
-void resp_set(struct resp_writer *w, size_t count);  /* RESP2: array */
-void resp_push(struct resp_writer *w, size_t count); /* RESP2: array */
-void resp_bool(struct resp_writer *w, bool v);	     /* RESP2: :1 or :0 */
+void resp_map(struct resp_writer *w, size_t pairs);	  /* RESP2: array of 2 * pairs */
+void resp_set(struct resp_writer *w, size_t count);	  /* RESP2: array */
+void resp_push(struct resp_writer *w, size_t count);	  /* RESP2: array */
+void resp_attribute(struct resp_writer *w, size_t pairs); /* before a reply; RESP3 alone has it */
+void resp_bool(struct resp_writer *w, bool v);		  /* RESP2: :1 or :0 */
 void resp_double(struct resp_writer *w,
 		 double v); /* RESP2: bulk; text as Redis prints doubles (%.17g, inf, -inf, nan) */
 void resp_long_double(struct resp_writer *w,

@@ -10,6 +10,9 @@ enum {
 	NUMBER_MAX = 512, /* a double written out has 330 digits at most */
 };
 
+/* Of an error table that a command's reply became; true. */
+static const char counted_field[] = "ignore_error_stats_update";
+
 /* --- replies to values --- */
 
 /* The rest of a reply's first line; *at goes behind it. */
@@ -176,7 +179,7 @@ const uint8_t *lua_push_reply(lua_State *L, const uint8_t *at)
 		(void)take_line(&at);
 		lua_push_error(L, slice_of(line - 1, (size_t)(at - line) - 1));
 		lua_pushboolean(L, 1);
-		raw_set(L, "ignore_error_stats_update");
+		raw_set(L, counted_field);
 		return at;
 	case ',':
 		lua_createtable(L, 0, 1);
@@ -244,6 +247,16 @@ static bool raw_field(lua_State *L, const char *name, int type)
 	}
 	lua_pop(L, 1);
 	return false;
+}
+
+bool lua_is_counted_error(lua_State *L)
+{
+	int top = lua_gettop(L);
+	bool counted =
+	    lua_istable(L, -1) && raw_field(L, counted_field, LUA_TBOOLEAN) && lua_toboolean(L, -1);
+
+	lua_settop(L, top);
+	return counted;
 }
 
 /* Its digits are one line, whatever the script put there. */

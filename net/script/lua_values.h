@@ -16,6 +16,10 @@ const uint8_t *lua_push_reply(lua_State *L, const uint8_t *at);
  * lines at its end are dropped. Raises out of memory. */
 void lua_push_error(lua_State *L, struct slice text);
 
+/* Whether the value on top of the stack is the error of a command, as lua_push_reply makes it: the
+ * statistics have it already. */
+bool lua_is_counted_error(lua_State *L);
+
 /* Writes the value on top of the stack as a reply, and pops it. resp: what the script chose by
  * setresp, which decides about booleans. Raises out of memory. */
 void lua_write_reply(lua_State *L, struct resp_writer *w, int resp);

@@ -219,6 +219,17 @@ class Running(case.Case):
             self.assertNotIn("cmdstat_get", now)
             self.assertEqual(int(now["connected_clients"]), 1)
 
+    def test_without_latency_tracking_nothing_is_said_of_latency(self):
+        with self.server().client() as c:
+            self.assertIn("latency_percentiles_usec_ping", self.latency_after_ping(c))
+            c.call("CONFIG", "SET", "latency-tracking", "no")
+            self.assertEqual(self.latency_after_ping(c), {})
+
+    @staticmethod
+    def latency_after_ping(c):
+        c.call("PING")
+        return info(c, "latencystats")
+
     def test_a_password_set_while_running_leaves_those_who_are_in(self):
         server = self.server()
         with server.client() as c, server.client() as d:

@@ -266,6 +266,21 @@ class Commands(case.Case):
             self.assertEqual(d.call("PING"), b"PONG")
             self.assertGreater(time.monotonic() - begin, 0.2)
 
+    def test_messages_wait_while_writes_are_paused(self):
+        server = self.server()
+        for queued in ([], [["MULTI"]]):
+            for command in (["PUBLISH", "a", "b"], ["SPUBLISH", "a", "b"], ["PFCOUNT", "h"],
+                            ["EVAL", "return 0", "0"]):
+                with server.client() as c, server.client() as d:
+                    for word in queued:
+                        d.call(*word)
+                        d.call(*command)
+                    c.call("CLIENT", "PAUSE", "60000", "WRITE")
+                    d.send(encode(["EXEC"] if queued else command))
+                    self.assertEqual(d.drain(0.2), (b"", False), command)
+                    c.call("CLIENT", "UNPAUSE")
+                    self.assertEqual(d.read()[1], b"*1\r\n:0\r\n" if queued else b":0\r\n")
+
     def test_a_paused_client_costs_no_cpu(self):
         server = self.server()
         with server.client() as c, server.client() as d:
@@ -298,7 +313,8 @@ class Commands(case.Case):
             lines = c.call("CLIENT", "LIST").decode().splitlines()
             self.assertEqual(len(lines), 2)
             mine, other = lines
-            for part in (" cmd=client|list ", " flags=N ", " multi=-1 ", " resp=2 "):
+            for part in (" cmd=client|list ", " flags=N ", " multi=-1 ", " resp=2 ",
+                         " qbuf=26 ", " argv-mem=10 ", " omem=0 "):
                 self.assertIn(part, mine)
             for part in (" name=dora ", " flags=xe ", " multi=1 ", " cmd=ping ",
                          " lib-name=mylib "):

@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import case  # noqa: E402
-from harness.resp import Closed  # noqa: E402
+from harness.resp import Closed, encode  # noqa: E402
 from harness.servers import Server, info, redis_binary  # noqa: E402
 from harness.steps import pick  # noqa: E402
 
@@ -112,6 +112,42 @@ class Debug(case.Case):
                     time.sleep(0.05)
                 self.assertEqual(r.call("DEBUG", "DIGEST"), digest, verb)
             self.assertIn("is for a primary", self.error(r, "DEBUG", "RELOAD"))
+
+    def test_sleep_holds_up_everybody(self):
+        with self.node.client() as other:
+            for around in ([], ["MULTI"]):
+                self.client.call("SLOWLOG", "RESET")
+                for word in around:
+                    self.client.call(word)
+                begin = time.monotonic()
+                self.client.send(encode(["DEBUG", "SLEEP", "0.5"]))
+                if around:
+                    self.client.read()
+                    self.client.send(encode(["EXEC"]))
+                time.sleep(0.1)
+                self.assertEqual(other.call("PING"), b"PONG")
+                self.assertGreaterEqual(time.monotonic() - begin, 0.5)
+                self.assertIn(b"OK", self.client.read()[1])
+                slow = other.call("SLOWLOG", "GET", "-1")
+                self.assertEqual([e[3] for e in slow], [[b"DEBUG", b"SLEEP", b"0.5"]])
+                self.assertGreaterEqual(slow[0][2], 500000)
+            self.client.send(encode(["SET", "short", "1", "PX", "50"]) +
+                             encode(["DEBUG", "SLEEP", "0.1"]) + encode(["GET", "short"]))
+            self.assertEqual([self.client.read()[1] for _ in range(3)],
+                             [b"+OK\r\n", b"+OK\r\n", b"$-1\r\n"])
+
+    def test_replies_of_kinds_that_resp3_alone_has(self):
+        for proto, attribute, push in (
+                (2, b"$39\r\nSome real reply following the attribute\r\n",
+                 b"-ERR RESP2 is not supported by this command\r\n"),
+                (3, b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"
+                 b"$39\r\nSome real reply following the attribute\r\n",
+                 b">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n"
+                 b"$40\r\nSome real reply following the push reply\r\n")):
+            with self.node.client(proto=proto) as c:
+                c.send(encode(["DEBUG", "PROTOCOL", "attrib"]))
+                c.send(encode(["DEBUG", "PROTOCOL", "push"]))
+                self.assertEqual(c.drain(0.5)[0], attribute + push)
 
     def test_only_where_it_is_enabled(self):
         with self.server().client() as c:

@@ -428,6 +428,9 @@ class Replication(case.ToolCase):
     def test_min_replicas(self):
         primary, replica = self.pair()
         with primary.client() as c:
+            c.call("CONFIG", "SET", "min-replicas-to-write", 2)
+            self.assertIn("NOREPLICAS", self._try(c, "SET", "a", "0"))
+            self.assertIn("NOREPLICAS", self._try(c, "EVAL", "return redis.call('incr','a')", 0))
             c.call("CONFIG", "SET", "min-replicas-to-write", 1, "min-replicas-max-lag", 1)
             until(lambda: self._try(c, "SET", "a", "1") == "b'OK'", text="a write goes through")
             os.kill(replica.process.pid, signal.SIGSTOP)

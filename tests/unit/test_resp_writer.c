@@ -158,6 +158,23 @@ static void every_kind_of_reply_has_its_bytes(void **state)
 	}
 }
 
+/* It is no reply, but stands before one. */
+static void an_attribute_is_a_map_of_its_own(void **state)
+{
+	static const char want[] = "|1\r\n:1\r\n_\r\n:2\r\n";
+	struct buf out = {0};
+	struct resp_writer w = {.out = &out, .proto = 3};
+
+	(void)state;
+	resp_attribute(&w, 1);
+	resp_int(&w, 1);
+	resp_null(&w);
+	resp_int(&w, 2);
+	assert_int_equal(out.len, sizeof want - 1);
+	assert_memory_equal(out.data, want, out.len);
+	buf_deinit(&out);
+}
+
 static void an_error_that_is_too_long_is_cut_not_broken(void **state)
 {
 	static char text[20000];
@@ -201,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_kind_of_reply_has_its_bytes),
+	    cmocka_unit_test(an_attribute_is_a_map_of_its_own),
 	    cmocka_unit_test(an_error_that_is_too_long_is_cut_not_broken),
 	    cmocka_unit_test(memory_that_runs_out_is_remembered),
 	};

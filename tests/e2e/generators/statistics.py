@@ -1,5 +1,6 @@
 """What INFO counts: calls, rejections and failures by command, error codes, keyspace hits."""
 from generators import mixed
+from generators.scripts import command
 from harness.steps import Step
 
 OTHERWISE = ("SCAN", "BITCOUNT", "BITPOS", "LPOS")
@@ -10,6 +11,11 @@ def steps(rng):
                            "grammar", "connection"])
     yield ["CONFIG", "RESETSTAT"]
     for _ in range(380):
+        if rng.random() < 0.1:  # an error counts once, however far it goes
+            yield ["EVAL", rng.choice(["return %s", "%s return 1", "pcall(function() %s end)",
+                                       "local e=%s if e and e.err then error(e) end",
+                                       "return ({%s})[1]"]) % command(rng), "0"]
+            continue
         step = next(commands)
         step = step if isinstance(step, Step) else Step(step)
         # A walk takes each server another number of calls, and SCAN TYPE counts a hit per key seen
