@@ -19,7 +19,7 @@ from harness.case import BINARIES, Case, main
 from harness.link import Link
 from harness.played import GROUPS, commands, play, shown, state
 from harness.servers import Server, info, redis_binary
-from harness.shard import replication, until, wait_linked
+from harness.shard import replication, until, wait_equal, wait_linked
 
 LIBRARY = "#!lua name=lib\nredis.register_function('f', function() return 7 end)"
 
@@ -175,6 +175,40 @@ class TheStream(RedisCase):
         link.cut()
         link.held = False
         self.assert_same(primary, replica)
+
+    def test_behind_a_replica_and_through_its_promotion(self):
+        first = self.primary()
+        play(first, 20, 1000)
+        second = self.primary({"replicaof": ["127.0.0.1", first.port]})
+        wait_linked(second)
+        replica = self.replica(second)
+        play(first, 21, 1000)
+        wait_equal(first, second)
+        until(lambda: state(first) == state(replica), 30, "it has what the first one has")
+        with second.client() as c:
+            self.assertEqual(c.call("REPLICAOF", "NO", "ONE"), b"OK")
+            until(lambda: c.raw("SET", "promoted", "v") == b"+OK\r\n", 10)
+        play(second, 22, 1000)
+        self.assert_same(second, replica)
+        self.assertEqual(self.counted(second), (1, 0))
+        with second.client() as c:
+            c.call("FLUSHALL")
+            c.call("SET", "after", "the flush")
+        self.assertEqual(len(self.assert_same(second, replica)), 2 + self.libraries(second))
+        # Its data is another's from now on: the replica has to begin anew.
+        with second.client() as c:
+            c.call("REPLICAOF", "127.0.0.1", first.port)
+        wait_linked(second)
+        play(first, 23, 500)
+        wait_equal(first, second)
+        wait_linked(replica)
+        until(lambda: state(first) == state(replica), 30, "it has what the first one has")
+        self.assert_quiet(replica)
+
+    @staticmethod
+    def libraries(server):
+        with server.client() as c:
+            return len(c.call("FUNCTION", "LIST"))
 
     def test_restarts_of_either_side(self):
         primary = self.primary({"appendfsync": "always"})

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seeds of tests/fuzz/corpus/<name>/: a few inputs each that reach the usual paths. The
 files are committed; this says what they are and makes them again."""
+import binascii
 import os
 import re
 import struct
@@ -273,9 +274,63 @@ def library():
         yield "line-%d" % number_of, b"\2" + line
 
 
+def redis_acks():
+    yield "acks", b"\3" + resp("REPLCONF", "ACK", "20") + b"\r\n" + resp("replconf", "ack", "77")
+    yield "others", b"\0\nPING\r\n" + resp("REPLCONF", "ACK", "x", "FACK", "1") + b"*1\r\n+x\r\n"
+
+
+def translate():
+    """Lives of large collections."""
+    # All keys have this tag, so they are in one slot.
+    place = struct.pack(LE16, binascii.crc_hqx(b"t", 0) % 16384) + varint(300)
+
+    def put_key(name, kind, count, low, high, number=300):
+        meta = bytes([kind | 1 << 4, 0]) + struct.pack("<QQQQ", number, count, low, high)
+        return b"\0\0" + lengthy(name) + lengthy(meta)
+
+    def put(subkey, value, kind=4):
+        return bytes([kind, 0]) + place + lengthy(subkey) + lengthy(value)
+
+    def position(i):
+        return struct.pack(">Q", i)
+
+    def entry(ms, value=b"\1f\1v"):
+        return put(b"E" + struct.pack(">QQ", ms, 0), value)
+
+    group = struct.pack("<Q", 1) + struct.pack(">QQQQ", 2, 0, 0, 0) + struct.pack("<qQQ", 2, 1, 1)
+    consumer = struct.pack("<QqQ", 5, 5, 1) + b"alice"
+    numbers = struct.pack("<Q", 0) + struct.pack(">QQQQ", 0, 0, 0, 0) + struct.pack("<QQ", 2, 256)
+    pending = struct.pack("<QQQ", 2, 1700000000000, 1)
+    one, two = struct.pack(">Q", 1), struct.pack(">Q", 2)
+    claim = put(b"P" + one + struct.pack(">QQ", 1, 0), pending)
+    again = put(b"P" + one + struct.pack(">QQ", 2, 0), pending)
+    yield "stream", b"\1" + record(b"xadd", [entry(1), entry(2), put(b"X", numbers),
+                                     put_key(b"{t}s", 6, 2, 2, 0)]) + \
+        record(b"xgroup", [put(b"Gg", group + b"g"), put(b"D" + one + two, consumer)]) + \
+        record(b"xreadgroup", [claim, again, put(b"Gg", group + b"g")]) + \
+        record(b"xdel", [b"\5\0" + place + lengthy(b"E" + struct.pack(">QQ", 1, 0)),
+                         put_key(b"{t}s", 6, 1, 2, 0)]) + \
+        record(b"xgroup", [b"\5\0" + place + lengthy(b"Gg")])
+    yield "list", b"\1" + record(b"rpush", [put(position(10), b"a"), put(position(11), b"b"),
+                                    put_key(b"{t}l", 2, 2, 10, 12)]) + \
+        record(b"lpush", [put(position(9), b"c"), put_key(b"{t}l", 2, 3, 9, 12)]) + \
+        record(b"lset", [put(position(10), b"d")]) + \
+        record(b"ltrim", [b"\5\0" + place + lengthy(position(9)), put_key(b"{t}l", 2, 2, 10, 12)])
+    yield "fields", b"\1" + record(b"hset", [put(b"f", b"v", 2), put(b"g", b"w", 2),
+                                     put_key(b"{t}h", 3, 2, 0, 0)]) + \
+        record(b"hdel", [b"\3\0" + place + lengthy(b"f"), put_key(b"{t}h", 3, 1, 0, 0)]) + \
+        record(b"rename", [b"\1\0" + lengthy(b"{t}h"), put_key(b"{t}i", 3, 1, 0, 0)]) + \
+        record(b"flushall", [b"\7\0"])
+    code = b"#!lua name=lib\n"
+    first = b"\x08\0" + lengthy(b"lib") + lengthy(code)
+    then = [b"\x09\0" + lengthy(b"lib"), b"\x08\0" + lengthy(b"b") + lengthy(code), b"\x0a\0"]
+    yield "libraries", b"\1" + record(b"function", [first]) + record(b"exec", then)
+
+
 def main():
     for make in (resp_reader, quoted_words, acl, config, wal_record, wal_frame, wal_segment,
-                 wal_reader, key_codec, small_blob, hll, rdb_value, library, commands):
+                 wal_reader, key_codec, small_blob, hll, rdb_value, library, commands,
+                 redis_acks, translate):
         folder = os.path.join(HERE, "corpus", make.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, data in make():
