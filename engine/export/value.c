@@ -170,6 +170,9 @@ enum status value_open(const struct view *v, const struct key_record *record, st
 		return ST_WRONG_TYPE;
 	}
 	w->large = record->meta.form == FORM_LARGE;
+	if (!w->large && record->meta.type == TYPE_STREAM) {
+		return ST_CORRUPT; /* there is no such form */
+	}
 	if (!w->large) {
 		return record->meta.type == TYPE_STRING
 			   ? ST_OK
