@@ -55,13 +55,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wal_record rec;
 	size_t used, claims = 0;
 	uint8_t how = fuzz_u8(&in);
-	uint8_t skipped = how >> 4;
+	unsigned skipped = how >> 4;
 	enum status st = translate_init(&t, all, (how & 1) != 0, 0);
 
 	INVARIANT(st == ST_OK);
 	while (in.len > 0 && st == ST_OK && wal_record_decode(in, &rec, &used) == ST_OK) {
 		st = skipped > 0 ? translate_skip(&t, &rec) : translate_record(&t, &rec, &sink);
-		skipped -= skipped > 0;
+		skipped = skipped > 0 ? skipped - 1 : 0;
 		in = slice_skip(in, used);
 	}
 	INVARIANT(st != ST_NO_MEMORY && resp_flush(&sink) == ST_OK);
