@@ -1,7 +1,7 @@
 /* The inside of replication, shared by replication.c (roles, applying), replication_accept.c (a
- * replica comes), replication_refetch.c (back from a fork), replication_failover.c (handing over)
- * replication_digests.c (whether
- * all hold the same) and replication_view.c (what INFO tells). Executor thread. */
+ * replica comes), replication_refetch.c (back from a fork), replication_failover.c (handing over),
+ * replication_digests.c (whether all hold the same) and replication_view.c (what INFO tells).
+ * Executor thread. */
 #ifndef CAIRN_NET_REPLICATION_IMPL_H
 #define CAIRN_NET_REPLICATION_IMPL_H
 

@@ -2,6 +2,7 @@
 """Slot digests: equal on all nodes of a shard at equal LSN, and told where they are not."""
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -183,6 +184,29 @@ class SlotDigest(case.ToolCase):
         self.assertGreater(int(facts["digest_last_lsn"]), 0)
         self.assertIn("differs from the primary's at LSN", replica.tail(200))
         self.assertEqual(facts["master_link_status"], "up")
+
+    def test_a_primary_from_before_digests_is_asked_without_them(self):
+        """A word that it does not know is a syntax error to it."""
+        asked = []
+
+        def serve():
+            client, _ = listener.accept()
+            with client, client.makefile("rb") as stream:
+                while len(asked) < 2:
+                    count = int(stream.readline()[1:])
+                    words = [stream.read(int(stream.readline()[1:]) + 2)[:-2]
+                             for _ in range(count)]
+                    asked.append(words)
+                    client.sendall(b"-ERR syntax error\r\n")
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=serve)
+            thread.start()
+            self.server({"replicaof": ["127.0.0.1", listener.getsockname()[1]]})
+            thread.join(30)
+        self.assertEqual([words[0] for words in asked], [b"WALSTREAM", b"WALSTREAM"])
+        self.assertIn(b"DIGESTS", asked[0])
+        self.assertEqual([w for w in asked[0] if w != b"DIGESTS"], asked[1])
 
 
 if __name__ == "__main__":
