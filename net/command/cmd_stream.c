@@ -13,12 +13,14 @@ enum {
 	APPROXIMATE_LIMIT = 100 * ENTRIES_TOGETHER,
 };
 
-bool stream_lookup(struct command_ctx *ctx, size_t arg, struct store_key *key, struct stream *s,
-		   bool *found)
+/* Opens what a lookup that ended with st has found. */
+static bool open_found(struct command_ctx *ctx, enum status st, const struct store_key *key,
+		       const struct meta *m, struct stream *s, bool *found)
 {
-	struct meta m;
-	enum status st = command_lookup(ctx, arg, TYPE_STREAM, key, &m);
-
+	if (st == ST_OK && m->type != TYPE_STREAM) {
+		command_reply_status(ctx, ST_WRONG_TYPE);
+		return false;
+	}
 	*found = st == ST_OK;
 	if (st == ST_NOT_FOUND) {
 		return true;
@@ -26,11 +28,29 @@ bool stream_lookup(struct command_ctx *ctx, size_t arg, struct store_key *key, s
 	if (st != ST_OK) {
 		return false;
 	}
-	st = stream_open(s, ctx->engine, key, &m);
+	st = stream_open(s, ctx->engine, key, m);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 	}
 	return st == ST_OK;
+}
+
+bool stream_lookup(struct command_ctx *ctx, size_t arg, struct store_key *key, struct stream *s,
+		   bool *found)
+{
+	struct meta m;
+	enum status st = command_lookup_any(ctx, arg, key, &m);
+
+	return open_found(ctx, st, key, &m, s, found);
+}
+
+bool stream_lookup_counted(struct command_ctx *ctx, size_t arg, struct store_key *key,
+			   struct stream *s, bool *found)
+{
+	struct meta m;
+	enum status st = command_lookup_counted(ctx, arg, key, &m);
+
+	return open_found(ctx, st, key, &m, s, found);
 }
 
 void stream_finish(struct command_ctx *ctx, struct stream *s, enum status st)

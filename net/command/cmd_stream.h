@@ -50,6 +50,11 @@ MUST_CHECK enum status stream_reply_range(struct command_ctx *ctx, const struct 
 MUST_CHECK bool stream_lookup(struct command_ctx *ctx, size_t arg, struct store_key *key,
 			      struct stream *s, bool *found);
 
+/* The same, counted as a keyspace hit or miss whatever the command: for those on what is pending,
+ * which read and write. */
+MUST_CHECK bool stream_lookup_counted(struct command_ctx *ctx, size_t arg, struct store_key *key,
+				      struct stream *s, bool *found);
+
 /* Writes the stream; an error is replied to instead of what was said so far. */
 void stream_finish(struct command_ctx *ctx, struct stream *s, enum status st);
 

@@ -23,7 +23,7 @@ bool stream_lookup_group(struct command_ctx *ctx, struct store_key *key, struct 
 	bool found;
 	enum status st;
 
-	if (!stream_lookup(ctx, 1, key, s, &found)) {
+	if (!stream_lookup_counted(ctx, 1, key, s, &found)) {
 		return false;
 	}
 	st = found ? stream_group_get(s, ctx->argv[2], g) : ST_NOT_FOUND;
@@ -347,7 +347,7 @@ void cmd_xack(struct command_ctx *ctx)
 	bool found;
 	enum status st;
 
-	if (!stream_lookup(ctx, 1, &key, &s, &found)) {
+	if (!stream_lookup_counted(ctx, 1, &key, &s, &found)) {
 		return;
 	}
 	st = found ? stream_group_get(&s, ctx->argv[2], &g) : ST_NOT_FOUND;

@@ -156,6 +156,15 @@ static bool resolve_id(struct command_ctx *ctx, const struct read_request *r, si
 	return stream_arg_id(ctx, arg, STREAM_ID_STRICT, 0, NULL, out);
 }
 
+/* The stream at argument i; a request that waits is counted once. False: the error reply was sent.
+ */
+static bool lookup(struct command_ctx *ctx, size_t i, struct store_key *key, struct stream *s,
+		   bool *found)
+{
+	return command_block_memo(ctx).len == 0 ? stream_lookup_counted(ctx, i, key, s, found)
+						: stream_lookup(ctx, i, key, s, found);
+}
+
 /* All IDs; those of $ as they were when the request came first. False: the error reply was sent. */
 static bool resolve_ids(struct command_ctx *ctx, struct read_request *r)
 {
@@ -168,7 +177,7 @@ static bool resolve_ids(struct command_ctx *ctx, struct read_request *r)
 		struct stream_id id;
 		bool found;
 
-		if (!stream_lookup(ctx, r->first + i, &key, &s, &found) ||
+		if (!lookup(ctx, r->first + i, &key, &s, &found) ||
 		    (r->by_group && !find_group(ctx, r, r->first + i, &s, found, &g)) ||
 		    !resolve_id(ctx, r, r->first + r->streams + i, &s, found, &id)) {
 			return false;
@@ -411,7 +420,7 @@ static void read_all(struct command_ctx *ctx, const struct read_request *r)
 		struct stream s;
 		bool found;
 
-		if (!stream_lookup(ctx, r->first + i, &key, &s, &found)) {
+		if (!lookup(ctx, r->first + i, &key, &s, &found)) {
 			return;
 		}
 		if (found) {

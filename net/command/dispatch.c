@@ -448,7 +448,9 @@ static enum dispatch_result prepare(struct dispatch *d, struct session *s,
 	if (d->migrations != NULL && migration_blocks(d, s, entry, argv, argc)) {
 		return DISPATCH_LATER;
 	}
-	if ((flags & (CMD_WRITE | CMD_MAY_WRITE)) != 0 || (exec && s->queue_writes)) {
+	/* A message is written nowhere: it waits for no room. */
+	if (((flags & (CMD_WRITE | CMD_MAY_WRITE)) != 0 && (flags & CMD_PUBSUB) == 0) ||
+	    (exec && s->queue_writes)) {
 		enum status st = engine_writable(d->engine);
 		const char *stopped = NULL;
 

@@ -195,6 +195,15 @@ class BesideRedis(case.Case):
             self.assertGreater(compared, 600)
 
 
+def denial(reply):
+    """An error that denies, in the words of Redis 7.0 or 7.2, as what it denies."""
+    for words in (b"channel", b"key", b"command"):
+        if re.search(rb"[Nn]o permissions? to .*\b%s|executing the script can't .*%s"
+                     % (words, words), reply):
+            return reply[:1], b"script" in reply, words
+    return reply
+
+
 class Denied(case.Case):
     def user(self, server, *rules):
         with server.client() as admin:
@@ -228,6 +237,64 @@ class Denied(case.Case):
                               stats["acl_access_denied_channel"],
                               stats["acl_access_denied_auth"]), ("3", "4", "3", "0"))
             self.assertEqual(admin.call("DBSIZE"), 0)
+
+    def test_functions_may_no_more_than_who_calls_them(self):
+        """As by redis-server: by command, key and channel, in calls, pcalls and questions, alone
+        and in transactions, and what the log and the counters say of it."""
+        library = """#!lua name=lib
+            redis.register_function('call', function(k, a) return redis.call(unpack(a)) end)
+            redis.register_function('pcall', function(k, a)
+                local r = redis.pcall(unpack(a))
+                return type(r) == 'table' and r.err or r end)
+            redis.register_function{function_name='read', flags={'no-writes'},
+                callback=function(k, a) return redis.call(unpack(a)) end}
+            redis.register_function{function_name='asks', flags={'no-writes'},
+                callback=function(k, a) return redis.acl_check_cmd(unpack(a)) end}"""
+        users = {"keys": ["+@all", "-flushall", "~mine:*", "&mine"],
+                 "reads": ["+@all", "%R~yours", "~mine:*", "&*"],
+                 "calls": ["+fcall", "+get", "~*"], "fewer": ["+@all", "-fcall", "~*", "&*"],
+                 "none": ["+@all", "-@scripting", "~*"],
+                 "selects": ["+fcall", "+fcall_ro", "~mine:*", "(+get ~yours)"]}
+        words = [["GET", "mine:1"], ["SET", "mine:1", "v"], ["GET", "yours"],
+                 ["SET", "yours", "v"], ["FLUSHALL"], ["PUBLISH", "mine", "x"],
+                 ["PUBLISH", "yours", "x"], ["CONFIG", "GET", "maxclients"], ["NOSUCH"],
+                 ["MGET", "mine:1", "yours"], ["COPY", "yours", "mine:2"], ["ACL", "WHOAMI"]]
+        answers = []
+        redis = Server(redis_binary(), "redis")
+        self.addCleanup(self._finish, redis)
+        for server in (self.server(), redis.start()):
+            with server.client() as admin:
+                admin.call("FUNCTION", "LOAD", library)
+                got = []
+                for name, rules in users.items():
+                    admin.call("ACL", "SETUSER", name, "reset", "on", ">pw", *rules)
+                    with server.client() as c:
+                        c.call("AUTH", name, "pw")
+                        for ask in words:
+                            for command, function in (("FCALL", "call"), ("FCALL", "pcall"),
+                                                      ("FCALL_RO", "read"), ("FCALL", "asks"),
+                                                      ("FCALL_RO", "asks")):
+                                got.append((name, command, function, ask,
+                                            c.raw(command, function, 0, *ask)))
+                            for words_too in (["EVAL", "return redis.call(unpack(ARGV))", 0],
+                                              ["FCALL", "call", 1, "yours"],
+                                              ["FCALL_RO", "read", 1, "mine:1"]):
+                                got.append((name, words_too, ask, c.raw(*words_too, *ask)))
+                            for step in (["MULTI"], ["FCALL", "call", 0, *ask], ["EXEC"],
+                                         ["RESET"], ["AUTH", name, "pw"]):
+                                got.append((name, step, ask, c.raw(*step)))
+                counts = {k: v for k, v in info(admin, "stats").items() if "acl_access" in k}
+                log = [[e for i, e in enumerate(entry) if i % 2 and entry[i - 1] in
+                        (b"count", b"reason", b"context", b"object", b"username")]
+                       for entry in admin.call("ACL", "LOG", 128)]
+                answers.append((got, counts, log))
+        for ours, theirs in zip(answers[0][0], answers[1][0]):
+            self.assertEqual(ours[:-1] + (denial(ours[-1]),), theirs[:-1] + (denial(theirs[-1]),))
+        self.assertGreater(sum(b"NOPERM" in repr(a).encode() or b"ACL failure" in repr(a).encode()
+                               for a in answers[0][0]), 200)
+        self.assertEqual(answers[0][2], answers[1][2])
+        if answers[1][1]:
+            self.assertEqual(answers[0][1], answers[1][1])
 
     def test_a_blocked_client_is_asked_again_when_it_is_served(self):
         server = self.server()

@@ -10,7 +10,7 @@ from harness.blocked import BLOCKS, play, until_blocked
 from harness.case import ToolCase, main
 from harness.peer import Peer
 from harness.resp import parse
-from harness.servers import Server, redis_binary
+from harness.servers import Server, info, redis_binary
 from harness.steps import Step
 
 STEPS = [
@@ -85,6 +85,42 @@ class Differential(ToolCase):
     def test_who_waits_is_served_as_by_redis(self):
         for ours, theirs in zip(play(self.server(), STEPS), play(self.redis(), STEPS)):
             self.assertEqual(ours, theirs)
+
+    def test_who_reads_is_counted_as_by_redis(self):
+        """Hits and misses after each command; keymiss in the events."""
+        commands = [
+            "XADD s 1-1 f v", "XADD s 2-1 f v", "XGROUP CREATE s g 0", "XGROUP CREATE none g 0",
+            "XREADGROUP GROUP g c COUNT 1 STREAMS s >", "XREADGROUP GROUP g c STREAMS s none > >",
+            "XREADGROUP GROUP g c STREAMS none >", "XREADGROUP GROUP nosuch c STREAMS s >",
+            "XREADGROUP GROUP g c STREAMS s 0", "XREADGROUP GROUP g c BLOCK 10 STREAMS s >",
+            "XREADGROUP GROUP g c STREAMS s $", "XREADGROUP GROUP g c STREAMS string >",
+            "XACK s g 1-1", "XACK s g 1-1", "XACK none g 1-1", "XACK s nosuch 1-1",
+            "XCLAIM s g d 0 2-1", "XCLAIM none g d 0 2-1", "XCLAIM s nosuch d 0 2-1",
+            "XAUTOCLAIM s g e 0 0", "XAUTOCLAIM none g e 0 0", "XAUTOCLAIM s nosuch e 0 0",
+            "XPENDING s g", "XPENDING none g", "XREAD STREAMS s none 0 0", "XRANGE none - +",
+            "XREAD BLOCK 10 STREAMS s $", "XLEN s", "XDEL s 9-9", "XDEL none 1-1",
+            "XTRIM none MAXLEN 1", "XSETID s 9-9", "XINFO STREAM s", "XINFO STREAM none",
+            "XGROUP DELCONSUMER s g e", "XGROUP DESTROY none g", "XINFO GROUPS s"]
+        servers = (self.server({"notify-keyspace-events": "AKEm"}), self.redis())
+        told = []
+        for server in servers:
+            with server.client() as c, server.client() as ear:
+                c.call("CONFIG", "SET", "notify-keyspace-events", "KEm")
+                c.call("SET", "string", "x")
+                c.call("CONFIG", "RESETSTAT")
+                ear.call("PSUBSCRIBE", "__keyevent@0__:*")
+                seen = []
+                for line in commands:
+                    c.raw(*line.split())
+                    stats = info(c, "stats")
+                    seen.append((line, stats["keyspace_hits"], stats["keyspace_misses"]))
+                c.call("PUBLISH", "__keyevent@0__:end", "x")
+                events = []
+                while not events or b"end" not in events[-1]:
+                    events.append(ear.read()[1])
+                told.append((seen, events))
+        self.assertEqual(told[0][0], told[1][0])
+        self.assertEqual(told[0][1], told[1][1])
 
     def test_values_go_both_ways(self):
         with self.server().client() as ours, self.redis().client() as theirs:
