@@ -294,6 +294,17 @@ static void cmd_command_list(struct command_ctx *ctx)
 
 /* --- GETKEYS --- */
 
+/* The next flag of a key; that its specification is not complete says nothing of the key found. */
+static bool next_flag(struct slice *rest, struct slice *word)
+{
+	while (facts_word(rest, ' ', word)) {
+		if (!slice_eq(*word, slice_str("incomplete"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void reply_key(struct resp_writer *w, struct slice key, struct slice flags, bool with_flags)
 {
 	struct slice rest = flags, word;
@@ -305,11 +316,11 @@ static void reply_key(struct resp_writer *w, struct slice key, struct slice flag
 	}
 	resp_array(w, 2);
 	resp_bulk(w, key);
-	while (facts_word(&rest, ' ', &word)) {
+	while (next_flag(&rest, &word)) {
 		n++;
 	}
 	resp_set(w, n);
-	for (rest = flags; facts_word(&rest, ' ', &word);) {
+	for (rest = flags; next_flag(&rest, &word);) {
 		char text[32];
 		size_t len = word.len < sizeof text ? word.len : sizeof text - 1;
 

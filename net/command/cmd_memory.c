@@ -76,10 +76,10 @@ static void cmd_memory_usage(struct command_ctx *ctx)
 	resp_int(ctx->reply, (int64_t)bytes);
 }
 
-static void stat_int(struct resp_writer *w, const char *name, uint64_t v)
+static void stat_int(struct resp_writer *w, const char *name, int64_t v)
 {
 	resp_bulk_str(w, name);
-	resp_int(w, (int64_t)v);
+	resp_int(w, v);
 }
 
 static void stat_double(struct resp_writer *w, const char *name, double v)
@@ -88,40 +88,63 @@ static void stat_double(struct resp_writer *w, const char *name, double v)
 	resp_double(w, v);
 }
 
+/* The allocator's, as INFO memory has them: what was asked of it, and what the process has. */
+static void stats_of_allocator(struct resp_writer *w, uint64_t used, uint64_t rss)
+{
+	double ratio = used == 0 ? 0 : (double)rss / (double)used;
+	int64_t extra = (int64_t)rss - (int64_t)used;
+
+	stat_int(w, "allocator.allocated", (int64_t)used);
+	stat_int(w, "allocator.active", (int64_t)used);
+	stat_int(w, "allocator.resident", (int64_t)rss);
+	stat_double(w, "allocator-fragmentation.ratio", 1);
+	stat_int(w, "allocator-fragmentation.bytes", 0);
+	stat_double(w, "allocator-rss.ratio", ratio);
+	stat_int(w, "allocator-rss.bytes", extra);
+	stat_double(w, "rss-overhead.ratio", 1);
+	stat_int(w, "rss-overhead.bytes", 0);
+	stat_double(w, "fragmentation", ratio);
+	stat_int(w, "fragmentation.bytes", extra);
+}
+
 static void cmd_memory_stats(struct command_ctx *ctx)
 {
+	enum { NAMES = 18, NAMES_OF_ALLOCATOR = 11 };
 	struct resp_writer *w = ctx->reply;
+	struct dispatch *d = ctx->dispatch;
 	struct process_facts facts = {0};
+	struct script_stats scripts;
 	struct engine_stats stats;
-	uint64_t used = mem_used(), keys = engine_keys(ctx->engine), tables;
-	uint64_t peak = ctx->dispatch->memory_peak > used ? ctx->dispatch->memory_peak : used;
+	int64_t used, peak, tables, keys = (int64_t)engine_keys(ctx->engine);
 
 	if (ctx->host->ops->process != NULL) {
 		ctx->host->ops->process(ctx->host, &facts);
 	}
+	dispatch_script_stats(d, &scripts);
 	engine_stats(ctx->engine, &stats);
-	tables = stats.memtable_bytes + stats.memtable_frozen_bytes;
-	resp_map(w, 19);
+	tables = (int64_t)(stats.memtable_bytes + stats.memtable_frozen_bytes);
+	used = (int64_t)mem_used() + tables;
+	peak = (int64_t)d->memory_peak > used ? (int64_t)d->memory_peak : used;
+	resp_map(w, NAMES + NAMES_OF_ALLOCATOR);
 	stat_int(w, "peak.allocated", peak);
 	stat_int(w, "total.allocated", used);
 	stat_int(w, "startup.allocated", 0);
 	stat_int(w, "replication.backlog", 0);
 	stat_int(w, "clients.slaves", 0);
 	stat_int(w, "clients.normal", 0);
-	stat_int(w, "cluster.links", 0);
-	stat_int(w, "aof.buffer", stats.wal.pending_bytes);
-	stat_int(w, "lua.caches", 0);
-	stat_int(w, "functions.caches", 0);
-	stat_int(w, "overhead.total", used > tables ? used - tables : 0);
+	stat_int(w, "cluster.links", (int64_t)ctx->host->cluster_link_bytes);
+	stat_int(w, "aof.buffer", (int64_t)stats.wal.pending_bytes);
+	stat_int(w, "lua.caches", (int64_t)scripts.scripts_bytes);
+	stat_int(w, "functions.caches", (int64_t)scripts.libraries_bytes);
+	stat_int(w, "overhead.total", used - tables);
 	stat_int(w, "keys.count", keys);
 	stat_int(w, "keys.bytes-per-key", keys == 0 ? 0 : tables / keys);
 	stat_int(w, "dataset.bytes", tables);
-	stat_double(w, "dataset.percentage",
-		    used == 0 ? 0 : (double)(tables < used ? tables : used) * 100 / (double)used);
+	stat_double(w, "dataset.percentage", used == 0 ? 0 : (double)tables * 100 / (double)used);
 	stat_double(w, "peak.percentage", peak == 0 ? 0 : (double)used * 100 / (double)peak);
-	stat_int(w, "memtable.max", stats.memtable_max);
-	stat_int(w, "memtable.entries", stats.memtable_entries);
-	stat_double(w, "fragmentation", used == 0 ? 0 : (double)facts.rss_bytes / (double)used);
+	stat_int(w, "memtable.max", (int64_t)stats.memtable_max);
+	stat_int(w, "memtable.entries", (int64_t)stats.memtable_entries);
+	stats_of_allocator(w, (uint64_t)used, facts.rss_bytes);
 }
 
 static void cmd_memory_doctor(struct command_ctx *ctx)

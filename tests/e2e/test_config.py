@@ -104,6 +104,22 @@ class BesideRedis(case.Case):
             for name, wanted in theirs.items():
                 self.assertEqual([f for f in wanted if f not in mine[name]], [], name)
 
+    def test_memory_stats_has_redis_names_and_agrees_with_info(self):
+        cairn = self.server()
+        redis = Server(redis_binary(), "redis").start()
+        self.addCleanup(redis.close)
+        names = []
+        for server in (cairn, redis):
+            with server.client() as c:
+                c.call("EVAL", "return 1", 0)
+                stats = c.call("MEMORY", "STATS")
+                names.append(stats[::2])
+                stats = dict(zip(stats[::2], stats[1::2]))
+                self.assertGreater(stats[b"lua.caches"], 0)
+                used = int(info(c, "memory")["used_memory"])
+                self.assertLess(abs(used - stats[b"total.allocated"]), used / 10)
+        self.assertEqual([n for n in names[1] if n not in names[0]], [])
+
 
 class Running(case.Case):
     def test_bind_and_port_change_while_the_node_runs(self):

@@ -11,6 +11,8 @@ FIXED = [
     ["COMMAND", "GETKEYS", "RENAME", "a", "b"], ["COMMAND", "GETKEYS", "SET", "a", "b"],
     ["COMMAND", "GETKEYSANDFLAGS", "SET", "a", "b"], ["COMMAND", "GETKEYSANDFLAGS", "GET", "a"],
     ["COMMAND", "GETKEYS", "DEL", "a", "b", "c"], ["COMMAND", "GETKEYS", "OBJECT", "ENCODING", "k"],
+    ["COMMAND", "GETKEYSANDFLAGS", "MIGRATE", "h", "1", "", "0", "10", "KEYS", "a", "b"],
+    ["COMMAND", "GETKEYSANDFLAGS", "SORT", "a", "STORE", "b"],
     ["COMMAND", "GETKEYS", "EVAL", "x", "5", "a"], ["COMMAND", "GETKEYS", "EVAL", "x", "y", "a"],
     ["MODULE"], ["MODULE", "LIST"], ["MODULE", "LOAD", "/x.so"], ["MODULE", "UNLOAD", "x"],
     ["MODULE", "LOADEX", "x", "y"], ["MODULE", "LOAD"], ["MODULE", "nosuch"], ["MODULE", "HELP"],
