@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-enum { PARKED_MAX = 8 };
+enum { PARKED_MAX = 8, BACKLOG_MIN = 16 << 10 };
 
 struct parked_feed {
 	struct parked_feed *next;
@@ -84,7 +84,8 @@ void replication_park(struct replication *r, struct redis_feed *feed)
 	*p = (struct parked_feed){
 	    .next = r->parked,
 	    .feed = feed,
-	    .until_ms = ttl_s == 0 ? UINT64_MAX : r->server->mono_ms + ttl_s * 1000,
+	    .until_ms =
+		ttl_s == 0 || ttl_s > UINT32_MAX ? UINT64_MAX : r->server->mono_ms + ttl_s * 1000,
 	};
 	r->parked = p;
 	replication_trim_parked(r, false);
@@ -163,6 +164,9 @@ void replication_adopt_redis(struct replication *r, struct conn *c)
 	enum status st;
 
 	r->psync_pending = false;
+	if (opts.backlog_size < BACKLOG_MIN) {
+		opts.backlog_size = BACKLOG_MIN;
+	}
 	if (!name_stream(s, &opts)) {
 		conn_close(c);
 		return;
