@@ -4,6 +4,7 @@
 #include "net/command/command.h"
 #include "net/command/command_host.h"
 #include "net/config_impl.h"
+#include "net/proto/float_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +12,14 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { WORD_MAX = 4096, WORDS_MAX = 32, TEXT_SLACK = 512, HZ_MIN = 1, HZ_MAX = 500 };
+enum {
+	WORD_MAX = 4096,
+	WORDS_MAX = 32,
+	TEXT_SLACK = 512,
+	HZ_MIN = 1,
+	HZ_MAX = 500,
+	BACKLOG_MIN = 16384
+};
 
 /* A value's words as C strings, and room for its text, in one piece of memory. */
 struct value_words {
@@ -189,6 +197,9 @@ static enum status parse_bytes(const struct directive *d, const char *word, char
 	if (*number < d->least || *number > d->most) {
 		*reason = range_reason(d);
 		return ST_INVALID;
+	}
+	if (d == config_directive(CONFIG_REPL_BACKLOG_SIZE) && *number < BACKLOG_MIN) {
+		*number = BACKLOG_MIN;
 	}
 	(void)snprintf(text, size, "%lld", (long long)*number);
 	return ST_OK;
@@ -444,6 +455,25 @@ static bool join_words(struct value_words *v)
 	return true;
 }
 
+/* Percentiles as plain decimals, without zeros at their ends. False: too long. */
+static bool join_percentiles(struct value_words *v)
+{
+	char number[FLOAT_TEXT_CAP];
+	size_t n = 0;
+
+	v->text[0] = 0;
+	for (size_t i = 0; i < v->count && v->words[i][0] != 0; i++) {
+		size_t len = float_text(strtold(v->words[i], NULL), number);
+
+		if (len + 2 > v->text_size - n) {
+			return false;
+		}
+		n += (size_t)snprintf(v->text + n, v->text_size - n, "%s%.*s", i == 0 ? "" : " ",
+				      (int)len, number);
+	}
+	return true;
+}
+
 static enum status parse_words(const struct directive *d, const char *present,
 			       struct value_words *v, int64_t *number, const char **reason)
 {
@@ -459,9 +489,11 @@ static enum status parse_words(const struct directive *d, const char *present,
 					  reason);
 	case KIND_SAVE_POINTS:
 	case KIND_OOM_VALUES:
-	case KIND_PERCENTILES:
 		st = check_numbers(d, v->words, v->count, reason);
 		return st == ST_OK && !join_words(v) ? ST_INVALID : st;
+	case KIND_PERCENTILES:
+		st = check_numbers(d, v->words, v->count, reason);
+		return st == ST_OK && !join_percentiles(v) ? ST_INVALID : st;
 	case KIND_BIND:
 	case KIND_WORDS:
 		*reason = "a word must not hold blanks or quotes";
