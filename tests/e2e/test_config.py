@@ -21,7 +21,6 @@ DIFFERENT = {
     "activedefrag",  # remembered, where Redis refuses it without jemalloc
     "appendfsync",  # always is the default
     "cluster-announce-hostname", "proc-title-template",  # no meaning yet
-    "repl-backlog-size",  # Redis shows its least, 16 KiB, for anything below
     "min-replicas-to-write", "min-slaves-to-write", "tls-cluster", "tls-port",
     "tls-replication",  # asked for what does not exist
     # Redis takes 2^64-1 for these, Cairn 2^63-1.
