@@ -39,7 +39,7 @@ endforeach()
 add_executable(fate_client ${e2e}/fate_client.c)
 target_link_libraries(fate_client PRIVATE node_flags PkgConfig::HIREDIS)
 foreach(name failover cluster_cli mixed_cluster replication diverge functions tools tools_replay
-		tools_damage manpages streams hash_fields)
+		tools_damage manpages streams hash_fields redis_replica)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>
 		--hiredis $<TARGET_FILE:fate_client>)
