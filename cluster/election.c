@@ -310,6 +310,12 @@ static bool has_voted(const struct cluster *c)
 	return c->last_vote_epoch >= c->current_epoch;
 }
 
+/* Whether another candidate may sit in my place: only one that asks anew has not been elected. */
+static bool may_be_replaced(const struct cluster *c, const struct cnode *candidate)
+{
+	return failure_contested(c, self(c)) && self(c)->contest_by != index_of(c, candidate);
+}
+
 void election_request(struct cluster *c, struct cnode *candidate, const struct bus_header *h)
 {
 	struct cnode *p = candidate->primary == NONE ? NULL : &c->nodes[candidate->primary];
@@ -335,7 +341,7 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 		refuse(c, candidate, p == NULL ? "whose replica is it?" : "its primary is up");
 		return;
 	}
-	if (!health_may_vote(c)) {
+	if (!health_may_vote(c) || may_be_replaced(c, candidate)) {
 		MARK(c, VOTE_REFUSED_CONTESTED);
 		refuse(c, candidate, "somebody may have been elected in my stead");
 		return;
@@ -355,7 +361,8 @@ void election_request(struct cluster *c, struct cnode *candidate, const struct b
 	}
 	MARK(c, VOTE_GRANTED);
 	candidate->supported_ms = c->now_ms; /* it takes a vote for an answer */
-	if (has_flag(p, NODE_FAIL)) {
+	/* A primary that hands over does not know either whether it still sits there. */
+	if (has_flag(p, NODE_FAIL) || (p == self(c) && !PLANTED(148))) {
 		failure_contest(c, p, candidate);
 	}
 	c->last_vote_epoch = c->current_epoch;
