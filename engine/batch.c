@@ -77,6 +77,20 @@ static enum status keep_timer(struct engine *e, struct mt_entry *entry, uint64_t
 	return memtable_timer_add(e->active, expiry, entry);
 }
 
+/* The large collection that a key's entry names; 0: none. */
+static uint64_t entry_collection(const struct mt_entry *entry)
+{
+	struct slice name, value;
+	struct meta m;
+
+	if ((entry->flags & (MT_TOMBSTONE | MT_ABSENT)) != 0 ||
+	    stored_split(mt_entry_key(entry), mt_entry_value(entry), &name, &value) != ST_OK ||
+	    meta_decode(value, &m) != ST_OK || m.form != FORM_LARGE) {
+		return 0;
+	}
+	return m.id;
+}
+
 /* Puts a value (or a tombstone) under a key of the active table. undo: within a batch that may be
  * rolled back. */
 static enum status table_write(struct engine *e, const struct store_key *key, uint64_t hash,
@@ -86,7 +100,7 @@ static enum status table_write(struct engine *e, const struct store_key *key, ui
 	struct slice bytes = store_key_slice(key);
 	struct mt_entry *entry;
 	size_t len = 0;
-	uint64_t old_expiry = 0;
+	uint64_t old_expiry = 0, unseen = 0;
 	bool fresh;
 	enum status st;
 
@@ -110,6 +124,11 @@ static enum status table_write(struct engine *e, const struct store_key *key, ui
 		} else if ((entry->flags & MT_TIMED) != 0) {
 			old_expiry = entry_expiry(entry);
 		}
+		/* Its writer had what this replaces in the store only, where the checkpoint looks;
+		 * here it is still in memory. */
+		if (!fresh && blind && !PLANTED(56)) {
+			unseen = entry_collection(entry);
+		}
 		counts_remove(e->active, entry);
 	}
 	if (!tombstone) {
@@ -132,6 +151,13 @@ static enum status table_write(struct engine *e, const struct store_key *key, ui
 		if (st == ST_OK && !tombstone) {
 			st = keep_timer(e, entry, old_expiry);
 		}
+	}
+	if (st == ST_OK && unseen != 0) {
+		struct store_key mark;
+
+		store_key_of_garbage(&mark, key->slot, unseen);
+		st = table_write(e, &mark, memtable_hash(store_key_slice(&mark), e->hash_seed),
+				 false, false, lsn, NULL, 0, undo);
 	}
 	return st;
 }

@@ -4,8 +4,10 @@
 
 #include "engine/base/rng.h"
 #include "engine/engine_digest.h"
+#include "engine/engine_impl.h"
 #include "engine/engine_library.h"
 #include "engine/keyspace.h"
+#include "tests/support/temp_store.h"
 #include "tests/support/tree.h"
 
 #include <setjmp.h>
@@ -461,6 +463,8 @@ static void a_replica_follows_through_restarts_and_checkpoints(void **state)
 		if (round % 20 == 3) {
 			checkpoint_both(p);
 			filled += compare_contents(p);
+			assert_int_equal(temp_store_orphans(p->n[0].e->store), 0);
+			assert_int_equal(temp_store_orphans(p->n[1].e->store), 0);
 		}
 	}
 	compare(p);
