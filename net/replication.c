@@ -569,6 +569,7 @@ enum status replication_create(struct server *s, struct replication **out)
 		mem_free(r);
 		return st;
 	}
+	replication_update_rules(r); /* min-replicas-to-write holds from the first command on */
 	*out = r;
 	return ST_OK;
 }

@@ -32,7 +32,8 @@ struct check {
 	uint64_t keys, elements, bytes, expires, garbage, orphans, index_matched, index_stale;
 	uint64_t timed; /* keys that should be in the expiry index */
 	uint64_t findings, damages;
-	bool stop; /* the tree cannot be walked on */
+	uint64_t hurt[SLOTS / 64]; /* slots with a damage that was told */
+	bool stop;		   /* the tree cannot be walked on */
 };
 
 /* Tells one finding or damage. */
@@ -47,6 +48,9 @@ static void tell(struct check *c, bool damage, struct slice key, const char *fmt
 
 	c->findings += !damage;
 	c->damages += damage;
+	if (damage && key.len >= KEY_PREFIX_LEN) {
+		c->hurt[store_key_slot(key) / 64] |= UINT64_C(1) << store_key_slot(key) % 64;
+	}
 	if (c->quiet || c->lines++ >= c->lines_max) {
 		return;
 	}
@@ -338,6 +342,9 @@ static void check_digests(struct check *c)
 			continue;
 		}
 		undigested += a->undigested;
+		if ((c->hurt[slot / 64] >> slot % 64 & 1) != 0) {
+			continue; /* nothing more to learn there */
+		}
 		if (!a->undigested && !digest_eq(a->digest, b->digest)) {
 			digest_text(a->digest, kept);
 			digest_text(b->digest, made);
