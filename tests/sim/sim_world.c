@@ -422,6 +422,7 @@ void sim_add_marks(struct sim *s, const struct sim_node *n)
 void sim_kill(struct sim *s, unsigned node, bool power)
 {
 	struct sim_node *n = &s->nodes[node];
+	bool lost;
 
 	if (!n->alive) {
 		return;
@@ -446,6 +447,7 @@ void sim_kill(struct sim *s, unsigned node, bool power)
 		n->durable = n->unsynced;
 		n->unsynced = NULL;
 	}
+	lost = n->unsynced != NULL;
 	if (n->cached != NULL && (!power || rng_below(&s->rng, 2) == 0)) {
 		free(n->durable);
 		n->durable = n->cached;
@@ -456,6 +458,10 @@ void sim_kill(struct sim *s, unsigned node, bool power)
 	n->unsynced = n->cached = NULL;
 	if (n->durable != NULL) {
 		read_durable(n);
+		/* An epoch whose write was under way was not told yet either: C6. */
+		if (lost && n->seen_config > n->durable_config) {
+			n->seen_config = n->durable_config;
+		}
 	}
 }
 
