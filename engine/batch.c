@@ -53,15 +53,9 @@ static bool is_key(const struct store_key *key)
 /* When the record in an entry is due, 0 when it never is or the entry holds none. */
 static uint64_t entry_expiry(const struct mt_entry *entry)
 {
-	struct slice name, value;
 	struct meta m;
 
-	if ((entry->flags & (MT_TOMBSTONE | MT_ABSENT)) != 0 ||
-	    stored_split(mt_entry_key(entry), mt_entry_value(entry), &name, &value) != ST_OK ||
-	    meta_decode(value, &m) != ST_OK) {
-		return 0;
-	}
-	return meta_due_ms(&m);
+	return engine_entry_meta(entry, &m) ? meta_due_ms(&m) : 0;
 }
 
 /* Sees that the heap has an item for the entry that is due no later than its expiry. */
@@ -80,15 +74,9 @@ static enum status keep_timer(struct engine *e, struct mt_entry *entry, uint64_t
 /* The large collection that a key's entry names; 0: none. */
 static uint64_t entry_collection(const struct mt_entry *entry)
 {
-	struct slice name, value;
 	struct meta m;
 
-	if ((entry->flags & (MT_TOMBSTONE | MT_ABSENT)) != 0 ||
-	    stored_split(mt_entry_key(entry), mt_entry_value(entry), &name, &value) != ST_OK ||
-	    meta_decode(value, &m) != ST_OK || m.form != FORM_LARGE) {
-		return 0;
-	}
-	return m.id;
+	return engine_entry_meta(entry, &m) && m.form == FORM_LARGE ? m.id : 0;
 }
 
 /* Puts a value (or a tombstone) under a key of the active table. undo: within a batch that may be

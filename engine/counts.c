@@ -18,7 +18,6 @@ static struct share share_of(const struct mt_entry *e)
 {
 	struct share s = {0, 0};
 	uint8_t base = atomic_load_explicit(&e->base, memory_order_relaxed);
-	struct slice name, value;
 	struct meta m;
 
 	if ((e->flags & MT_ABSENT) != 0) {
@@ -26,10 +25,7 @@ static struct share share_of(const struct mt_entry *e)
 	}
 	if ((e->flags & MT_TOMBSTONE) == 0) {
 		s.keys = 1;
-		if (stored_split(mt_entry_key(e), mt_entry_value(e), &name, &value) == ST_OK &&
-		    meta_decode(value, &m) == ST_OK && m.expire_at_ms != 0) {
-			s.expires = 1;
-		}
+		s.expires = engine_entry_meta(e, &m) && m.expire_at_ms != 0;
 	}
 	if ((base & MT_BASE_DRAINED) != 0) {
 		return s; /* no counter knows it yet */
@@ -117,13 +113,10 @@ enum status counts_base(struct engine *e, struct mt_entry *entry, bool looked_be
 
 		if (below != NULL && (below->flags & MT_ABSENT) == 0) {
 			bool dead = (below->flags & MT_TOMBSTONE) != 0;
-			struct slice name, value;
 			struct meta m;
 
 			base = dead ? MT_BASE_ABSENT : MT_BASE_PRESENT;
-			if (!dead &&
-			    stored_split(key, mt_entry_value(below), &name, &value) == ST_OK &&
-			    meta_decode(value, &m) == ST_OK && m.expire_at_ms != 0) {
+			if (engine_entry_meta(below, &m) && m.expire_at_ms != 0) {
 				base |= MT_BASE_EXPIRES;
 			}
 			set_base(entry, base);

@@ -229,6 +229,9 @@ MUST_CHECK enum status libraries_freeze(struct engine *e);
 /* The stored value of a store key. ST_NOT_FOUND. Notes the LSN that was seen. */
 MUST_CHECK enum status view_lookup(struct engine *e, struct slice key, struct slice *stored);
 
+/* What the key record in an entry says; false: there is none, or it does not decode. */
+bool engine_entry_meta(const struct mt_entry *entry, struct meta *out);
+
 /* The entry that decides in the memtables (maybe a tombstone), NULL when the store decides;
  * *hidden: a FLUSH hides the store. */
 struct mt_entry *view_find(const struct engine *e, struct slice key, uint64_t hash, bool *hidden);

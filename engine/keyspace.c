@@ -9,6 +9,15 @@
 
 /* --- reads --- */
 
+bool engine_entry_meta(const struct mt_entry *entry, struct meta *out)
+{
+	struct slice name, value;
+
+	return (entry->flags & (MT_TOMBSTONE | MT_ABSENT)) == 0 &&
+	       stored_split(mt_entry_key(entry), mt_entry_value(entry), &name, &value) == ST_OK &&
+	       meta_decode(value, out) == ST_OK;
+}
+
 struct mt_entry *view_find(const struct engine *e, struct slice key, uint64_t hash, bool *hidden)
 {
 	struct mt_entry *entry = memtable_find(e->active, key, hash);
@@ -196,7 +205,6 @@ enum status ks_put_blind(struct engine *e, const struct store_key *key, const st
 	struct slice bytes = store_key_slice(key);
 	bool hidden;
 	struct mt_entry *entry = view_find(e, bytes, memtable_hash(bytes, e->hash_seed), &hidden);
-	struct slice name, value;
 	struct meta old;
 
 	INVARIANT(m->form == FORM_INLINE);
@@ -205,9 +213,7 @@ enum status ks_put_blind(struct engine *e, const struct store_key *key, const st
 	}
 	/* What a memtable holds costs nothing to look at, and its collection has to be dropped
 	 * here: the checkpoint sees only what the store holds. */
-	if ((entry->flags & MT_TOMBSTONE) == 0 &&
-	    stored_split(bytes, mt_entry_value(entry), &name, &value) == ST_OK &&
-	    meta_decode(value, &old) == ST_OK && old.form == FORM_LARGE) {
+	if (engine_entry_meta(entry, &old) && old.form == FORM_LARGE) {
 		enum status st = ks_drop(e, key->slot, old.id);
 
 		if (st != ST_OK) {

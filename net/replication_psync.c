@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-enum { PARKED_MAX = 8, BACKLOG_MIN = 16 << 10 };
+enum { PARKED_MAX = 8 };
 
 struct parked_feed {
 	struct parked_feed *next;
@@ -164,9 +164,6 @@ void replication_adopt_redis(struct replication *r, struct conn *c)
 	enum status st;
 
 	r->psync_pending = false;
-	if (opts.backlog_size < BACKLOG_MIN) {
-		opts.backlog_size = BACKLOG_MIN;
-	}
 	if (!name_stream(s, &opts)) {
 		conn_close(c);
 		return;
