@@ -101,12 +101,11 @@ class Account:
         self.disk += server.bytes_written() - disk
         self.log += log_bytes(server) - log
 
-    def run(self, args, command, depth, seed):
-        self.add(lambda: self.runs.append(load(
-            args, self.server, command=command, pipeline=depth, seconds=args.seconds, seed=seed)))
+    def run(self, args, **options):
+        self.add(lambda: self.runs.append(load(args, self.server, **options)))
 
-    def figures(self, command):
-        if command != "get" and self.server.kind == "cairn":
+    def figures(self, writes):
+        if writes and self.server.kind == "cairn":
             self.add(lambda: ask(self.server, "BGSAVE"))
         operations = sum(r["requests"] for r in self.runs)
         found = {f: statistics.median(r[f] for r in self.runs) for f in BY_RUN}
@@ -115,16 +114,24 @@ class Account:
         return found
 
 
+def in_turn(args, servers, writes, before=lambda server: None, **options):
+    """Figures by kind of server: args.runs runs on each, in turn, before() uncounted ahead of
+    each."""
+    accounts = [Account(s) for s in servers]
+    for n in range(args.runs):
+        for account in accounts if n % 2 == 0 else reversed(accounts):
+            before(account.server)
+            account.run(args, seed=n + 1, **options)
+    return {a.server.kind: a.figures(writes) for a in accounts}
+
+
 def compare(args, servers, mode):
     rows = []
     for command in args.commands:
         for depth in args.depths:
-            accounts = [Account(s) for s in servers]
-            for n in range(args.runs):
-                for account in accounts if n % 2 == 0 else reversed(accounts):
-                    account.run(args, command, depth, n + 1)
             row = {"mode": mode, "command": command, "pipeline": depth}
-            row.update((a.server.kind, a.figures(command)) for a in accounts)
+            row.update(in_turn(args, servers, command != "get", command=command, pipeline=depth,
+                               seconds=args.seconds))
             rows.append(row)
             show(row)
     return rows

@@ -25,8 +25,8 @@
 
 #include "engine/base/rng.h"
 
-enum { BUCKETS = 64 * 128, MSET_KEYS = 10, READ_SIZE = 256 * 1024 };
-enum command { CMD_SET, CMD_GET, CMD_INCR, CMD_MSET, CMD_MIXED, CMD_LOAD };
+enum { BUCKETS = 64 * 128, MSET_KEYS = 10, READ_SIZE = 256 * 1024, WORDS_MAX = 256 };
+enum command { CMD_SET, CMD_GET, CMD_INCR, CMD_MSET, CMD_MIXED, CMD_LOAD, CMD_WORDS };
 
 struct options {
 	int port, connections, pipeline, value_size;
@@ -35,6 +35,14 @@ struct options {
 	enum command command;
 	unsigned get_percent; /* of CMD_MIXED */
 	bool random_values;
+	bool in_order; /* of CMD_WORDS: %k counts up */
+};
+
+/* One word of a command that was given in words: its text, then what is put in anew each time. */
+struct word {
+	const char *text;
+	size_t text_len;
+	char drawn; /* 'k', 'n', 'v'; 0: nothing */
 };
 
 struct connection {
@@ -62,6 +70,8 @@ static struct options opt = {
 static struct rng rng;
 static uint64_t histogram[BUCKETS], issued, done, errors, latency_sum_ns, latency_max_ns;
 static char *random_bytes;
+static struct word words[WORDS_MAX];
+static size_t words_count;
 
 static _Noreturn void die(const char *what)
 {
@@ -174,11 +184,63 @@ static char *put_pair(char *at, uint64_t key)
 	return put_text(at, "\r\n");
 }
 
+static char *put_word(char *at, const struct word *word, uint64_t key)
+{
+	char drawn[32];
+	size_t len = 0;
+
+	if (word->drawn == 'k') {
+		len = (size_t)snprintf(drawn, sizeof drawn, "%012" PRIu64, key % 1000000000000);
+	} else if (word->drawn == 'n') {
+		len = (size_t)snprintf(drawn, sizeof drawn, "%" PRIu64, rng_below(&rng, opt.keys));
+	} else if (word->drawn == 'v') {
+		len = (size_t)opt.value_size;
+	}
+	at = put_bulk_header(at, word->text_len + len);
+	memcpy(at, word->text, word->text_len);
+	at += word->text_len;
+	if (word->drawn == 'v') {
+		(void)put_value(at, key);
+	} else {
+		memcpy(at, drawn, len);
+	}
+	return put_text(at + len, "\r\n");
+}
+
+static char *put_words(char *at)
+{
+	uint64_t key = opt.in_order ? issued % opt.keys : rng_below(&rng, opt.keys);
+
+	at += snprintf(at, 24, "*%zu\r\n", words_count);
+	for (size_t i = 0; i < words_count; i++) {
+		at = put_word(at, &words[i], key);
+	}
+	return at;
+}
+
+/* Most bytes of one request. */
+static size_t command_size(void)
+{
+	size_t pairs = opt.command == CMD_MSET ? MSET_KEYS : 1, text = 64;
+
+	if (opt.command == CMD_WORDS) {
+		pairs = words_count;
+		for (size_t i = 0; i < words_count; i++) {
+			text += words[i].text_len;
+		}
+	}
+	return pairs * ((size_t)opt.value_size + 64) + text;
+}
+
 static char *put_command(char *at)
 {
 	enum command command = opt.command;
-	uint64_t key = command == CMD_LOAD ? issued : rng_below(&rng, opt.keys);
+	uint64_t key;
 
+	if (command == CMD_WORDS) {
+		return put_words(at);
+	}
+	key = command == CMD_LOAD ? issued : rng_below(&rng, opt.keys);
 	if (command == CMD_MIXED) {
 		command = rng_below(&rng, 100) < opt.get_percent ? CMD_GET : CMD_SET;
 	}
@@ -200,23 +262,33 @@ static char *put_command(char *at)
 	}
 }
 
-/* Offset after the reply that starts at p, or NULL when it is cut. */
+/* Offset after the reply that starts at p, with all elements of an array, or NULL when it is cut.
+ */
 static const char *reply_end(const char *p, const char *end)
 {
-	const char *line = memchr(p, '\n', (size_t)(end - p));
+	for (unsigned long left = 1; left > 0; left--) {
+		const char *line = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
 
-	if (line == NULL) {
-		return NULL;
-	}
-	if (*p == '-') {
-		errors++;
-	}
-	if (*p == '$' && p[1] != '-') {
-		size_t len = strtoul(p + 1, NULL, 10) + 2;
+		if (line == NULL) {
+			return NULL;
+		}
+		if (*p == '-') {
+			errors++;
+		}
+		if (*p == '*' && p[1] != '-') {
+			left += strtoul(p + 1, NULL, 10);
+		}
+		if (*p == '$' && p[1] != '-') {
+			size_t len = strtoul(p + 1, NULL, 10) + 2;
 
-		return (size_t)(end - line - 1) < len ? NULL : line + 1 + len;
+			if ((size_t)(end - line - 1) < len) {
+				return NULL;
+			}
+			line += len;
+		}
+		p = line + 1;
 	}
-	return line + 1;
+	return p;
 }
 
 static bool finished(uint64_t now, uint64_t end_ns)
@@ -294,13 +366,11 @@ static void connect_one(struct connection *c, int epoll, uint32_t index)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port)};
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u32 = index};
-	size_t command =
-	    (size_t)(opt.command == CMD_MSET ? MSET_KEYS : 1) * ((size_t)opt.value_size + 64) + 64;
 	int one = 1;
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	c->fd = socket(AF_INET, SOCK_STREAM, 0);
-	c->out_cap = command * (size_t)opt.pipeline;
+	c->out_cap = command_size() * (size_t)opt.pipeline;
 	c->in_cap = READ_SIZE + ((size_t)opt.value_size + 64) * (size_t)opt.pipeline;
 	c->out = malloc(c->out_cap);
 	c->in = malloc(c->in_cap);
@@ -377,6 +447,29 @@ static uint64_t run(void)
 	return now_ns() - begin;
 }
 
+/* A command in words, such as "HSET big f:%k %v". The text is borrowed. */
+static void set_words(const char *text)
+{
+	for (words_count = 0; *text != '\0' && words_count < WORDS_MAX; words_count++) {
+		struct word *word = &words[words_count];
+		size_t len = strcspn(text, " ");
+
+		*word = (struct word){.text = text, .text_len = len};
+		if (len >= 2 && text[len - 2] == '%' && strchr("knv", text[len - 1]) != NULL) {
+			word->text_len = len - 2;
+			word->drawn = text[len - 1];
+		}
+		text += len + (text[len] == ' ');
+	}
+	if (words_count < 2 || *text != '\0') {
+		fprintf(stderr,
+			"loadgen: --command is one of set get incr mset mixed load, or a command"
+			" of 2 to %d words\n",
+			WORDS_MAX);
+		exit(2);
+	}
+}
+
 static enum command command_named(const char *name)
 {
 	static const char *const names[] = {"set", "get", "incr", "mset", "mixed", "load"};
@@ -386,8 +479,8 @@ static enum command command_named(const char *name)
 			return (enum command)i;
 		}
 	}
-	fprintf(stderr, "loadgen: --command is one of set get incr mset mixed load\n");
-	exit(2);
+	set_words(name);
+	return CMD_WORDS;
 }
 
 static void set_option(const char *name, const char *value)
@@ -414,16 +507,22 @@ static void set_option(const char *name, const char *value)
 		opt.seed = number;
 	} else if (strcmp(name, "--ratio") == 0) {
 		opt.get_percent = (unsigned)number;
+	} else if (strcmp(name, "--order") == 0) {
+		opt.in_order = strcmp(value, "yes") == 0;
 	} else if (strcmp(name, "--value") == 0) {
 		opt.random_values = strcmp(value, "random") == 0;
 	} else if (strcmp(name, "--command") == 0) {
 		opt.command = command_named(value);
 	} else {
-		fprintf(stderr,
-			"usage: loadgen --port N [--command set|get|incr|mset|mixed|load]"
-			" [--clients 50] [--pipeline 1]\n  [--keys 1000000] [--size 100]"
-			" [--value json|random] [--ratio GET%%] [--requests N | --seconds S]\n"
-			"  [--rate per second] [--seed N]\n");
+		fprintf(
+		    stderr,
+		    "usage: loadgen --port N [--command set|get|incr|mset|mixed|load|WORDS]"
+		    " [--clients 50] [--pipeline 1]\n  [--keys 1000000] [--size 100]"
+		    " [--value json|random] [--ratio GET%%] [--requests N | --seconds S]\n"
+		    "  [--rate per second] [--seed N] [--order no|yes]\n"
+		    "WORDS is a command in words that may end in %%k, %%n or %%v: the request's"
+		    " key, random or\n(--order yes) counting up to --keys; a random number below"
+		    " --keys; a value.\n");
 		exit(2);
 	}
 }
