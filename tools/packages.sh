@@ -62,6 +62,6 @@ install_client_libraries() {
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libzstd-dev libevent-dev
 	libxxhash-dev libhiredis-dev libssl-dev liblua5.1-0-dev lua-bitop-dev lua-cjson-dev"
-test_packages="binutils clang-14 clang-format-14 gcovr libclang-rt-14-dev libcmocka-dev llvm-14
+test_packages="binutils clang-14 clang-format-14 gcovr libclang-rt-14-dev libcmocka-dev llvm-14 mold
 	node-redis nodejs procps python3 python3-redis redis-server redis-tools"
 tour_packages="procps redis-tools"

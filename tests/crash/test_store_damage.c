@@ -472,7 +472,7 @@ static enum verdict run_case(const char *node, const uint8_t *data, size_t len, 
 	if (pid == 0) {
 		(void)alarm(SECONDS_MAX);
 		process_prepare(true);
-		_exit(live(dir));
+		_exit((int)live(dir));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	remove_tree(dir);

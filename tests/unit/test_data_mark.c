@@ -85,8 +85,8 @@ static void a_loss_is_remembered_until_the_data_is_whole(void **state)
 static void a_damaged_mark_is_none(void **state)
 {
 	static const char *const texts[] = {"", "x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-					    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA "
-					    "0000000000000003\n"};
+					    ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA "
+					     "0000000000000003\n")};
 	struct node_id a = id_of('a');
 
 	(void)state;
