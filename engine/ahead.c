@@ -7,6 +7,10 @@
 
 struct ahead {
 	size_t count;
+	/* The key that was noted last, and whether what it holds was looked at: once per batch. */
+	bool has_last, knows_last;
+	struct store_key last;
+	struct meta last_meta; /* its payload is not to be used; form FORM_INLINE: no elements */
 	struct {
 		uint64_t hash;
 		bool looks;
@@ -14,20 +18,75 @@ struct ahead {
 	struct store_key keys[AHEAD_MAX];
 };
 
-void ahead_add(struct engine *e, struct slice name, bool looks)
+/* Takes what was put in place as the next key. */
+static void note(struct engine *e, struct ahead *a, bool looks)
 {
-	struct ahead *a = e->ahead;
-	struct slice key;
+	struct slice key = store_key_slice(&a->keys[a->count]);
 
-	if (a->count == AHEAD_MAX) {
-		return;
-	}
-	store_key_of_key(&a->keys[a->count], name);
-	key = store_key_slice(&a->keys[a->count]);
 	a->items[a->count].hash = memtable_hash(key, e->hash_seed);
 	a->items[a->count].looks = looks;
 	memtable_prefetch_cell(e->active, key, a->items[a->count].hash);
 	a->count++;
+}
+
+void ahead_add(struct engine *e, struct slice name, bool looks)
+{
+	struct ahead *a = e->ahead;
+
+	if (a->count < AHEAD_MAX) {
+		store_key_of_key(&a->keys[a->count], name);
+		note(e, a, looks);
+	}
+}
+
+/* What the last key holds. A key that is not found, or whose page could fault, has no elements. */
+static void look_at_last(struct engine *e, struct ahead *a)
+{
+	struct slice key = store_key_slice(&a->last), stored;
+	bool hidden;
+	struct mt_entry *entry = view_find(e, key, memtable_hash(key, e->hash_seed), &hidden);
+	bool found = entry != NULL && engine_entry_meta(entry, &a->last_meta);
+
+	if (entry == NULL && !hidden && !store_key_is_long(key) && residency_all(e->residency)) {
+		found = store_get(e->reader, key, &stored) == ST_OK &&
+			meta_decode(stored, &a->last_meta) == ST_OK;
+	}
+	if (!found) {
+		a->last_meta.form = FORM_INLINE;
+	}
+	a->knows_last = true;
+}
+
+void ahead_add_element(struct engine *e, struct slice name, const struct slice elements[2],
+		       bool looks)
+{
+	struct ahead *a = e->ahead;
+	struct store_key key;
+	struct slice element;
+
+	if (a->count == AHEAD_MAX) {
+		return;
+	}
+	store_key_of_key(&key, name);
+	if (!a->has_last || !slice_eq(store_key_slice(&a->last), store_key_slice(&key))) {
+		a->last = key;
+		a->has_last = true;
+		a->knows_last = false;
+		a->keys[a->count] = key;
+		note(e, a, looks);
+		return;
+	}
+	if (!a->knows_last) {
+		look_at_last(e, a);
+	}
+	if (a->last_meta.form != FORM_LARGE) {
+		return;
+	}
+	element = elements[a->last_meta.type == TYPE_ZSET && elements[1].data != NULL];
+	if (element.data != NULL) {
+		store_key_of_field(&a->keys[a->count], a->last.slot, a->last_meta.id, element);
+		note(e, a, looks);
+	}
 }
 
 size_t ahead_fetch(struct engine *e)
@@ -58,6 +117,7 @@ size_t ahead_fetch(struct engine *e)
 		(void)store_reader_ahead(e->reader, missing, n);
 	}
 	a->count = 0;
+	a->has_last = false; /* what it holds may change now */
 	return n;
 }
 

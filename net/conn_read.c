@@ -70,7 +70,7 @@ size_t conn_look_ahead(struct conn *c, struct slice bytes)
 		return 0;
 	}
 	for (int n = 0; n < LOOK_AHEAD && resp_peek(slice_skip(bytes, at), &p); n++) {
-		dispatch_ahead(c->server->dispatch, p.name, p.key);
+		dispatch_ahead(c->server->dispatch, p.name, p.key, p.rest);
 		c->server->looked++;
 		at += p.used;
 	}

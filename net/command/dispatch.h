@@ -78,8 +78,10 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 				      const struct slice *argv, size_t argc, struct buf *out,
 				      uint64_t now_ms, bool may_wait);
 
-/* Notes the first key of a request that will run soon (see engine/ahead.h). */
-void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key);
+/* Notes the first key of a request that will run soon, or its element that the next two arguments
+ * name (see engine/ahead.h). */
+void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key,
+		    const struct slice rest[2]);
 
 /* True when the request may write (for EXEC: when a queued command may): for CLIENT PAUSE WRITE. */
 bool dispatch_may_write(struct dispatch *d, const struct session *s, const struct slice *argv,

@@ -103,11 +103,17 @@ static int64_t setting_int(struct dispatch *d, const char *name, int64_t missing
 	return text != NULL && parse_int(slice_str(text), &v) ? v : missing;
 }
 
-void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key)
+void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key,
+		    const struct slice rest[2])
 {
 	const struct command_entry *entry = command_table_find(&d->table, name);
 
-	if (entry != NULL && entry->cmd->keys.first == 1 && (entry->cmd->flags & CMD_PUBSUB) == 0) {
+	if (entry == NULL || entry->cmd->keys.first != 1 || (entry->cmd->flags & CMD_PUBSUB) != 0) {
+		return;
+	}
+	if ((entry->cmd->flags & CMD_TOUCH_ARGS) != 0) {
+		ahead_add_element(d->engine, key, rest, true);
+	} else {
 		ahead_add(d->engine, key, (entry->cmd->flags & CMD_BLIND) == 0);
 	}
 }

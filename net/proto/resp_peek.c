@@ -38,16 +38,21 @@ static bool take_argument(struct slice in, size_t *at, struct slice *out)
 
 bool resp_peek(struct slice in, struct resp_peek *out)
 {
-	struct slice skipped;
+	struct slice argument;
 	size_t argc, at = 0;
 
+	out->rest[0] = slice_of(NULL, 0);
+	out->rest[1] = slice_of(NULL, 0);
 	if (!take_length(in, &at, '*', &argc) || argc < 2 || argc > RESP_PEEK_ARGS_MAX ||
 	    !take_argument(in, &at, &out->name) || !take_argument(in, &at, &out->key)) {
 		return false;
 	}
 	for (size_t i = 2; i < argc; i++) {
-		if (!take_argument(in, &at, &skipped)) {
+		if (!take_argument(in, &at, &argument)) {
 			return false;
+		}
+		if (i < 4) {
+			out->rest[i - 2] = argument;
 		}
 	}
 	out->used = at;

@@ -12,6 +12,7 @@ enum { RESP_PEEK_ARGS_MAX = 32 };
 /* All borrow the bytes. */
 struct resp_peek {
 	struct slice name, key; /* the first two arguments */
+	struct slice rest[2];	/* the next two; data NULL: there are fewer */
 	size_t used;		/* bytes of the whole request */
 };
 

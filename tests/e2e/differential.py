@@ -87,6 +87,7 @@ class Side:
         with Client(self.port) as c:
             c.call("FLUSHALL")
             c.call("FUNCTION", "FLUSH")
+            c.call("SCRIPT", "FLUSH")  # one of them may have been restarted
             for name, value in self.config(c).items():
                 if Side.settings[self.port].get(name) != value:
                     c.call("CONFIG", "SET", name, Side.settings[self.port][name])

@@ -2,6 +2,7 @@
 #include "engine/ahead.h"
 
 #include "engine/keyspace.h"
+#include "engine/types/type_hash.h"
 #include "tests/support/engine_box.h"
 
 #include <setjmp.h>
@@ -99,6 +100,84 @@ static void below_a_flush_nothing_is_looked_for(void **state)
 	assert_int_equal(fetch(b, 0, 40, true), 0);
 }
 
+enum { FIELDS = 300 };
+
+static void make_hash(struct engine_box *b, const char *name, unsigned fields)
+{
+	static const struct hash_limits limits = {.entries = 10, .value = 64};
+
+	for (unsigned n = 0; n < fields; n++) {
+		char field[24];
+		struct slice pair[2] = {name_of(n, field), slice_str("a value of some bytes")};
+		struct store_key key;
+		struct meta old;
+		uint64_t added;
+		enum status st;
+
+		store_key_of_key(&key, slice_str(name));
+		engine_box_begin(b);
+		st = ks_lookup(b->e, &key, &old);
+		assert_true(st == ST_OK || st == ST_NOT_FOUND);
+		assert_int_equal(
+		    type_hash_set(b->e, &key, st == ST_OK ? &old : NULL, pair, 1, &limits, &added),
+		    ST_OK);
+		engine_box_commit(b);
+	}
+}
+
+/* How many keys and fields are looked for in the store, of requests for so many fields. */
+static size_t fetch_fields(struct engine_box *b, const char *name, unsigned count,
+			   bool behind_score)
+{
+	for (unsigned n = 0; n < count; n++) {
+		char field[24];
+		struct slice element = name_of(n, field);
+		struct slice elements[2] = {element, slice_of(NULL, 0)};
+
+		if (behind_score) {
+			elements[0] = slice_str("1");
+			elements[1] = element;
+		}
+		ahead_add_element(b->e, slice_str(name), elements, true);
+	}
+	return ahead_fetch(b->e);
+}
+
+static void fields_of_one_key_are_looked_for_once_it_is_known_to_have_such(void **state)
+{
+	struct engine_box *b = *state;
+
+	make_hash(b, "large", FIELDS);
+	make_hash(b, "small", 3);
+	assert_int_equal(fetch_fields(b, "large", 40, false), 0); /* all in the memtable */
+	engine_box_checkpoint(b);
+	engine_box_restart(b);
+	assert_int_equal(fetch_fields(b, "large", 40, false), 40);  /* the key and 39 fields */
+	assert_int_equal(fetch_fields(b, "small", 40, false), 0);   /* the key alone */
+	assert_int_equal(fetch_fields(b, "missing", 40, false), 0); /* likewise */
+	/* Of a hash it is the first argument that counts, whatever follows. */
+	assert_int_equal(fetch_fields(b, "large", 40, true), 40);
+	make_hash(b, "large", 10); /* fields 1 to 9 of those asked for are in the memtable now */
+	assert_int_equal(fetch_fields(b, "large", 40, false), 31);
+	assert_int_equal(fetch_fields(b, "large", 10 * AHEAD_MAX, false), AHEAD_MAX - 9);
+}
+
+static void requests_for_keys_in_turn_note_the_keys(void **state)
+{
+	struct engine_box *b = *state;
+	static const char *const names[] = {"one", "two"};
+	struct slice elements[2] = {slice_str("key:1"), slice_of(NULL, 0)};
+
+	make_hash(b, "one", FIELDS);
+	make_hash(b, "two", FIELDS);
+	engine_box_checkpoint(b);
+	engine_box_restart(b);
+	for (unsigned n = 0; n < 40; n++) {
+		ahead_add_element(b->e, slice_str(names[n % 2]), elements, true);
+	}
+	assert_int_equal(ahead_fetch(b->e), 40);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +185,8 @@ int main(void)
 	    TEST(only_what_no_memtable_knows_is_looked_for_in_the_store),
 	    TEST(too_many_keys_are_not_noted),
 	    TEST(below_a_flush_nothing_is_looked_for),
+	    TEST(fields_of_one_key_are_looked_for_once_it_is_known_to_have_such),
+	    TEST(requests_for_keys_in_turn_note_the_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

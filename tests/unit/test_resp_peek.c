@@ -21,6 +21,8 @@ static void a_whole_request_shows_its_name_its_key_and_its_length(void **state)
 	assert_true(slice_eq(p.name, slice_str("SET")));
 	assert_true(slice_eq(p.key, slice_str("k\r\n12")));
 	assert_int_equal(p.used, strlen(text) - strlen("rest"));
+	assert_true(p.rest[0].data != NULL && p.rest[0].len == 0);
+	assert_null(p.rest[1].data);
 }
 
 static void every_cut_of_it_shows_nothing(void **state)
