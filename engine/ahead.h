@@ -12,8 +12,8 @@ enum { AHEAD_MAX = 64 };
  * Beyond AHEAD_MAX keys nothing is noted. The name is not needed any more on return. */
 void ahead_add(struct engine *e, struct slice name, bool looks);
 
-/* The same of a request about one element of the key: the field or member elements[0] or, of a sorted
- * set, elements[1] where its data is not NULL, since a score stands in front. Where the key is
+/* The same of a request about one element of the key: the field or member elements[0] or, of a
+ * sorted set, elements[1] where its data is not NULL, as a score stands in front. Where the key is
  * another one than that noted last, it alone is noted; else what it holds is known by now, or found
  * out once, and the element's record is noted in its place. */
 void ahead_add_element(struct engine *e, struct slice name, const struct slice elements[2],

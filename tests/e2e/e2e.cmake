@@ -20,6 +20,9 @@ cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${c
 cairn_test(crash.kill9 crash 300 SERIAL
 	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/kill9.py ${cairn} ${rounds})
 
+cairn_test(crash.model crash 300
+	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/model.py ${cairn})
+
 add_executable(hiredis_client ${e2e}/hiredis_client.c)
 target_link_libraries(hiredis_client PRIVATE node_flags PkgConfig::HIREDIS)
 
