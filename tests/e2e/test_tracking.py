@@ -165,7 +165,7 @@ class Tracking(Both):
         table.step(1, "HELLO 3")
         table.step(1, ON)
         with server.client() as c:
-            c.call("SET", "soon", "v", "PX", "50")
+            c.call("SET", "soon", "v", "PX", "1000")
             table.step(1, "GET soon")
             stats = info(c, "stats")
             self.assertEqual((stats["tracking_total_keys"], stats["tracking_total_items"]),
