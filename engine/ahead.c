@@ -7,9 +7,10 @@
 
 struct ahead {
 	size_t count;
-	/* The key that was noted last, and whether what it holds was looked at: once per batch. */
-	bool has_last, knows_last;
-	struct store_key last;
+	/* Where the key stands that a request about an element noted last, AHEAD_MAX: nowhere; and
+	 * whether what it holds was looked at: once per batch. */
+	size_t last;
+	bool knows_last;
 	struct meta last_meta; /* its payload is not to be used; form FORM_INLINE: no elements */
 	struct {
 		uint64_t hash;
@@ -42,9 +43,9 @@ void ahead_add(struct engine *e, struct slice name, bool looks)
 /* What the last key holds. A key that is not found, or whose page could fault, has no elements. */
 static void look_at_last(struct engine *e, struct ahead *a)
 {
-	struct slice key = store_key_slice(&a->last), stored;
+	struct slice key = store_key_slice(&a->keys[a->last]), stored;
 	bool hidden;
-	struct mt_entry *entry = view_find(e, key, memtable_hash(key, e->hash_seed), &hidden);
+	struct mt_entry *entry = view_find(e, key, a->items[a->last].hash, &hidden);
 	bool found = entry != NULL && engine_entry_meta(entry, &a->last_meta);
 
 	if (entry == NULL && !hidden && !store_key_is_long(key) && residency_all(e->residency)) {
@@ -61,18 +62,17 @@ void ahead_add_element(struct engine *e, struct slice name, const struct slice e
 		       bool looks)
 {
 	struct ahead *a = e->ahead;
-	struct store_key key;
+	struct store_key *key = &a->keys[a->count];
 	struct slice element;
 
 	if (a->count == AHEAD_MAX) {
 		return;
 	}
-	store_key_of_key(&key, name);
-	if (!a->has_last || !slice_eq(store_key_slice(&a->last), store_key_slice(&key))) {
-		a->last = key;
-		a->has_last = true;
+	store_key_of_key(key, name);
+	if (a->last == AHEAD_MAX ||
+	    !slice_eq(store_key_slice(&a->keys[a->last]), store_key_slice(key))) {
+		a->last = a->count;
 		a->knows_last = false;
-		a->keys[a->count] = key;
 		note(e, a, looks);
 		return;
 	}
@@ -84,7 +84,7 @@ void ahead_add_element(struct engine *e, struct slice name, const struct slice e
 	}
 	element = elements[a->last_meta.type == TYPE_ZSET && elements[1].data != NULL];
 	if (element.data != NULL) {
-		store_key_of_field(&a->keys[a->count], a->last.slot, a->last_meta.id, element);
+		store_key_of_field(key, key->slot, a->last_meta.id, element);
 		note(e, a, looks);
 	}
 }
@@ -117,12 +117,16 @@ size_t ahead_fetch(struct engine *e)
 		(void)store_reader_ahead(e->reader, missing, n);
 	}
 	a->count = 0;
-	a->has_last = false; /* what it holds may change now */
+	a->last = AHEAD_MAX; /* what it holds may change now */
 	return n;
 }
 
 enum status ahead_create(struct engine *e)
 {
 	e->ahead = mem_calloc(1, sizeof *e->ahead);
-	return e->ahead == NULL ? ST_NO_MEMORY : ST_OK;
+	if (e->ahead == NULL) {
+		return ST_NO_MEMORY;
+	}
+	e->ahead->last = AHEAD_MAX;
+	return ST_OK;
 }

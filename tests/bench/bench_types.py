@@ -59,7 +59,7 @@ ROWS = {
     "LINDEX": ("list", dict(command="LINDEX list %n", requests=20000), None),
     "XADD": ("stream", dict(command="XADD stream * field %v"), None),
 }
-READS = ("HGET", "ZSCORE", "LRANGE_100", "HGETALL", "ZRANK", "LINDEX")
+READS = ("HGET", "ZSCORE", "LRANGE_100", "LRANGE_100_small", "HGETALL", "ZRANK", "LINDEX")
 # A large reply costs as much as many small ones.
 FEWER = {"LRANGE_100": 10, "LRANGE_100_small": 10, "HGETALL": 10}
 
@@ -89,11 +89,12 @@ def table(args):
                 ask(cairn, "BGSAVE")
                 for server in servers:
                     wait_idle(server)
-            before = lambda server: None  # noqa: E731
-            if name == "RPOP":  # as many as will be taken
-                before = lambda server: make(args, server, "list", requests=args.requests)  # noqa
-            figures = in_turn(args, servers, not name.startswith(READS), before,
-                              **row_options(args, name))
+
+            def before(server):
+                if name == "RPOP":  # as many as will be taken
+                    make(args, server, "list", requests=args.requests)
+
+            figures = in_turn(args, servers, name not in READS, before, **row_options(args, name))
             missed += show(name, figures, goal)
     return missed
 
@@ -199,8 +200,7 @@ class Large:
 
 def large(args):
     missed = 0
-    with Server(args.cairn, "cairn", {"appendfsync": "everysec", "enable-debug-command": "local"},
-                directory=args.keep) as node:
+    with Server(args.cairn, "cairn", {"appendfsync": "everysec"}, directory=args.keep) as node:
         node.start()
         load(args, node, command="load", keys=100000, pipeline=64)
         for kind in args.kinds:
