@@ -11,11 +11,14 @@
 #define JSON_TWICE                                                                                 \
 	"local ok,v=pcall(cjson.decode,DATA) if not ok then return end "                           \
 	"local text=cjson.encode(v) return #cjson.encode(cjson.decode(text))>0"
+/* A table nested deeper than pack follows is written as nil, which cannot be a key when read again.
+ */
 #define PACK_TWICE                                                                                 \
 	"local ok,a,b,c=pcall(cmsgpack.unpack,DATA) if not ok then return end "                    \
-	"local t=cmsgpack.pack(a,b,c) local p,q,r=cmsgpack.unpack(t) "                             \
-	"return cmsgpack.pack(p,q,r)==t or type(a)=='table' or type(b)=='table' or "               \
-	"type(c)=='table'"
+	"local tables=type(a)=='table' or type(b)=='table' or type(c)=='table' "                   \
+	"local t=cmsgpack.pack(a,b,c) local again,p,q,r=pcall(cmsgpack.unpack,t) "                 \
+	"if not again and not tables then error(p) end "                                           \
+	"return tables or cmsgpack.pack(p,q,r)==t"
 #define UNPACK_SOME "pcall(cmsgpack.unpack_one,DATA,1) pcall(cmsgpack.unpack_limit,DATA,3,2)"
 #define STRUCT_ALL                                                                                 \
 	"pcall(struct.unpack,FORMAT,DATA) pcall(struct.pack,FORMAT,1,DATA,2.5,DATA,-1) "           \
