@@ -3,6 +3,7 @@
 #include "engine/ahead.h"
 
 #include "engine/base/alloc.h"
+#include "engine/base/bytes.h"
 #include "engine/engine_impl.h"
 
 struct ahead {
@@ -58,6 +59,23 @@ static void look_at_last(struct engine *e, struct ahead *a)
 	a->knows_last = true;
 }
 
+/* Whether key, put in place as the next one, is that noted last, and is known to hold a large
+ * collection. Else the key itself is noted if it is another one. */
+static bool is_large(struct engine *e, struct ahead *a, const struct store_key *key)
+{
+	if (a->last == AHEAD_MAX ||
+	    !slice_eq(store_key_slice(&a->keys[a->last]), store_key_slice(key))) {
+		a->last = a->count;
+		a->knows_last = false;
+		note(e, a, true);
+		return false;
+	}
+	if (!a->knows_last) {
+		look_at_last(e, a);
+	}
+	return a->last_meta.form == FORM_LARGE;
+}
+
 void ahead_add_element(struct engine *e, struct slice name, const struct slice elements[2],
 		       bool looks)
 {
@@ -69,17 +87,7 @@ void ahead_add_element(struct engine *e, struct slice name, const struct slice e
 		return;
 	}
 	store_key_of_key(key, name);
-	if (a->last == AHEAD_MAX ||
-	    !slice_eq(store_key_slice(&a->keys[a->last]), store_key_slice(key))) {
-		a->last = a->count;
-		a->knows_last = false;
-		note(e, a, looks);
-		return;
-	}
-	if (!a->knows_last) {
-		look_at_last(e, a);
-	}
-	if (a->last_meta.form != FORM_LARGE) {
+	if (!is_large(e, a, key)) {
 		return;
 	}
 	element = elements[a->last_meta.type == TYPE_ZSET && elements[1].data != NULL];
@@ -87,6 +95,30 @@ void ahead_add_element(struct engine *e, struct slice name, const struct slice e
 		store_key_of_field(key, key->slot, a->last_meta.id, element);
 		note(e, a, looks);
 	}
+}
+
+void ahead_add_list_end(struct engine *e, struct slice name, bool left, bool pop)
+{
+	struct ahead *a = e->ahead;
+	struct store_key *key = &a->keys[a->count];
+	uint64_t *ends = a->last_meta.aux, position;
+	uint8_t subkey[8];
+
+	if (a->count == AHEAD_MAX) {
+		return;
+	}
+	store_key_of_key(key, name);
+	if (!is_large(e, a, key) || a->last_meta.type != TYPE_LIST || (pop && ends[0] >= ends[1])) {
+		return;
+	}
+	if (left) {
+		position = pop ? ends[0]++ : --ends[0];
+	} else {
+		position = pop ? --ends[1] : ends[1]++;
+	}
+	bytes_put_u64be(subkey, position);
+	store_key_of_elem(key, key->slot, a->last_meta.id, slice_of(subkey, sizeof subkey));
+	note(e, a, pop);
 }
 
 size_t ahead_fetch(struct engine *e)

@@ -19,6 +19,10 @@ void ahead_add(struct engine *e, struct slice name, bool looks);
 void ahead_add_element(struct engine *e, struct slice name, const struct slice elements[2],
 		       bool looks);
 
+/* The same of a request that pushes an element to a list's head (left) or tail, or pops it: noted
+ * is the element that it will meet if those noted before it all run and push one element each. */
+void ahead_add_list_end(struct engine *e, struct slice name, bool left, bool pop);
+
 /* Starts fetching for the keys noted, and forgets them. Returns how many were looked for in the
  * store. */
 size_t ahead_fetch(struct engine *e);

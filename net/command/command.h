@@ -35,7 +35,9 @@ enum command_flags {
 	CMD_ONLY_SENTINEL = 1 << 19,
 	CMD_ASKING = 1 << 20, /* runs as if ASKING had been said: RESTORE-ASKING */
 	/* Cairn's own, never printed: */
-	CMD_COUNTS = 1 << 24, /* needs exact key counts: DBSIZE, INFO, RANDOMKEY */
+	CMD_LEFT_END = 1 << 21,	 /* pushes to or pops from its list's head */
+	CMD_RIGHT_END = 1 << 22, /* the same at the tail */
+	CMD_COUNTS = 1 << 24,	 /* needs exact key counts: DBSIZE, INFO, RANDOMKEY */
 	CMD_TOUCH_RANGE =
 	    1 << 25, /* reads many elements of its collection: all are prefetched when cold */
 	CMD_TOUCH_ARGS =

@@ -107,14 +107,18 @@ void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key,
 		    const struct slice rest[2])
 {
 	const struct command_entry *entry = command_table_find(&d->table, name);
+	unsigned flags = entry != NULL ? entry->cmd->flags : 0;
 
-	if (entry == NULL || entry->cmd->keys.first != 1 || (entry->cmd->flags & CMD_PUBSUB) != 0) {
+	if (entry == NULL || entry->cmd->keys.first != 1 || (flags & CMD_PUBSUB) != 0) {
 		return;
 	}
-	if ((entry->cmd->flags & CMD_TOUCH_ARGS) != 0) {
+	if ((flags & CMD_TOUCH_ARGS) != 0) {
 		ahead_add_element(d->engine, key, rest, true);
+	} else if ((flags & (CMD_LEFT_END | CMD_RIGHT_END)) != 0) {
+		ahead_add_list_end(d->engine, key, (flags & CMD_LEFT_END) != 0,
+				   (flags & CMD_DENYOOM) == 0);
 	} else {
-		ahead_add(d->engine, key, (entry->cmd->flags & CMD_BLIND) == 0);
+		ahead_add(d->engine, key, (flags & CMD_BLIND) == 0);
 	}
 }
 

@@ -3,6 +3,7 @@
 
 #include "engine/keyspace.h"
 #include "engine/types/type_hash.h"
+#include "engine/types/type_list.h"
 #include "tests/support/engine_box.h"
 
 #include <setjmp.h>
@@ -178,6 +179,67 @@ static void requests_for_keys_in_turn_note_the_keys(void **state)
 	assert_int_equal(ahead_fetch(b->e), 40);
 }
 
+/* How many are looked for in the store, of so many requests at an end of the list. */
+static size_t fetch_end(struct engine_box *b, unsigned count, bool left, bool pop)
+{
+	for (unsigned n = 0; n < count; n++) {
+		ahead_add_list_end(b->e, slice_str("list"), left, pop);
+	}
+	return ahead_fetch(b->e);
+}
+
+static enum status look_up(struct engine_box *b, struct store_key *key, struct meta *m)
+{
+	store_key_of_key(key, slice_str("list"));
+	engine_box_begin(b);
+	return ks_lookup(b->e, key, m);
+}
+
+static void a_lists_ends_are_followed_request_by_request(void **state)
+{
+	struct engine_box *b = *state;
+	struct slice value = slice_str("an element of some thirty bytes");
+	struct store_key key;
+	struct meta m;
+	uint64_t length = 0;
+
+	while (length < FIELDS) {
+		enum status st = look_up(b, &key, &m);
+
+		assert_int_equal(
+		    type_list_push(b->e, &key, st == ST_OK ? &m : NULL, false, &value, 1, &length),
+		    ST_OK);
+		engine_box_commit(b);
+	}
+	assert_int_equal(fetch_end(b, 40, false, true), 0); /* all in the memtable */
+	engine_box_checkpoint(b);
+	engine_box_restart(b);
+	assert_int_equal(fetch_end(b, 40, false, true), 40); /* the key and 39 elements */
+	assert_int_equal(fetch_end(b, 40, true, true), 40);
+	assert_int_equal(fetch_end(b, 40, false, false), 0); /* where nothing can be */
+
+	/* Those popped at the tail are known to be gone; the head is as it was. */
+	assert_int_equal(look_up(b, &key, &m), ST_OK);
+	assert_int_equal(type_list_trim(b->e, &key, &m, 0, FIELDS - 10), ST_OK);
+	engine_box_commit(b);
+	assert_int_equal(fetch_end(b, 40, false, true), 39);
+	assert_int_equal(fetch_end(b, 40, true, true), 39);
+	assert_int_equal(look_up(b, &key, &m), ST_OK);
+	assert_int_equal(
+	    type_list_push(b->e, &key, &m, false, (struct slice[]){value, value}, 2, &length),
+	    ST_OK);
+	engine_box_commit(b);
+	assert_int_equal(fetch_end(b, 40, false, true), 37); /* two of them in the memtable */
+
+	/* No further than the list goes. */
+	assert_int_equal(look_up(b, &key, &m), ST_OK);
+	assert_int_equal(type_list_trim(b->e, &key, &m, 5, 150), ST_OK);
+	engine_box_commit(b);
+	engine_box_checkpoint(b);
+	engine_box_restart(b);
+	assert_int_equal(fetch_end(b, AHEAD_MAX, true, true), AHEAD_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +248,7 @@ int main(void)
 	    TEST(too_many_keys_are_not_noted),
 	    TEST(below_a_flush_nothing_is_looked_for),
 	    TEST(fields_of_one_key_are_looked_for_once_it_is_known_to_have_such),
+	    TEST(a_lists_ends_are_followed_request_by_request),
 	    TEST(requests_for_keys_in_turn_note_the_keys),
 	};
 
