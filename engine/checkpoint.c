@@ -1,49 +1,20 @@
 /* The checkpoint thread: jobs in chunks, retries, and reclaiming when there is no job. */
-#include "engine/checkpoint.h"
+#include "engine/checkpoint_impl.h"
 
 #include "engine/base/alloc.h"
 #include "engine/base/invariant.h"
 #include "engine/base/logger.h"
 #include "engine/base/planted.h"
 #include "engine/base/thread.h"
-#include "engine/drain.h"
 #include "engine/library_set.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
 enum {
 	RECLAIM_PAUSE_MS = 20, /* between two transactions that remove dead elements */
 	RETRY_CHUNK_MIN = 1 << 20,
 	LOOK_AHEAD = 16, /* entries */
 	CACHE_LINE = 64,
-};
-
-struct checkpoint {
-	struct checkpoint_options opts;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake, rested; /* rested: no removal is under way */
-	_Atomic int phase;
-	_Atomic uint64_t commits;
-	_Atomic size_t progress, progress_end; /* entries; end 0: not known yet */
-	/* Under lock. */
-	bool stop, reclaiming;
-	uint16_t holds[SLOTS]; /* changes, as drain->held does, only while !reclaiming */
-	struct checkpoint_job job;
-	struct checkpoint_stats stats;
-	struct checkpoint_slot_change *changes;
-	uint32_t changes_count;
-	uint64_t release_lsn;
-	/* The thread's own. */
-	struct drain *drain;
-	struct store_reader *reader;
-	struct store_state state; /* as committed */
-	struct mt_sorted sorted;
-	bool is_sorted;
-	uint64_t chunk_bytes; /* of this job: shrinks while it does not fit */
-	bool complained;
 };
 
 /* --- the calling side --- */
@@ -213,7 +184,7 @@ void checkpoint_stop(struct checkpoint *c)
 
 /* --- the thread --- */
 
-static uint64_t now_us(const struct checkpoint *c)
+uint64_t checkpoint_now_us(const struct checkpoint *c)
 {
 	return c->opts.clock->mono_us(c->opts.clock->ctx);
 }
@@ -237,15 +208,14 @@ static void sleep_ms(struct checkpoint *c, uint32_t ms, bool job_wakes)
 	}
 }
 
-static void set_error(struct checkpoint *c, enum status st)
+void checkpoint_set_error(struct checkpoint *c, enum status st)
 {
 	(void)pthread_mutex_lock(&c->lock);
 	c->stats.last_error = st;
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
-/* Errors that pass when somebody makes room. */
-static bool retryable(enum status st)
+bool checkpoint_retryable(enum status st)
 {
 	return st == ST_MAP_FULL || st == ST_NO_SPACE || st == ST_NO_MEMORY;
 }
@@ -272,8 +242,8 @@ static bool try_again(struct checkpoint *c, enum status *st)
 	bool stop;
 
 	drain_abort(c->drain);
-	set_error(c, *st);
-	if (!retryable(*st)) {
+	checkpoint_set_error(c, *st);
+	if (!checkpoint_retryable(*st)) {
 		return false;
 	}
 	if (!c->complained) {
@@ -291,13 +261,13 @@ static bool try_again(struct checkpoint *c, enum status *st)
 	(void)pthread_mutex_unlock(&c->lock);
 	loaded = drain_load(c->drain, c->reader);
 	if (loaded != ST_OK) {
-		set_error(c, loaded);
+		checkpoint_set_error(c, loaded);
 		*st = loaded;
 	}
 	return !stop && loaded == ST_OK;
 }
 
-static void committed(struct checkpoint *c)
+void checkpoint_committed(struct checkpoint *c)
 {
 	(void)pthread_mutex_lock(&c->lock);
 	c->stats.reclaim_pending = c->drain->garbage;
@@ -417,7 +387,7 @@ static enum status drain_chunk(struct checkpoint *c, size_t *at, bool *done)
 	c->stats.entries += d->entries;
 	c->stats.bytes += d->bytes;
 	(void)pthread_mutex_unlock(&c->lock);
-	committed(c);
+	checkpoint_committed(c);
 	return ST_OK;
 }
 
@@ -466,7 +436,7 @@ static uint32_t list_changes(struct checkpoint *c)
 
 static void run_job(struct checkpoint *c)
 {
-	uint64_t began_us = now_us(c);
+	uint64_t began_us = checkpoint_now_us(c);
 	enum status st = drain_all(c);
 
 	if (c->is_sorted) {
@@ -479,10 +449,10 @@ static void run_job(struct checkpoint *c)
 		c->release_lsn = c->state.previous_checkpoint_lsn;
 		c->stats.drains++;
 		c->stats.exact = c->state.drain_lsn <= c->state.checkpoint_lsn;
-		c->stats.drain_us_last = now_us(c) - began_us;
+		c->stats.drain_us_last = checkpoint_now_us(c) - began_us;
 		c->stats.drain_us_total += c->stats.drain_us_last;
 		atomic_store(&c->phase, CHECKPOINT_DONE);
-	} else if (!retryable(st)) {
+	} else if (!checkpoint_retryable(st)) {
 		logger(LOG_LVL_WARNING, "checkpoint failed: %s", status_text(st));
 		atomic_store(&c->phase, CHECKPOINT_FAILED);
 	}
@@ -510,12 +480,12 @@ static uint32_t reclaim(struct checkpoint *c)
 		(void)pthread_mutex_lock(&c->lock);
 		c->stats.reclaimed += removed;
 		(void)pthread_mutex_unlock(&c->lock);
-		committed(c);
+		checkpoint_committed(c);
 		c->opts.notify(c->opts.arg);
 		return RECLAIM_PAUSE_MS;
 	}
-	set_error(c, st);
-	if (retryable(st)) {
+	checkpoint_set_error(c, st);
+	if (checkpoint_retryable(st)) {
 		if (!c->complained) {
 			complain(c, st);
 			c->complained = true;
@@ -549,12 +519,13 @@ static void *run(void *arg)
 			(void)pthread_mutex_unlock(&c->lock);
 			run_job(c);
 			(void)pthread_mutex_lock(&c->lock);
-		} else if (may_reclaim(c)) {
+		} else if (may_reclaim(c) || checkpoint_may_build(c)) {
+			bool reclaims = may_reclaim(c);
 			uint32_t rest;
 
 			c->reclaiming = true;
 			(void)pthread_mutex_unlock(&c->lock);
-			rest = reclaim(c);
+			rest = reclaims ? reclaim(c) : checkpoint_build(c);
 			(void)pthread_mutex_lock(&c->lock);
 			c->reclaiming = false;
 			(void)pthread_cond_broadcast(&c->rested);

@@ -1,6 +1,6 @@
 /* The checkpoint thread: drains a frozen memtable into the store in key order, in a few synced
- * transactions, and removes dead collections bit by bit when it has nothing else to do. It owns the
- * only write transaction.
+ * transactions, and removes dead collections and builds missing digests bit by bit when it has
+ * nothing else to do. It owns the only write transaction.
  *
  * Order that crash safety rests on: (1) the WAL is durable up to the freeze LSN before the first
  * commit; (2) the first commit stores that LSN as the drain mark; (3) the last commit stores it as
@@ -10,6 +10,7 @@
 #define CAIRN_ENGINE_CHECKPOINT_H
 
 #include "engine/base/clock.h"
+#include "engine/digest_builder.h"
 #include "engine/memtable.h"
 #include "engine/store.h"
 
@@ -79,6 +80,14 @@ enum checkpoint_phase checkpoint_phase(const struct checkpoint *c);
  * the thread has failed since it said DONE, and nothing is given; the phase is FAILED. */
 MUST_CHECK bool checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **changes,
 				uint32_t *count, uint64_t *release_lsn);
+
+/* From now on the digests of slots that have none are built, bit by bit, while there is no job. */
+void checkpoint_build_digests(struct checkpoint *c);
+
+/* Gives the slots whose digests were built since the last time, as of the checkpoint before the job
+ * that runs, if one does; returns how many. To be asked after each commit, and before
+ * checkpoint_take. */
+uint32_t checkpoint_take_built(struct checkpoint *c, struct digest_built out[DIGEST_BUILT_MAX]);
 
 /* A copy of the counters. Any thread. */
 void checkpoint_stats(struct checkpoint *c, struct checkpoint_stats *out);

@@ -3,6 +3,22 @@
 
 #include "engine/base/planted.h"
 
+enum status kept_entry_read(struct slice key, struct slice stored, struct kept_entry *out)
+{
+	struct slice name, value;
+	struct meta m;
+	enum status st = stored_split(key, stored, &name, &value);
+
+	if (st == ST_OK) {
+		st = meta_decode(value, &m);
+	}
+	if (st == ST_OK) {
+		*out = (struct kept_entry){.digest = digest_of_entry(key, stored),
+					   .id = m.form == FORM_LARGE ? m.id : 0};
+	}
+	return st;
+}
+
 void digest_keeper_begin(struct digest_keeper *k, struct store_txn *txn)
 {
 	k->txn = txn;

@@ -34,6 +34,10 @@ struct kept_entry {
 	uint64_t id; /* of a key record: its large collection, 0: none */
 };
 
+/* What counts of a key's stored record. ST_CORRUPT: it is none. */
+MUST_CHECK enum status kept_entry_read(struct slice key, struct slice stored,
+				       struct kept_entry *out);
+
 /* Goes on in a transaction. What was not saved before is forgotten. */
 void digest_keeper_begin(struct digest_keeper *k, struct store_txn *txn);
 /* Before the commit. Errors as store_txn_put. */

@@ -38,6 +38,7 @@ enum status drain_load(struct drain *d, struct store_reader *r)
 		st = store_reader_slots(r, d->stats);
 	}
 	store_reader_reset(r);
+	d->digests.building = false;
 	d->garbage = 0;
 	for (size_t i = 0; i < SLOTS; i++) {
 		d->garbage += d->stats[i].garbage;
@@ -68,6 +69,7 @@ enum status drain_clear(struct drain *d)
 	memset(d->stats, 0, sizeof d->stats);
 	d->garbage = 0;
 	digest_keeper_begin(&d->digests, d->txn);
+	d->digests.building = false;
 	return store_txn_clear(d->txn);
 }
 

@@ -272,6 +272,7 @@ enum status engine_open(const struct engine_options *opts, struct engine **out, 
 		return st;
 	}
 	wal_writer_release(e->wal, e->recovered_release_lsn);
+	checkpoint_build_digests(e->checkpoint);
 	residency_ready(e->residency);
 	residency_look(e->residency);
 	e->stats.recovery_us = opts->clock->mono_us(opts->clock->ctx) - started;

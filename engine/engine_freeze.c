@@ -157,6 +157,18 @@ static enum status renew_reader(struct engine *e)
 	return st;
 }
 
+/* Digests that were built are of the checkpoint that base is of. */
+static void take_built(struct engine *e)
+{
+	struct digest_built built[DIGEST_BUILT_MAX];
+	uint32_t count = checkpoint_take_built(e->checkpoint, built);
+
+	for (uint32_t i = 0; i < count; i++) {
+		e->base[built[i].slot].digest = built[i].digest;
+		e->base[built[i].slot].undigested = false;
+	}
+}
+
 /* Takes over a finished drain: the store now holds what the frozen table held. */
 static void finish_drain(struct engine *e)
 {
@@ -166,6 +178,7 @@ static void finish_drain(struct engine *e)
 	bool flushed = memtable_flushed(e->frozen);
 	struct checkpoint_stats stats;
 
+	take_built(e);
 	if (!checkpoint_take(e->checkpoint, &changes, &count, &release_lsn)) {
 		return; /* the next look finds that it failed */
 	}
@@ -222,6 +235,7 @@ void engine_follow_checkpoint(struct engine *e)
 	}
 	case CHECKPOINT_IDLE:
 	case CHECKPOINT_DRAINING:
+		take_built(e);
 		break;
 	}
 }

@@ -16,8 +16,7 @@
 enum {
 	APPLY_BYTES_MAX = 4 << 20, /* decoded records applied in one turn, so that reads go on */
 	RETRY_MS = 1000,
-	RETRY_ALIEN_MS = 30000,	   /* the primary is of another kind, and said so */
-	FORGET_REPLICA_MS = 30000, /* how long the horizon waits for a replica that went away */
+	RETRY_ALIEN_MS = 30000, /* the primary is of another kind, and said so */
 };
 
 static void on_notify(void *arg)
@@ -387,6 +386,14 @@ static uint64_t horizon(const struct replication *r)
 	return lsn;
 }
 
+/* How long the horizon waits for a replica that went away: until it is back, or elected. */
+static uint64_t lost_wait_ms(const struct replication *r)
+{
+	int64_t timeout_ms = config_int(r->server->config, CONFIG_CLUSTER_NODE_TIMEOUT);
+
+	return 2 * (uint64_t)(timeout_ms > INT32_MAX ? INT32_MAX : timeout_ms);
+}
+
 static void forget_replica(struct replication *r, struct replica *p)
 {
 	struct repl_sender_info info;
@@ -398,7 +405,7 @@ static void forget_replica(struct replication *r, struct replica *p)
 
 		r->lost_lsn =
 		    fresh || info.received_lsn < r->lost_lsn ? info.received_lsn : r->lost_lsn;
-		r->lost_until_ms = r->server->mono_ms + FORGET_REPLICA_MS;
+		r->lost_until_ms = r->server->mono_ms + lost_wait_ms(r);
 	}
 	logger(LOG_LVL_NOTICE, "Connection with replica %s:%d lost.", p->ip, p->port);
 	repl_sender_stop(p->sender);
