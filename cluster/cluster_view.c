@@ -142,14 +142,16 @@ unsigned cluster_view_failure_reports(struct cluster *c, uint16_t place)
 	return failure_reports(c, &c->nodes[place]);
 }
 
-size_t cluster_view_nodes_text(const struct cluster *c, uint16_t replicas_of, char *buf, size_t cap)
+size_t cluster_view_nodes_text(const struct cluster *c, uint16_t replicas_of, bool tls, char *buf,
+			       size_t cap)
 {
+	enum conf_use use = tls ? CONF_SHOWN_TLS : CONF_SHOWN_PLAIN;
 	struct conf_text t = {.data = buf, .cap = cap};
 
 	FOR_EACH_NODE(c, n)
 	{
 		if (replicas_of == VIEW_NO_NODE || (is_replica(n) && n->primary == replicas_of)) {
-			conf_file_put_node(c, n, true, &t);
+			conf_file_put_node(c, n, use, &t);
 			conf_printf(&t, "\n");
 		}
 	}

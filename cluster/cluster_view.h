@@ -63,8 +63,8 @@ void cluster_view_marks(const struct cluster *c, unsigned slot, uint16_t *migrat
 unsigned cluster_view_failure_reports(struct cluster *c, uint16_t place);
 
 /* Text of CLUSTER NODES (replicas_of VIEW_NO_NODE) or of the lines of one primary's replicas, at
- * most cap bytes; returns its whole length. */
-size_t cluster_view_nodes_text(const struct cluster *c, uint16_t replicas_of, char *buf,
+ * most cap bytes; returns its whole length. tls: with the ports that a client of TLS wants. */
+size_t cluster_view_nodes_text(const struct cluster *c, uint16_t replicas_of, bool tls, char *buf,
 			       size_t cap);
 
 struct cluster_view_info {

@@ -1,6 +1,7 @@
 /* Loading and saving. Nodes in a handshake have a made-up id and are not saved. */
 #include "cluster/conf_file.h"
 
+#include "cluster/cluster_view.h"
 #include "cluster/migration.h"
 #include "cluster/node_table.h"
 #include "cluster/slot_map.h"
@@ -160,7 +161,7 @@ enum status conf_file_load(struct cluster *c, struct slice text, char error[160]
 	return st;
 }
 
-void conf_file_put_node(const struct cluster *c, const struct cnode *n, bool shown,
+void conf_file_put_node(const struct cluster *c, const struct cnode *n, enum conf_use use,
 			struct conf_text *t)
 {
 	struct nodes_conf_row row;
@@ -169,6 +170,9 @@ void conf_file_put_node(const struct cluster *c, const struct cnode *n, bool sho
 	memset(&row, 0, sizeof row);
 	row.id = n->id;
 	row.addr = n->addr;
+	if (use != CONF_SAVED) {
+		row.addr.port = cluster_view_client_port(c, index_of(c, n), use == CONF_SHOWN_TLS);
+	}
 	memcpy(row.hostname, n->hostname, sizeof row.hostname);
 	row.flags = n->flags;
 	row.ping_sent_wall_ms = wall_of(c, n->ping_ms);
@@ -179,7 +183,7 @@ void conf_file_put_node(const struct cluster *c, const struct cnode *n, bool sho
 		row.primary = c->nodes[n->primary].id;
 		row.epoch = c->nodes[n->primary].config_epoch;
 	}
-	if (is_primary(n) || !shown) {
+	if (is_primary(n) || use == CONF_SAVED) {
 		row.slots = n->slots;
 	}
 	nodes_conf_put_row(t, &row);
@@ -204,7 +208,7 @@ size_t cluster_save(const struct cluster *c, char *buf, size_t cap)
 	FOR_EACH_NODE(c, n)
 	{
 		if (!has_flag(n, NODE_HANDSHAKE)) {
-			conf_file_put_node(c, n, false, &t);
+			conf_file_put_node(c, n, CONF_SAVED, &t);
 			conf_printf(&t, "\n");
 		}
 	}

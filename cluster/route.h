@@ -13,7 +13,6 @@ enum route_flags {
 	ROUTE_ASKING = 4,	 /* it said ASKING, or the command is RESTORE-ASKING */
 	ROUTE_MIGRATE = 8,	 /* the command is MIGRATE */
 	ROUTE_SHARD_PUBSUB = 16, /* SSUBSCRIBE, SUNSUBSCRIBE, SPUBLISH: keys are channels */
-	ROUTE_TLS = 32,		 /* the client's connection is TLS */
 };
 
 enum route_kind {

@@ -6,7 +6,9 @@
 #include "cluster/cluster.h"
 #include "engine/base/buf.h"
 #include "net/bus_link.h"
+#include "net/stream.h"
 #include "net/tcp_socket.h"
+#include "net/tls.h"
 
 enum { BUS_BUCKETS = 1024, BUS_LISTENERS = 18 };
 
@@ -20,7 +22,7 @@ struct bus_link {
 	struct buf in, out;
 	size_t out_sent;
 	uint64_t id, created_wall_ms, heard_ms;
-	int fd;
+	struct stream stream;
 	bool connecting, dirty, failed, closed, writing;
 	char peer_ip[TCP_IP_TEXT_MAX], local_ip[TCP_IP_TEXT_MAX];
 };
@@ -51,7 +53,7 @@ static inline bool bus_is_inbound(const struct bus_link *l)
 /* --- bus_link.c --- */
 
 /* Makes a link of a socket (-1: of none, to fail soon), which is the link's, also on failure. It
- * does not read yet. NULL: out of memory. */
+ * does not read yet, and has no TLS yet. NULL: out of memory. */
 struct bus_link *bus_add_link(struct bus *b, uint64_t id, int fd);
 
 /* Takes a link out of the set, without a report; its memory goes with the next flush. */
@@ -64,6 +66,9 @@ void bus_fail(struct bus_link *l, const char *why);
 
 /* The connection attempt of an outbound link has ended, as its event says. */
 void bus_connected(struct bus_link *l, short what);
+
+/* Goes on with a link's TLS handshake, if it is not done; true: the link may be used. */
+bool bus_is_through(struct bus_link *l);
 
 /* Takes the links that others have opened since. */
 void bus_accept_all(struct bus *b);

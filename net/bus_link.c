@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -60,10 +59,7 @@ void bus_let_go(struct bus_link *l)
 	l->closed = true;
 	(void)event_del(l->read_event);
 	(void)event_del(l->write_event);
-	if (l->fd >= 0) {
-		(void)close(l->fd);
-	}
-	l->fd = -1;
+	stream_close(&l->stream);
 	l->ended_next = b->closed;
 	b->closed = l;
 }
@@ -152,19 +148,38 @@ static void take_bytes(struct bus_link *l, struct slice bytes)
 	take_kept(l);
 }
 
-static void on_read(evutil_socket_t fd, short what, void *arg)
+static void read_some(struct bus_link *l)
 {
-	struct bus_link *l = arg;
-	ssize_t n = recv(fd, l->bus->shared, READ_BYTES, 0);
+	ssize_t n = stream_read(&l->stream, l->bus->shared, READ_BYTES);
 
-	(void)what;
 	if (n > 0) {
 		take_bytes(l, slice_of(l->bus->shared, (size_t)n));
 	} else if (n == 0) {
 		bus_fail(l, "closed by the peer");
 	} else if (errno != EAGAIN && errno != EINTR) {
 		bus_fail(l, "reading failed");
+	} else if (l->stream.read_wants_write) {
+		(void)event_add(l->write_event, NULL);
 	}
+}
+
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct bus_link *l = arg;
+
+	(void)fd;
+	if (l->stream.shaking && (what & EV_TIMEOUT) != 0) {
+		bus_fail(l, "no TLS handshake in time");
+		return;
+	}
+	if (!bus_is_through(l)) {
+		return;
+	}
+	/* No event tells of what TLS has in hand. What a peer can send in one go is bounded by the
+	 * socket's buffer. */
+	do {
+		read_some(l);
+	} while (!l->closed && !l->failed && l->stream.again);
 }
 
 /* --- writing --- */
@@ -182,7 +197,7 @@ static void write_out(struct bus_link *l)
 {
 	while (l->out_sent < l->out.len) {
 		ssize_t n =
-		    send(l->fd, l->out.data + l->out_sent, l->out.len - l->out_sent, MSG_NOSIGNAL);
+		    stream_write(&l->stream, l->out.data + l->out_sent, l->out.len - l->out_sent);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -215,8 +230,15 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 		bus_connected(l, what);
 		return;
 	}
+	if (!bus_is_through(l)) {
+		return;
+	}
 	l->writing = false;
+	stream_writable(&l->stream);
 	write_out(l);
+	if (l->stream.again && !l->failed) {
+		on_read(l->stream.fd, EV_READ, l);
+	}
 }
 
 /* --- what is reported later --- */
@@ -261,10 +283,10 @@ static void serve_link(struct bus_link *l, short events)
 {
 	if (l->connecting || (events & POLLOUT) != 0) {
 		(void)event_del(l->write_event);
-		on_write(l->fd, EV_WRITE, l);
+		on_write(l->stream.fd, EV_WRITE, l);
 	}
 	if (!l->closed && !l->failed && (events & ~POLLOUT) != 0) {
-		on_read(l->fd, EV_READ, l);
+		on_read(l->stream.fd, EV_READ, l);
 	}
 }
 
@@ -276,11 +298,12 @@ void bus_poll(struct bus *b)
 
 	for (struct bus_link *l = b->links; l != NULL && fds != NULL && links != NULL;
 	     l = l->next) {
-		if (l->fd >= 0 && !l->failed) {
+		if (l->stream.fd >= 0 && !l->failed) {
 			short in = l->connecting ? 0 : POLLIN;
-			short out = l->connecting || l->writing ? POLLOUT : 0;
+			bool writes = l->connecting || l->writing || l->stream.read_wants_write;
+			short out = writes ? POLLOUT : 0;
 
-			fds[n] = (struct pollfd){.fd = l->fd, .events = (short)(in | out)};
+			fds[n] = (struct pollfd){.fd = l->stream.fd, .events = (short)(in | out)};
 			links[n++] = l;
 		}
 	}
@@ -326,7 +349,7 @@ struct bus_link *bus_add_link(struct bus *b, uint64_t id, int fd)
 	}
 	l->bus = b;
 	l->id = id;
-	l->fd = fd;
+	l->stream = stream_plain(fd);
 	l->created_wall_ms = clock_system()->wall_ms(NULL);
 	l->heard_ms = now_ms();
 	l->read_event = event_new(b->base, fd, EV_READ | EV_PERSIST, on_read, l);
@@ -460,7 +483,8 @@ void bus_flush(struct bus *b)
 		struct bus_link *next = l->dirty_next;
 
 		l->dirty = false;
-		if (!l->closed && !l->failed && !l->connecting && !l->writing) {
+		if (!l->closed && !l->failed && !l->connecting && !l->writing &&
+		    !l->stream.shaking) {
 			write_out(l);
 		}
 		l = next;

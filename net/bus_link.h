@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct bus;
+struct tls;
 
 struct bus_events {
 	void (*up)(void *ctx, uint64_t link);	/* an outbound link is connected */
@@ -36,6 +37,7 @@ struct bus_limits {
 	unsigned inbound_max;	     /* links that others opened */
 	uint32_t connect_timeout_ms; /* until a connection has to be there */
 	uint32_t keepalive_s;	     /* idle time before the kernel asks whether the peer lives */
+	const struct tls *tls;	 /* links are TLS's, with certificates on both sides; NULL: plain */
 	const char *source_addr; /* outbound links come from it; NULL or "": as routed. Copied */
 };
 

@@ -14,8 +14,73 @@ static void note_local_ip(struct bus_link *l)
 	struct sockaddr_storage local = {0};
 	socklen_t len = sizeof local;
 
-	if (getsockname(l->fd, (struct sockaddr *)&local, &len) == 0) {
+	if (getsockname(l->stream.fd, (struct sockaddr *)&local, &len) == 0) {
 		tcp_ip_text(&local, l->local_ip);
+	}
+}
+
+/* --- TLS --- */
+
+static struct timeval time_of(uint32_t ms)
+{
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+}
+
+bool bus_is_through(struct bus_link *l)
+{
+	struct buf error = {0};
+	enum status st;
+
+	if (!l->stream.shaking) {
+		return true;
+	}
+	st = stream_handshake(&l->stream, &error);
+	if (st == ST_AGAIN) {
+		if (l->stream.read_wants_write) {
+			(void)event_add(l->write_event, NULL);
+		}
+	} else if (st != ST_OK) {
+		logger(LOG_LVL_WARNING, "Error %s cluster node %s: %.*s",
+		       bus_is_inbound(l) ? "accepting" : "connecting to", l->peer_ip,
+		       (int)error.len, error.len == 0 ? "" : (const char *)error.data);
+		bus_fail(l, "no TLS");
+	} else {
+		/* From now on without a limit of time. */
+		(void)event_del(l->read_event);
+		(void)event_add(l->read_event, NULL);
+		if (!bus_is_inbound(l)) {
+			l->bus->events.up(l->bus->events.ctx, l->id);
+		}
+	}
+	buf_deinit(&error);
+	return st == ST_OK && !l->closed && !l->failed;
+}
+
+/* A link of the cluster shows a certificate on either side, whatever clients may do. */
+static void begin_tls(struct bus_link *l)
+{
+	const struct bus *b = l->bus;
+	struct timeval most = time_of(b->limits.connect_timeout_ms);
+	int fd = l->stream.fd;
+	struct ssl_st *ssl;
+	enum status st;
+
+	if (bus_is_inbound(l)) {
+		st = tls_accept(b->limits.tls, fd, TLS_AUTH_YES, &l->stream);
+	} else {
+		ssl = tls_connector(b->limits.tls);
+		st = ssl == NULL ? ST_NO_MEMORY : stream_tls(&l->stream, fd, ssl, false);
+		if (st != ST_OK) {
+			tls_connector_free(ssl);
+		}
+	}
+	if (st != ST_OK) {
+		bus_fail(l, "no memory for TLS");
+		return;
+	}
+	(void)event_add(l->read_event, &most);
+	if (!bus_is_inbound(l)) {
+		(void)bus_is_through(l); /* it speaks first */
 	}
 }
 
@@ -30,13 +95,17 @@ void bus_connected(struct bus_link *l, short what)
 		bus_fail(l, "no connection in time");
 		return;
 	}
-	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+	if (getsockopt(l->stream.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
 		errno = error;
 		bus_fail(l, "connection refused");
 		return;
 	}
 	l->connecting = false;
 	note_local_ip(l);
+	if (l->bus->limits.tls != NULL) {
+		begin_tls(l);
+		return;
+	}
 	(void)event_add(l->read_event, NULL);
 	l->bus->events.up(l->bus->events.ctx, l->id);
 }
@@ -44,8 +113,7 @@ void bus_connected(struct bus_link *l, short what)
 void bus_connect(struct bus *b, uint64_t link, const char *ip, uint16_t port)
 {
 	struct sockaddr_storage to;
-	struct timeval most = {.tv_sec = b->limits.connect_timeout_ms / 1000,
-			       .tv_usec = b->limits.connect_timeout_ms % 1000 * 1000};
+	struct timeval most = time_of(b->limits.connect_timeout_ms);
 	socklen_t len = tcp_parse_addr(ip, port, &to);
 	int family = len == 0 ? AF_INET : to.ss_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -121,7 +189,11 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 			tcp_set_options(fd, (int)b->limits.keepalive_s);
 			tcp_ip_text(&peer, l->peer_ip);
 			note_local_ip(l);
-			(void)event_add(l->read_event, NULL);
+			if (b->limits.tls != NULL) {
+				begin_tls(l);
+			} else {
+				(void)event_add(l->read_event, NULL);
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ static void serve(struct conn *c)
 {
 	struct server *s = c->server;
 
-	conn_on_read(c->fd, EV_READ, c);
+	conn_read(c);
 	conn_run_all_arrived(s);
 	conn_flush(c);
 }
@@ -34,17 +34,17 @@ static void serve_all(struct server *s, const struct session *but, struct pollfd
 
 	for (; c != NULL && n < count; c = c->next) {
 		if (may_serve(c, but)) {
-			fds[n++] = (struct pollfd){.fd = c->fd, .events = POLLIN};
+			fds[n++] = (struct pollfd){.fd = c->stream.fd, .events = POLLIN};
 		}
 	}
-	if (n == 0 || poll(fds, (nfds_t)n, 0) <= 0) {
+	if (poll(fds, (nfds_t)n, 0) < 0) {
 		return;
 	}
 	/* Closed clients stay in the list until the turn ends. */
 	c = s->conns;
 	for (size_t i = 0; i < n && c != NULL; c = c->next) {
-		if (c->fd == fds[i].fd) {
-			if (fds[i].revents != 0) {
+		if (c->stream.fd == fds[i].fd) {
+			if (fds[i].revents != 0 || c->stream.again) {
 				serve(c);
 			}
 			i++;

@@ -380,7 +380,8 @@ void cluster_driver_serve(struct cluster_driver *d)
 /* --- settings --- */
 
 static void link_limits(const struct cluster_driver *d, const struct cluster_settings *s,
-			uint64_t output_max, const char *source_addr, struct bus_limits *out)
+			uint64_t output_max, const char *source_addr, const struct tls *tls,
+			struct bus_limits *out)
 {
 	uint32_t connect_ms = s->node_timeout_ms / 2;
 
@@ -392,17 +393,19 @@ static void link_limits(const struct cluster_driver *d, const struct cluster_set
 	    .inbound_max = d->nodes_max + INBOUND_SPARE,
 	    .connect_timeout_ms = connect_ms > CONNECT_MS_MAX ? CONNECT_MS_MAX : connect_ms,
 	    .keepalive_s = s->node_timeout_ms / 1000 * 2,
+	    .tls = s->tls_cluster ? tls : NULL,
 	    .source_addr = source_addr,
 	};
 }
 
 void cluster_driver_settings(struct cluster_driver *d, const struct cluster_settings *settings,
-			     uint64_t link_output_max, const char *source_addr)
+			     uint64_t link_output_max, const char *source_addr,
+			     const struct tls *tls)
 {
 	struct cluster_event ev = {.kind = CLUSTER_EV_SETTINGS, .settings = settings};
 	struct bus_limits limits;
 
-	link_limits(d, settings, link_output_max, source_addr, &limits);
+	link_limits(d, settings, link_output_max, source_addr, tls, &limits);
 	bus_set_limits(d->bus, &limits);
 	cluster_driver_event(d, &ev, NULL);
 }
@@ -465,7 +468,8 @@ enum status cluster_driver_create(const struct cluster_driver_options *opts,
 	d->base = opts->base;
 	d->nodes_max = opts->nodes_max;
 	d->file.fd = -1;
-	link_limits(d, &opts->settings, opts->link_output_max, opts->source_addr, &limits);
+	link_limits(d, &opts->settings, opts->link_output_max, opts->source_addr, opts->tls,
+		    &limits);
 	st = bus_create(opts->base, &events, &limits, &d->bus);
 	if (st == ST_OK) {
 		d->timer = event_new(opts->base, -1, 0, on_timer, d);

@@ -45,6 +45,7 @@ struct cluster_driver_options {
 	bool trace_debug;	  /* decisions that are taken all the time go to the log, too */
 	uint64_t link_output_max; /* cluster-link-sendbuf-limit, 0: the built-in bound */
 	const char *source_addr;  /* bind-source-addr */
+	const struct tls *tls;	  /* for settings.tls_cluster; lives longer than the driver */
 	const char *path;	  /* of nodes.conf, absolute */
 };
 
@@ -100,7 +101,8 @@ void cluster_driver_serve(struct cluster_driver *d);
 
 /* Puts settings in force: a SETTINGS event, and the limits of links. */
 void cluster_driver_settings(struct cluster_driver *d, const struct cluster_settings *settings,
-			     uint64_t link_output_max, const char *source_addr);
+			     uint64_t link_output_max, const char *source_addr,
+			     const struct tls *tls);
 
 /* Facts of a link (cluster_view_node.link, .inbound). False: there is none. */
 bool cluster_driver_link(const struct cluster_driver *d, uint64_t link, struct bus_link_info *out);

@@ -34,6 +34,16 @@ static void on_now(void *ctx, uint64_t *mono_ms, uint64_t *wall_ms)
 	*wall_ms = n->server->now_ms;
 }
 
+/* Where a primary serves its replicas: at the port of the kind that tls-replication asks for. */
+static uint16_t replication_port(const struct cluster_node *n, const struct node_addr *addr)
+{
+	const struct config *c = n->server->config;
+	bool same = (config_int(c, CONFIG_TLS_REPLICATION) != 0) ==
+		    (config_int(c, CONFIG_TLS_CLUSTER) != 0);
+
+	return same || addr->other_port == 0 ? addr->port : addr->other_port;
+}
+
 static void take_role(struct cluster_node *n, const struct cluster_update *up)
 {
 	struct replication *r = n->server->replication;
@@ -47,10 +57,10 @@ static void take_role(struct cluster_node *n, const struct cluster_update *up)
 		return;
 	}
 	slot_purge_drop(&n->purge);
-	if (role->addr.ip[0] == 0 || role->addr.port == 0) {
+	if (role->addr.ip[0] == 0 || replication_port(n, &role->addr) == 0) {
 		replication_set_replica(r, NULL, 0);
 	} else {
-		replication_set_replica(r, role->addr.ip, role->addr.port);
+		replication_set_replica(r, role->addr.ip, replication_port(n, &role->addr));
 	}
 }
 
@@ -425,6 +435,7 @@ static enum status make_driver(struct cluster_node *n, struct buf *error)
 	    .trace_debug = config_int(s->config, CONFIG_LOGLEVEL) == 0,
 	    .link_output_max = (uint64_t)config_int(s->config, CONFIG_CLUSTER_SENDBUF_LIMIT),
 	    .source_addr = config_text(s->config, CONFIG_BIND_SOURCE_ADDR),
+	    .tls = s->tls,
 	    .path = n->path,
 	};
 

@@ -16,7 +16,8 @@ uint16_t cluster_bus_port(const struct server *s)
 		return s->cluster->bus_port;
 	}
 	if (port == 0) {
-		port = config_int(s->config, CONFIG_PORT) + BUS_PORT_OFFSET;
+		port = server_port(s, config_int(s->config, CONFIG_TLS_CLUSTER) != 0) +
+		       BUS_PORT_OFFSET;
 	}
 	return port > PORT_MAX ? 0 : (uint16_t)port;
 }
@@ -28,6 +29,21 @@ static uint32_t timeout_ms(int64_t ms)
 		return NODE_TIMEOUT_MS_MIN;
 	}
 	return ms > INT32_MAX ? INT32_MAX : (uint32_t)ms;
+}
+
+/* A node's port is that of the kind that the bus is of, its other one of the other kind. */
+static void set_client_ports(const struct config *c, struct cluster_settings *out)
+{
+	uint16_t port = (uint16_t)config_int(c, CONFIG_PORT);
+	uint16_t tls_port = (uint16_t)config_int(c, CONFIG_TLS_PORT);
+	uint16_t shown = (uint16_t)config_int(c, CONFIG_CLUSTER_ANNOUNCE_PORT);
+	uint16_t tls_shown = (uint16_t)config_int(c, CONFIG_CLUSTER_ANNOUNCE_TLS_PORT);
+
+	out->tls_cluster = config_int(c, CONFIG_TLS_CLUSTER) != 0;
+	out->addr.port = out->tls_cluster ? tls_port : port;
+	out->addr.other_port = out->tls_cluster ? port : tls_port;
+	out->announce.port = out->tls_cluster ? tls_shown : shown;
+	out->announce.other_port = out->tls_cluster ? shown : tls_shown;
 }
 
 void cluster_settings_of(const struct server *s, struct cluster_settings *out)
@@ -47,12 +63,10 @@ void cluster_settings_of(const struct server *s, struct cluster_settings *out)
 	out->allow_replica_migration = config_int(c, CONFIG_CLUSTER_REPLICA_MIGRATION) != 0;
 	out->replica_no_failover = config_int(c, CONFIG_CLUSTER_NO_FAILOVER) != 0;
 	out->endpoint = endpoints[config_int(c, CONFIG_CLUSTER_ENDPOINT_TYPE)];
-	out->addr.port = (uint16_t)config_int(c, CONFIG_PORT);
+	set_client_ports(c, out);
 	out->addr.bus_port = cluster_bus_port(s);
 	(void)snprintf(out->announce.ip, sizeof out->announce.ip, "%s",
 		       config_text(c, CONFIG_CLUSTER_ANNOUNCE_IP));
-	out->announce.port = (uint16_t)config_int(c, CONFIG_CLUSTER_ANNOUNCE_PORT);
-	out->announce.other_port = (uint16_t)config_int(c, CONFIG_CLUSTER_ANNOUNCE_TLS_PORT);
 	out->announce.bus_port = (uint16_t)config_int(c, CONFIG_CLUSTER_ANNOUNCE_BUS_PORT);
 	(void)snprintf(out->hostname, sizeof out->hostname, "%s",
 		       config_text(c, CONFIG_CLUSTER_ANNOUNCE_HOSTNAME));
@@ -106,6 +120,6 @@ enum status cluster_node_configure(struct cluster_node *n, struct buf *error)
 	cluster_driver_settings(
 	    n->driver, &settings,
 	    (uint64_t)config_int(n->server->config, CONFIG_CLUSTER_SENDBUF_LIMIT),
-	    config_text(n->server->config, CONFIG_BIND_SOURCE_ADDR));
+	    config_text(n->server->config, CONFIG_BIND_SOURCE_ADDR), n->server->tls);
 	return ST_OK;
 }

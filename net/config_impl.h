@@ -27,7 +27,6 @@ enum config_flags {
 	IMMUTABLE = 1,
 	PROTECTED = 2,
 	NO_MEANING = 4,
-	ABSENT = 8,
 	PATH = 16,
 	PASSWORD = 32,
 	HIDDEN = 64,

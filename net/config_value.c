@@ -528,10 +528,6 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 	if (st == ST_OK && id == CONFIG_REPLICAOF && strcasecmp(v.text, "no one") == 0) {
 		v.text[0] = 0;
 	}
-	if (st == ST_OK && (d->flags & ABSENT) != 0 && strcasecmp(v.text, d->init) != 0) {
-		*reason = "this needs TLS, which this version of Cairn does not have";
-		st = ST_INVALID;
-	}
 	if (st == ST_OK) {
 		*text = mem_strdup(v.text);
 		st = *text == NULL ? ST_NO_MEMORY : ST_OK;

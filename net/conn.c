@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
 	REQUESTS_PER_TURN = 1000, /* so that one client's pipeline does not hold up the others */
@@ -25,8 +24,10 @@ enum {
 
 static bool make_events(struct conn *c)
 {
-	c->read_event = event_new(c->server->base, c->fd, EV_READ | EV_PERSIST, conn_on_read, c);
-	c->write_event = event_new(c->server->base, c->fd, EV_WRITE, conn_on_write, c);
+	int fd = c->stream.fd;
+
+	c->read_event = event_new(c->server->base, fd, EV_READ | EV_PERSIST, conn_on_read, c);
+	c->write_event = event_new(c->server->base, fd, EV_WRITE, conn_on_write, c);
 	if (c->read_event != NULL && c->write_event != NULL &&
 	    event_add(c->read_event, NULL) == 0) {
 		return true;
@@ -40,19 +41,19 @@ static bool make_events(struct conn *c)
 	return false;
 }
 
-struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr, bool local,
-			 bool unix_socket)
+struct conn *conn_create(struct server *s, struct stream stream, const char *addr,
+			 const char *laddr, bool local, bool unix_socket)
 {
 	struct conn *c = mem_calloc(1, sizeof *c);
 
 	if (c == NULL) {
-		(void)close(fd);
+		stream_close(&stream);
 		return NULL;
 	}
 	c->server = s;
-	c->fd = fd;
+	c->stream = stream;
 	if (!make_events(c)) {
-		(void)close(fd);
+		stream_close(&stream);
 		mem_free(c);
 		return NULL;
 	}
@@ -61,6 +62,7 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 	c->active_ms = c->created_ms = s->mono_ms;
 	session_init(&c->session, ++s->next_client_id, s->now_ms);
 	c->session.local = local;
+	c->session.tls = stream.ssl != NULL;
 	dispatch_welcome(s->dispatch, &c->session);
 	(void)snprintf(c->session.addr, sizeof c->session.addr, "%s", addr);
 	(void)snprintf(c->session.laddr, sizeof c->session.laddr, "%s", laddr);
@@ -74,6 +76,9 @@ struct conn *conn_create(struct server *s, int fd, const char *addr, const char 
 	s->conns_last = c;
 	s->host.stats.clients++;
 	s->host.stats.connections_received++;
+	if (stream.shaking) {
+		conn_shaking_begin(c);
+	}
 	(void)guest_check(c);
 	return c;
 }
@@ -88,9 +93,9 @@ void conn_touch(struct conn *c)
 }
 
 /* Off the books; the memory goes at the end of the turn. Returns its socket. */
-static int let_go(struct conn *c)
+static struct stream let_go(struct conn *c)
 {
-	int fd = c->fd;
+	struct stream stream = c->stream;
 
 	c->dead = true;
 	session_leave(&c->session);
@@ -98,26 +103,36 @@ static int let_go(struct conn *c)
 	conn_set_wait(c, CONN_READY);
 	event_free(c->read_event);
 	event_free(c->write_event);
-	c->fd = -1;
+	conn_shaking_end(c);
+	c->stream = STREAM_NONE;
 	c->server->host.stats.clients--;
 	guest_forget(c);
 	c->dead_next = c->server->dead;
 	c->server->dead = c;
 	conn_touch(c);
-	return fd;
+	return stream;
 }
 
 void conn_close(struct conn *c)
 {
 	if (!c->dead) {
-		(void)close(let_go(c));
+		struct stream stream = let_go(c);
+
+		stream_close(&stream);
 	}
 }
 
-int conn_detach(struct conn *c)
+bool conn_detach(struct conn *c, struct stream *out)
 {
 	conn_flush(c); /* what was answered before, as far as it may leave */
-	return c->dead ? -1 : let_go(c);
+	if (!c->dead && c->writing && c->stream.ssl != NULL) {
+		conn_close(c); /* half of a record is under way: nothing else may follow it */
+	}
+	if (c->dead) {
+		return false;
+	}
+	*out = let_go(c);
+	return true;
 }
 
 void conn_set_reading(struct conn *c, bool on)

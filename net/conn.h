@@ -6,6 +6,7 @@
 #include "engine/base/buf.h"
 #include "net/command/session.h"
 #include "net/proto/resp_reader.h"
+#include "net/stream.h"
 
 #include <event2/event.h>
 
@@ -40,7 +41,8 @@ struct conn {
 	bool lacks_output; /* what it was to be sent was given up: it is closed with the turn */
 	bool unix_socket;
 	bool eof; /* the peer sends no more, but may read */
-	int fd;
+	struct stream stream;
+	struct conn *shaking_next, *shaking_prev; /* while its handshake is not done */
 	struct event *read_event, *write_event;
 	struct resp_reader reader;
 	struct buf in;	      /* bytes not yet run; empty for most clients at most times */
@@ -57,16 +59,16 @@ struct conn {
 	uint64_t soft_limit_since_ms, active_ms, created_ms; /* monotonic */
 };
 
-/* Takes over an accepted, non-blocking socket. local: the peer is on this machine. NULL: out of
- * memory (the socket is closed). */
-struct conn *conn_create(struct server *s, int fd, const char *addr, const char *laddr, bool local,
-			 bool unix_socket);
+/* Takes over an accepted, non-blocking socket, whose TLS handshake may be yet to come. local: the
+ * peer is on this machine. NULL: out of memory (the socket is closed). */
+struct conn *conn_create(struct server *s, struct stream stream, const char *addr,
+			 const char *laddr, bool local, bool unix_socket);
 
 /* Closes and forgets; the memory goes at the end of the turn (conn_reap). */
 void conn_close(struct conn *c);
 
-/* Forgets the client but not its socket, which is the caller's from now on; -1: it is closed. */
-int conn_detach(struct conn *c);
+/* Forgets the client but not its socket, which is the caller's from now on. False: it is closed. */
+bool conn_detach(struct conn *c, struct stream *out);
 
 /* Runs what is pending, as far as it may run now. */
 void conn_run(struct conn *c);
@@ -82,6 +84,16 @@ bool conn_run_blocked(struct conn *c);
 
 /* The wait of a blocked client is over: its request is run again next turn. */
 void conn_unblock(struct conn *c);
+
+/* Reads what has come; it runs at the end of the turn's events. */
+void conn_read(struct conn *c);
+
+/* Closes clients whose TLS handshake takes too long. */
+void conn_shaking_check(struct server *s);
+
+/* Room for one more handshake: where there are as many as may be, the oldest makes it if it had its
+ * time. False: there is none now. */
+bool conn_shaking_room(struct server *s);
 
 /* Goes on reading after a wait that left nothing pending. */
 void conn_resume(struct conn *c);

@@ -1,4 +1,5 @@
-/* What conn.c, conn_block.c, conn_read.c, conn_out.c and guests.c share. Executor thread. */
+/* What conn.c, conn_block.c, conn_read.c, conn_out.c, conn_tls.c and guests.c share. Executor
+ * thread. */
 #ifndef CAIRN_NET_CONN_IMPL_H
 #define CAIRN_NET_CONN_IMPL_H
 
@@ -39,6 +40,15 @@ void conn_mark_output(struct conn *c);
 bool conn_output_full(struct conn *c);
 /* Event: the socket takes bytes again. */
 void conn_on_write(evutil_socket_t fd, short what, void *arg);
+
+/* --- conn_tls.c --- */
+
+/* Counts a client whose handshake is yet to come. */
+void conn_shaking_begin(struct conn *c);
+/* Takes it off the books, when it is on them. */
+void conn_shaking_end(struct conn *c);
+/* Goes on with the handshake: its socket is readable or takes bytes. */
+void conn_shake(struct conn *c);
 
 /* --- guests.c --- */
 

@@ -204,7 +204,7 @@ void conn_flush(struct conn *c)
 	}
 	to = released(c);
 	if (to > c->out_sent && !c->writing) {
-		ssize_t n = send(c->fd, c->out.data + c->out_sent, to - c->out_sent, MSG_NOSIGNAL);
+		ssize_t n = stream_write(&c->stream, c->out.data + c->out_sent, to - c->out_sent);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
 			conn_close(c);
@@ -256,6 +256,11 @@ void conn_on_write(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (c->stream.shaking) {
+		conn_shake(c);
+		return;
+	}
 	c->writing = false;
+	stream_writable(&c->stream);
 	conn_touch(c);
 }

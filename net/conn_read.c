@@ -129,16 +129,26 @@ static void arrive(struct conn *c)
 	}
 }
 
-void conn_on_read(evutil_socket_t fd, short what, void *arg)
+/* TLS may have something to send before it can read on. */
+static void wait_to_write(struct conn *c)
 {
-	struct conn *c = arg;
+	if (c->stream.read_wants_write) {
+		(void)event_add(c->write_event, NULL);
+	}
+}
+
+void conn_read(struct conn *c)
+{
 	struct server *s = c->server;
 	uint8_t *at;
 	size_t room;
 	ssize_t n;
 
-	(void)what;
 	if (c->dead || c->in_arrived) {
+		return;
+	}
+	if (c->stream.shaking) {
+		conn_shake(c);
 		return;
 	}
 	server_refresh_clock(s);
@@ -146,7 +156,7 @@ void conn_on_read(evutil_socket_t fd, short what, void *arg)
 		conn_close(c);
 		return;
 	}
-	n = recv(fd, at, room, 0); /* cheaper than read: no file position */
+	n = stream_read(&c->stream, at, room);
 	if (n == 0 && (c->wait == CONN_BLOCKED ||
 		       (c->wait == CONN_EVENT && c->session.wait.deadline_ms == 0))) {
 		conn_close(c); /* it might wait for ever for somebody who is gone */
@@ -164,6 +174,7 @@ void conn_on_read(evutil_socket_t fd, short what, void *arg)
 		if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			conn_close(c);
 		}
+		wait_to_write(c);
 		return;
 	}
 	s->host.stats.net_input_bytes += (uint64_t)n;
@@ -181,4 +192,11 @@ void conn_on_read(evutil_socket_t fd, short what, void *arg)
 		}
 	}
 	arrive(c);
+}
+
+void conn_on_read(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_read(arg);
 }

@@ -18,7 +18,7 @@ static void fill_info(const struct conn *c, struct client_info *out)
 {
 	*out = (struct client_info){
 	    .session = &c->session,
-	    .fd = c->fd,
+	    .fd = c->stream.fd,
 	    .qbuf = c->in.len,
 	    .qbuf_free = c->in.cap - c->in.len,
 	    .obl = conn_output(c),
@@ -290,24 +290,28 @@ void host_apply_config(struct server *s)
 	}
 }
 
-/* bind and port. */
+/* bind, port and tls-port. */
 static enum status apply_addresses(struct server *s, const bool changed[], struct buf *error)
 {
 	const char *bind = config_text(s->config, CONFIG_BIND);
 	int port = (int)config_int(s->config, CONFIG_PORT);
+	int tls_port = (int)config_int(s->config, CONFIG_TLS_PORT);
 	char *copy;
 
-	if (port == s->port_in_force && strcmp(bind, s->bind_in_force) == 0) {
+	if (port == s->port_in_force && tls_port == s->tls_port_in_force &&
+	    strcmp(bind, s->bind_in_force) == 0) {
 		return ST_OK;
 	}
 	copy = mem_strdup(bind);
 	if (copy == NULL) {
 		return ST_NO_MEMORY;
 	}
-	if (listener_rebind(s, s->bind_in_force, s->port_in_force) != ST_OK) {
+	if (listener_rebind(s) != ST_OK) {
 		buf_note(error, "%s",
 			 changed[CONFIG_PORT]
 			     ? "port') - Unable to listen on this port. Check server logs."
+			 : changed[CONFIG_TLS_PORT]
+			     ? "tls-port') - Unable to listen on this port. Check server logs."
 			     : "bind') - Failed to bind to specified addresses.");
 		mem_free(copy);
 		return ST_IO;
@@ -315,7 +319,8 @@ static enum status apply_addresses(struct server *s, const bool changed[], struc
 	mem_free(s->bind_in_force);
 	s->bind_in_force = copy;
 	s->port_in_force = port;
-	s->host.tcp_port = port;
+	s->tls_port_in_force = tls_port;
+	s->host.tcp_port = server_port(s, false);
 	return ST_OK;
 }
 
@@ -339,7 +344,13 @@ enum status host_apply_changes(void *server, const bool changed[], struct buf *e
 	if (changed[CONFIG_REQUIREPASS]) {
 		st = dispatch_set_password(s->dispatch, config_text(s->config, CONFIG_REQUIREPASS));
 	}
-	if (st == ST_OK && (changed[CONFIG_BIND] || changed[CONFIG_PORT])) {
+	if (st == ST_OK && server_tls_changed(changed) && server_tls_configure(s, NULL) != ST_OK) {
+		buf_note(error, "%s') - Unable to update TLS configuration. Check server logs.",
+			 server_tls_changed_name(changed));
+		st = ST_INVALID;
+	}
+	if (st == ST_OK &&
+	    (changed[CONFIG_BIND] || changed[CONFIG_PORT] || changed[CONFIG_TLS_PORT])) {
 		st = apply_addresses(s, changed, error);
 	}
 	if (st == ST_OK) {

@@ -16,7 +16,7 @@
 
 enum { ACCEPTS_PER_TURN = 1000, ACCEPT_RETRY_MS = 100, ADDR_LEN = 64, HOST_LEN = 256 };
 
-static const char denied[] =
+const char listener_denied[] =
     "-DENIED Cairn is running in protected mode because protected mode is enabled and no password "
     "is "
     "set for the default user. In this mode connections are only accepted from the loopback "
@@ -72,21 +72,44 @@ static void refuse(struct server *s, int fd, const char *text)
 	s->host.stats.connections_rejected++;
 }
 
-static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
+bool listener_keeps_out(const struct server *s, bool local)
+{
+	return config_int(s->config, CONFIG_PROTECTED_MODE) != 0 && !local &&
+	       dispatch_asks_no_password(s->dispatch);
+}
+
+/* What the client talks through. False: there is no memory for it; the socket is closed. */
+static bool make_stream(struct server *s, int fd, bool tls, struct stream *out)
+{
+	if (!tls) {
+		*out = stream_plain(fd);
+		return true;
+	}
+	if (tls_accept(s->tls, fd, (enum tls_auth)config_int(s->config, CONFIG_TLS_AUTH_CLIENTS),
+		       out) == ST_OK) {
+		return true;
+	}
+	logger(LOG_LVL_WARNING, "Error accepting a client connection: no memory for TLS");
+	(void)close(fd);
+	return false;
+}
+
+static void greet(struct server *s, int fd, const struct sockaddr_storage *peer, bool tls)
 {
 	struct sockaddr_storage local = {0};
 	socklen_t len = sizeof local;
 	char addr[ADDR_LEN], laddr[ADDR_LEN];
 	const char *path = config_text(s->config, CONFIG_UNIXSOCKET);
-	bool open_house = dispatch_asks_no_password(s->dispatch);
+	struct stream stream;
 
 	if (s->host.stats.clients >= (uint64_t)config_int(s->config, CONFIG_MAXCLIENTS) &&
 	    !guest_close_idle(s)) {
-		refuse(s, fd, "-ERR max number of clients reached\r\n");
+		/* To say so by TLS would take the handshake first. */
+		refuse(s, fd, tls ? "" : "-ERR max number of clients reached\r\n");
 		return;
 	}
-	if (config_int(s->config, CONFIG_PROTECTED_MODE) != 0 && open_house && !is_local(peer)) {
-		refuse(s, fd, denied);
+	if (!tls && listener_keeps_out(s, is_local(peer))) {
+		refuse(s, fd, listener_denied);
 		return;
 	}
 	(void)getsockname(fd, (struct sockaddr *)&local, &len);
@@ -95,37 +118,62 @@ static void greet(struct server *s, int fd, const struct sockaddr_storage *peer)
 	if (peer->ss_family != AF_UNIX) {
 		tcp_set_options(fd, (int)config_int(s->config, CONFIG_TCP_KEEPALIVE));
 	}
-	(void)conn_create(s, fd, addr, laddr, is_local(peer), peer->ss_family == AF_UNIX);
+	if (make_stream(s, fd, tls, &stream)) {
+		(void)conn_create(s, stream, addr, laddr, is_local(peer),
+				  peer->ss_family == AF_UNIX);
+	}
+}
+
+/* Readiness would come again at once: looks at some listeners only after a while. */
+static void rest(struct server *s, bool tls_only)
+{
+	struct timeval pause = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+
+	for (int l = 0; l < s->listeners_count; l++) {
+		if (!tls_only || s->listens_tls[l]) {
+			(void)event_del(s->listen_events[l]);
+		}
+	}
+	(void)event_add(s->accept_retry, &pause);
+}
+
+static bool is_tls(const struct server *s, evutil_socket_t listener)
+{
+	int l = 0;
+
+	while (s->listeners[l] != listener) {
+		l++;
+	}
+	return s->listens_tls[l];
 }
 
 static void on_accept(evutil_socket_t listener, short what, void *arg)
 {
 	struct server *s = arg;
+	bool tls = is_tls(s, listener);
 
 	(void)what;
 	server_refresh_clock(s);
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		if (tls && !conn_shaking_room(s)) {
+			rest(s, true);
+			return;
+		}
+
 		struct sockaddr_storage peer = {0};
 		socklen_t len = sizeof peer;
 		int fd =
 		    accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			greet(s, fd, &peer);
+			greet(s, fd, &peer, tls);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			struct timeval pause = {.tv_usec = ACCEPT_RETRY_MS * 1000};
-
 			logger(LOG_LVL_WARNING,
 			       "Accepting client connection: %m; next try in %d ms",
 			       ACCEPT_RETRY_MS);
-			/* Readiness would come again at once: leave the descriptors to those who
-			 * have one. */
-			for (int l = 0; l < s->listeners_count; l++) {
-				(void)event_del(s->listen_events[l]);
-			}
-			(void)event_add(s->accept_retry, &pause);
+			rest(s, false); /* the descriptors are left to those who have one */
 		}
 		return;
 	}
@@ -151,7 +199,7 @@ static void on_accept_retry(evutil_socket_t fd, short what, void *arg)
 
 /* --- listening --- */
 
-static enum status add_listener(struct server *s, int fd)
+static enum status add_listener(struct server *s, int fd, bool tls)
 {
 	struct event *ev = event_new(s->base, fd, EV_READ | EV_PERSIST, on_accept, s);
 
@@ -163,9 +211,11 @@ static enum status add_listener(struct server *s, int fd)
 	for (int i = s->listeners_count; i > s->tcp_count; i--) {
 		s->listeners[i] = s->listeners[i - 1];
 		s->listen_events[i] = s->listen_events[i - 1];
+		s->listens_tls[i] = s->listens_tls[i - 1];
 	}
 	s->listeners[s->tcp_count] = fd;
 	s->listen_events[s->tcp_count] = ev;
+	s->listens_tls[s->tcp_count] = tls;
 	s->listeners_count++;
 	(void)event_add(ev, NULL);
 	return ST_OK;
@@ -174,17 +224,35 @@ static enum status add_listener(struct server *s, int fd)
 static enum status add_tcp(void *arg, int fd)
 {
 	struct server *s = arg;
-	enum status st = add_listener(s, fd);
+	enum status st = add_listener(s, fd, false);
 
 	s->tcp_count += st == ST_OK;
 	return st;
 }
 
-static enum status listen_all_tcp(struct server *s, const char *bind_text, int port,
+static enum status add_tls(void *arg, int fd)
+{
+	struct server *s = arg;
+	enum status st = add_listener(s, fd, true);
+
+	s->tcp_count += st == ST_OK;
+	return st;
+}
+
+/* Ports that are 0 are left out. */
+static enum status listen_all_tcp(struct server *s, const char *bind_text, int port, int tls_port,
 				  struct buf *error)
 {
-	return listen_sockets(bind_text, port, (int)config_int(s->config, CONFIG_TCP_BACKLOG),
-			      add_tcp, s, error);
+	int backlog = (int)config_int(s->config, CONFIG_TCP_BACKLOG);
+	enum status st = ST_OK;
+
+	if (port != 0) {
+		st = listen_sockets(bind_text, port, backlog, add_tcp, s, error);
+	}
+	if (st == ST_OK && tls_port != 0) {
+		st = listen_sockets(bind_text, tls_port, backlog, add_tls, s, error);
+	}
+	return st;
 }
 
 static void close_listener(struct server *s, int i)
@@ -195,6 +263,7 @@ static void close_listener(struct server *s, int i)
 	for (; i < s->listeners_count; i++) {
 		s->listeners[i] = s->listeners[i + 1];
 		s->listen_events[i] = s->listen_events[i + 1];
+		s->listens_tls[i] = s->listens_tls[i + 1];
 	}
 }
 
@@ -232,22 +301,19 @@ static enum status listen_unix(struct server *s, const char *path, struct buf *e
 		(void)close(fd);
 		return ST_NO_MEMORY;
 	}
-	return add_listener(s, fd);
+	return add_listener(s, fd, false);
 }
 
 enum status listener_open_all(struct server *s, struct buf *error)
 {
-	int port = (int)config_int(s->config, CONFIG_PORT);
 	const char *path = config_text(s->config, CONFIG_UNIXSOCKET);
-	enum status st = ST_OK;
+	enum status st;
 
 	s->accept_retry = event_new(s->base, -1, 0, on_accept_retry, s);
 	if (s->accept_retry == NULL) {
 		return ST_NO_MEMORY;
 	}
-	if (port != 0) {
-		st = listen_all_tcp(s, config_text(s->config, CONFIG_BIND), port, error);
-	}
+	st = listen_all_tcp(s, s->bind_in_force, s->port_in_force, s->tls_port_in_force, error);
 	if (st == ST_OK && path[0] != 0) {
 		st = listen_unix(s, path, error);
 	}
@@ -258,24 +324,23 @@ enum status listener_open_all(struct server *s, struct buf *error)
 	return st;
 }
 
-enum status listener_rebind(struct server *s, const char *bind_before, int port_before)
+enum status listener_rebind(struct server *s)
 {
 	struct buf error = {0};
-	int port = (int)config_int(s->config, CONFIG_PORT);
-	enum status st = ST_OK;
+	enum status st;
 
 	/* The old ones would be in the way of new ones on the same port. */
 	close_tcp(s);
-	if (port != 0) {
-		st = listen_all_tcp(s, config_text(s->config, CONFIG_BIND), port, &error);
-	}
+	st = listen_all_tcp(s, config_text(s->config, CONFIG_BIND),
+			    (int)config_int(s->config, CONFIG_PORT),
+			    (int)config_int(s->config, CONFIG_TLS_PORT), &error);
 	if (st != ST_OK) {
 		struct buf again = {0};
 
 		logger(LOG_LVL_WARNING, "%.*s", (int)error.len, (const char *)error.data);
 		close_tcp(s);
-		if (port_before != 0 &&
-		    listen_all_tcp(s, bind_before, port_before, &again) != ST_OK) {
+		if (listen_all_tcp(s, s->bind_in_force, s->port_in_force, s->tls_port_in_force,
+				   &again) != ST_OK) {
 			logger(LOG_LVL_WARNING, "Listening on the former addresses failed too.");
 		}
 		buf_deinit(&again);

@@ -101,15 +101,26 @@ void migrate_pool_destroy(struct migrate_pool *p)
 /* --- for commands --- */
 
 /* A kept connection to there. */
-static struct migrate_wire *find_kept(struct migrate_pool *p, const char *host, int port)
+static struct migrate_wire *find_kept(struct migrate_pool *p, const char *host, int port, bool tls)
 {
 	for (struct migrate_wire *w = p->wires; w != NULL; w = w->next) {
-		if (!w->in_use && w->port == port && strcmp(w->host, host) == 0 &&
+		if (!w->in_use && w->port == port && w->tls == tls && strcmp(w->host, host) == 0 &&
 		    migrate_wire_idle(w)) {
 			return w;
 		}
 	}
 	return NULL;
+}
+
+/* A connection that is made now. NULL: no memory, or no TLS where it is wanted. */
+static struct migrate_wire *make_wire(struct migrate_pool *p, const char *host, int port, bool tls,
+				      uint64_t timeout_ms)
+{
+	struct ssl_st *ssl;
+
+	return server_tls_connector(p->server, tls, &ssl)
+		   ? migrate_wire_create(host, port, ssl, timeout_ms, server_wake, p->server)
+		   : NULL;
 }
 
 /* Room for one more, if need be instead of a kept one. */
@@ -129,12 +140,11 @@ static struct migrate_link *open_link(struct command_host *h, const char *host, 
 				      bool fresh, uint64_t timeout_ms)
 {
 	struct migrate_pool *p = server_of_host(h)->migrate_pool;
-	struct migrate_wire *w = fresh ? NULL : find_kept(p, host, port);
+	bool tls = config_int(p->server->config, CONFIG_TLS_CLUSTER) != 0;
+	struct migrate_wire *w = fresh ? NULL : find_kept(p, host, port, tls);
 
 	if (w == NULL) {
-		w = make_room(p)
-			? migrate_wire_create(host, port, timeout_ms, server_wake, p->server)
-			: NULL;
+		w = make_room(p) ? make_wire(p, host, port, tls, timeout_ms) : NULL;
 		if (w == NULL) {
 			return NULL;
 		}

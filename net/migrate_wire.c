@@ -5,6 +5,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/thread.h"
 #include "net/repl_socket.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,12 +53,14 @@ static bool connect_there(struct migrate_wire *w)
 	    .source = "",
 	    .timeout_ms = w->timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)w->timeout_ms,
 	    .nodelay = true,
+	    .ssl = w->ssl,
 	};
 	enum status st;
 	int why;
 
+	w->ssl = NULL;
 	errno = 0;
-	st = repl_connect(&to, w->wake_fd, &w->fd, &error);
+	st = repl_connect(&to, w->wake_fd, &w->stream, &error);
 	why = errno;
 	buf_deinit(&error);
 	if (st != ST_OK) {
@@ -97,7 +100,7 @@ static bool take_work(struct migrate_wire *w, bool *busy, uint64_t *timeout_ms)
 static bool send_some(struct migrate_wire *w)
 {
 	ssize_t n =
-	    send(w->fd, w->writing.data + w->written, w->writing.len - w->written, MSG_NOSIGNAL);
+	    stream_write(&w->stream, w->writing.data + w->written, w->writing.len - w->written);
 	size_t before;
 	bool drained;
 
@@ -156,7 +159,7 @@ static bool take_bytes(struct migrate_wire *w, struct slice bytes)
 static bool receive_some(struct migrate_wire *w)
 {
 	uint8_t bytes[READ_MAX];
-	ssize_t n = recv(w->fd, bytes, sizeof bytes, 0);
+	ssize_t n = stream_read(&w->stream, bytes, sizeof bytes);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		return true;
@@ -184,7 +187,7 @@ static void serve(struct migrate_wire *w)
 			return;
 		}
 		ms = busy ? timeout_ms - waited : IDLE_WAIT_MS;
-		repl_wait(w->fd, w->wake_fd, writes, ms, &readable);
+		repl_wait(&w->stream, w->wake_fd, writes, ms, &readable);
 		if (writes) {
 			ok = send_some(w);
 		}
@@ -200,7 +203,7 @@ static void *run(void *arg)
 
 	if (connect_there(w)) {
 		serve(w);
-		(void)close(w->fd);
+		stream_close(&w->stream);
 	}
 	pthread_mutex_lock(&w->lock);
 	w->ended = true;
@@ -211,12 +214,14 @@ static void *run(void *arg)
 
 /* --- the executor --- */
 
-struct migrate_wire *migrate_wire_create(const char *host, int port, uint64_t timeout_ms,
-					 void (*notify)(void *arg), void *notify_arg)
+struct migrate_wire *migrate_wire_create(const char *host, int port, struct ssl_st *ssl,
+					 uint64_t timeout_ms, void (*notify)(void *arg),
+					 void *notify_arg)
 {
 	struct migrate_wire *w = mem_calloc(1, sizeof *w);
 
 	if (w == NULL) {
+		tls_connector_free(ssl);
 		return NULL;
 	}
 	w->link.db = -1;
@@ -225,10 +230,13 @@ struct migrate_wire *migrate_wire_create(const char *host, int port, uint64_t ti
 	w->timeout_ms = timeout_ms;
 	w->notify = notify;
 	w->notify_arg = notify_arg;
-	w->fd = -1;
+	w->stream = STREAM_NONE;
+	w->ssl = ssl;
+	w->tls = ssl != NULL;
 	w->failure = MIGRATE_NOTHING;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->wake_fd < 0) {
+		tls_connector_free(ssl);
 		mem_free(w);
 		return NULL;
 	}
@@ -236,6 +244,7 @@ struct migrate_wire *migrate_wire_create(const char *host, int port, uint64_t ti
 	if (!thread_start(&w->thread, "cairn-migrate", run, w)) {
 		pthread_mutex_destroy(&w->lock);
 		(void)close(w->wake_fd);
+		tls_connector_free(ssl);
 		mem_free(w);
 		return NULL;
 	}

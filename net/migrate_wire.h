@@ -4,6 +4,7 @@
 #define CAIRN_NET_MIGRATE_WIRE_H
 
 #include "net/command/migrate_link.h"
+#include "net/stream.h"
 
 #include <pthread.h>
 
@@ -14,7 +15,7 @@ struct migrate_wire {
 	struct migrate_wire *next; /* of the pool */
 	char host[MIGRATE_HOST_MAX];
 	int port;
-	bool in_use;
+	bool in_use, tls;
 	uint64_t idle_since_ms; /* monotonic; while it is not in use */
 	void (*notify)(void *arg);
 	void *notify_arg;
@@ -33,17 +34,20 @@ struct migrate_wire {
 	bool ended; /* the thread does nothing any more */
 
 	/* The thread's own. */
-	int fd;
+	struct stream stream;
+	struct ssl_st *ssl; /* TLS's end, until it connects; NULL: plain */
 	struct buf writing; /* from written on */
 	size_t written;
 	struct buf partial;   /* the beginning of a line */
 	uint64_t progress_ms; /* when something last moved */
 };
 
-/* Starts a thread that connects. notify is called on it when there is news, and must not block.
+/* Starts a thread that connects. ssl: TLS's end (tls_connector), used up in any case; NULL: plain.
+ * notify is called on it when there is news, and must not block.
  * NULL: no memory or no thread. Executor, as all here. */
-struct migrate_wire *migrate_wire_create(const char *host, int port, uint64_t timeout_ms,
-					 void (*notify)(void *arg), void *notify_arg);
+struct migrate_wire *migrate_wire_create(const char *host, int port, struct ssl_st *ssl,
+					 uint64_t timeout_ms, void (*notify)(void *arg),
+					 void *notify_arg);
 
 /* Has the thread end soon. */
 void migrate_wire_close(struct migrate_wire *w);

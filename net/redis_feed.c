@@ -335,7 +335,7 @@ static void *run(void *arg)
 	wal_tail_close(f->tail);
 	f->tail = NULL;
 	engine_unpin(f->opts.engine, &f->pin);
-	(void)shutdown(f->peer.fd, SHUT_RDWR);
+	(void)shutdown(f->peer.stream.fd, SHUT_RDWR);
 	redis_feed_set_state(f, REPL_SENDER_GONE);
 	return NULL;
 }
@@ -354,7 +354,7 @@ static enum status launch(struct redis_feed *f, const struct redis_feed_options 
 	atomic_store(&f->copy_bytes, 0);
 	atomic_store(&f->ack_us, now_us());
 	f->ping_us = now_us();
-	if (repl_peer_open(&f->peer, opts->fd, opts->nodelay) != ST_OK) {
+	if (repl_peer_open(&f->peer, &opts->stream, opts->nodelay) != ST_OK) {
 		return ST_NO_MEMORY;
 	}
 	f->running = thread_start(&f->thread, "redis-feed", run, f);
@@ -372,7 +372,9 @@ enum status redis_feed_start(const struct redis_feed_options *opts, struct redis
 	struct redis_feed *f = mem_calloc(1, sizeof *f);
 
 	if (f == NULL) {
-		(void)close(opts->fd);
+		struct stream stream = opts->stream;
+
+		stream_close(&stream);
 		return ST_NO_MEMORY;
 	}
 	if (launch(f, opts) != ST_OK) {

@@ -30,7 +30,7 @@ struct redis_feed_wish {
 
 struct redis_feed_options {
 	struct engine *engine; /* stays open until the feed is gone */
-	int fd;		       /* taken over: closed with the feed */
+	struct stream stream;  /* taken over: closed with the feed */
 	struct redis_feed_wish wish;
 	char replid[REDIS_REPLID_LEN + 1]; /* unique among all streams that ever were */
 	char mark[REDIS_REPLID_LEN + 1];   /* what ends the file; random */

@@ -223,9 +223,12 @@ enum status repl_handshake(struct repl_receiver *r)
 	    .source = r->source,
 	    .timeout_ms = CONNECT_TIMEOUT_MS,
 	    .nodelay = r->opts.nodelay,
+	    .ssl = r->opts.ssl,
 	};
-	enum status st = repl_connect(&to, r->wake_fd, &r->fd, &r->error);
+	enum status st;
 
+	r->opts.ssl = NULL;
+	st = repl_connect(&to, r->wake_fd, &r->stream, &r->error);
 	if (st != ST_OK) {
 		return st;
 	}

@@ -15,17 +15,16 @@
 
 enum { POLL_MS_MAX = 1000 };
 
-enum status repl_peer_open(struct repl_peer *p, int fd, bool nodelay)
+enum status repl_peer_open(struct repl_peer *p, const struct stream *stream, bool nodelay)
 {
 	int one = nodelay;
 
-	p->fd = fd;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	p->stream = *stream;
+	(void)setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	p->progress_us = clock_system()->mono_us(NULL);
 	p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (p->wake_fd < 0) {
-		(void)close(fd);
-		p->fd = -1;
+		stream_close(&p->stream);
 		return ST_NO_MEMORY;
 	}
 	return ST_OK;
@@ -33,13 +32,11 @@ enum status repl_peer_open(struct repl_peer *p, int fd, bool nodelay)
 
 void repl_peer_close(struct repl_peer *p)
 {
-	if (p->fd >= 0) {
-		(void)close(p->fd);
-	}
+	stream_close(&p->stream);
 	if (p->wake_fd >= 0) {
 		(void)close(p->wake_fd);
 	}
-	p->fd = p->wake_fd = -1;
+	p->wake_fd = -1;
 }
 
 void repl_peer_wake(struct repl_peer *p)
@@ -58,7 +55,7 @@ void repl_peer_stop(struct repl_peer *p)
 
 enum status repl_peer_read(struct repl_peer *p, uint8_t *dst, size_t size, size_t *got)
 {
-	ssize_t n = recv(p->fd, dst, size, MSG_DONTWAIT);
+	ssize_t n = stream_read(&p->stream, dst, size);
 
 	*got = 0;
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -77,7 +74,7 @@ enum status repl_peer_wait(struct repl_peer *p, bool out, uint64_t ms)
 	uint64_t silent_us;
 	bool readable;
 
-	repl_wait(p->fd, p->wake_fd, out, ms > POLL_MS_MAX ? POLL_MS_MAX : ms, &readable);
+	repl_wait(&p->stream, p->wake_fd, out, ms > POLL_MS_MAX ? POLL_MS_MAX : ms, &readable);
 	if (atomic_load(&p->stop)) {
 		return ST_END;
 	}
@@ -100,7 +97,7 @@ enum status repl_peer_wait(struct repl_peer *p, bool out, uint64_t ms)
 enum status repl_peer_send_parts(struct repl_peer *p, struct iovec *parts, int count)
 {
 	while (count > 0) {
-		ssize_t n = writev(p->fd, parts, count);
+		ssize_t n = stream_write_parts(&p->stream, parts, count);
 		enum status st;
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {

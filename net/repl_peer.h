@@ -5,6 +5,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/status.h"
+#include "net/stream.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,9 +13,9 @@
 struct iovec;
 
 struct repl_peer {
-	int fd;		     /* owned; non-blocking */
-	int wake_fd;	     /* owned; an eventfd that ends a wait */
-	uint32_t timeout_ms; /* with nothing sent or received; 0: no limit */
+	struct stream stream; /* owned */
+	int wake_fd;	      /* owned; an eventfd that ends a wait */
+	uint32_t timeout_ms;  /* with nothing sent or received; 0: no limit */
 	/* Takes what can be read (repl_peer_read). ST_END and others end the wait. */
 	enum status (*readable)(void *arg);
 	void *arg;
@@ -25,9 +26,10 @@ struct repl_peer {
 	uint64_t progress_us; /* last time that the socket took or gave something; the thread's */
 };
 
-/* Takes the socket over, also when it fails (ST_NO_MEMORY). nodelay: repl-disable-tcp-nodelay no.
+/* Takes the stream over, also when it fails (ST_NO_MEMORY). nodelay: repl-disable-tcp-nodelay no.
  */
-MUST_CHECK enum status repl_peer_open(struct repl_peer *p, int fd, bool nodelay);
+MUST_CHECK enum status repl_peer_open(struct repl_peer *p, const struct stream *stream,
+				      bool nodelay);
 void repl_peer_close(struct repl_peer *p);
 
 /* Any thread: ends a wait; ends it and all that follow. */

@@ -10,6 +10,7 @@
 #include "net/repl_patch_in.h"
 #include "net/repl_receiver_impl.h"
 #include "net/repl_socket.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -75,7 +76,7 @@ enum status repl_receiver_note(struct repl_receiver *r, enum repl_item_kind kind
 enum status repl_receiver_write(struct repl_receiver *r, struct slice bytes)
 {
 	while (bytes.len > 0) {
-		ssize_t n = send(r->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+		ssize_t n = stream_write(&r->stream, bytes.data, bytes.len);
 		bool readable;
 
 		if (n > 0) {
@@ -93,7 +94,7 @@ enum status repl_receiver_write(struct repl_receiver *r, struct slice bytes)
 			buf_note(&r->error, "the primary takes nothing (repl-timeout)");
 			return ST_IO;
 		}
-		repl_wait(r->fd, r->wake_fd, true, QUEUE_WAIT_US / 1000, &readable);
+		repl_wait(&r->stream, r->wake_fd, true, QUEUE_WAIT_US / 1000, &readable);
 	}
 	return ST_OK;
 }
@@ -167,7 +168,7 @@ enum status repl_receiver_read(struct repl_receiver *r, size_t want)
 	while (st == ST_OK) {
 		bool readable;
 
-		n = recv(r->fd, r->in.data + r->in.len, r->in.cap - r->in.len, 0);
+		n = stream_read(&r->stream, r->in.data + r->in.len, r->in.cap - r->in.len);
 		if (n > 0) {
 			r->in.len += (size_t)n;
 			atomic_fetch_add(&r->bytes, (uint64_t)n);
@@ -187,7 +188,7 @@ enum status repl_receiver_read(struct repl_receiver *r, size_t want)
 		atomic_store(&r->sleeping, true);
 		st = ack(r);
 		if (st == ST_OK && !atomic_load(&r->stop)) {
-			repl_wait(r->fd, r->wake_fd, false, ACK_MS, &readable);
+			repl_wait(&r->stream, r->wake_fd, false, ACK_MS, &readable);
 		}
 		atomic_store(&r->sleeping, false);
 		if (atomic_load(&r->stop)) {
@@ -485,10 +486,7 @@ static void *run(void *arg)
 	repl_patch_in_close(r->patch);
 	r->copy = NULL;
 	r->patch = NULL;
-	if (r->fd >= 0) {
-		(void)close(r->fd);
-		r->fd = -1;
-	}
+	stream_close(&r->stream);
 	atomic_store(&r->state, (int)REPL_RECEIVER_ENDED);
 	while ((item = repl_item_create(REPL_ITEM_END)) == NULL) {
 		waiting_pause_us(QUEUE_WAIT_US);
@@ -507,6 +505,7 @@ static void release(struct repl_receiver *r)
 	if (r->wake_fd >= 0) {
 		(void)close(r->wake_fd);
 	}
+	tls_connector_free(r->opts.ssl);
 	wal_frame_decoder_destroy(r->decoder);
 	buf_deinit(&r->in);
 	buf_deinit(&r->out);
@@ -530,10 +529,11 @@ enum status repl_receiver_start(const struct repl_receiver_options *opts,
 	struct repl_receiver *r = mem_calloc(1, sizeof *r);
 
 	if (r == NULL) {
+		tls_connector_free(opts->ssl);
 		return ST_NO_MEMORY;
 	}
 	r->opts = *opts;
-	r->fd = -1;
+	r->stream = STREAM_NONE;
 	repl_queue_init(&r->queue);
 	r->host = mem_strdup(opts->host);
 	r->source = mem_strdup(opts->source);

@@ -10,6 +10,7 @@
 
 #include "engine/engine_shard.h"
 #include "net/repl_queue.h"
+#include "net/stream.h"
 
 #include <stdbool.h>
 
@@ -32,6 +33,7 @@ struct repl_receiver_options {
 	uint64_t map_size_max, wal_segment_size;
 	uint32_t timeout_ms; /* repl-timeout */
 	bool nodelay;
+	struct ssl_st *ssl;	   /* TLS's end (tls_connector), used up in any case; NULL: plain */
 	void (*notify)(void *arg); /* there are items. Receiver's thread; must not block */
 	void *arg;
 };

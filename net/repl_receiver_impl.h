@@ -23,7 +23,7 @@ struct repl_receiver {
 	_Atomic uint64_t applied_lsn, durable_lsn, io_us, bytes, copy_total, copy_bytes, copy_us;
 
 	/* The thread's own. */
-	int fd;
+	struct stream stream;
 	struct buf in;
 	size_t in_at;
 	struct buf out, error;

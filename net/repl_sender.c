@@ -448,7 +448,7 @@ static void *run(void *arg)
 	}
 	wal_tail_close(s->tail);
 	engine_unpin(s->opts.engine, &s->pin);
-	(void)shutdown(s->peer.fd, SHUT_RDWR);
+	(void)shutdown(s->peer.stream.fd, SHUT_RDWR);
 	set_state(s, REPL_SENDER_GONE);
 	return NULL;
 }
@@ -469,7 +469,9 @@ enum status repl_sender_start(const struct repl_sender_options *opts, struct rep
 	struct repl_sender *s = mem_calloc(1, sizeof *s);
 
 	if (s == NULL) {
-		(void)close(opts->fd);
+		struct stream stream = opts->stream;
+
+		stream_close(&stream);
 		return ST_NO_MEMORY;
 	}
 	s->opts = *opts;
@@ -482,7 +484,7 @@ enum status repl_sender_start(const struct repl_sender_options *opts, struct rep
 	s->peer.readable = read_acks;
 	s->peer.arg = s;
 	s->peer.error = &s->error;
-	if (repl_peer_open(&s->peer, opts->fd, opts->nodelay) != ST_OK ||
+	if (repl_peer_open(&s->peer, &opts->stream, opts->nodelay) != ST_OK ||
 	    buf_append(&s->resume, opts->resume.data, opts->resume.len) != ST_OK ||
 	    buf_append(&s->refetch, opts->refetch.data, opts->refetch.len) != ST_OK ||
 	    !thread_start(&s->thread, "repl-sender", run, s)) {

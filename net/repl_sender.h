@@ -8,6 +8,7 @@
 #define CAIRN_NET_REPL_SENDER_H
 
 #include "engine/engine_shard.h"
+#include "net/stream.h"
 
 #include <stdbool.h>
 
@@ -15,7 +16,7 @@ struct repl_sender;
 
 struct repl_sender_options {
 	struct engine *engine; /* stays open until the sender is gone */
-	int fd;		       /* taken over: closed with the sender */
+	struct stream stream;  /* taken over: closed with the sender */
 	bool full_copy;	       /* else frames from lsn + 1 on, if they are still there */
 	struct wal_history history;
 	uint64_t lsn, chain; /* where the replica's log ends */

@@ -198,6 +198,7 @@ static void start_receiver(struct replication *r)
 {
 	struct server *s = r->server;
 	struct engine_position at;
+	bool tls = config_int(s->config, CONFIG_TLS_REPLICATION) != 0;
 	struct repl_receiver_options opts = {
 	    .host = r->host,
 	    .port = r->port,
@@ -224,10 +225,11 @@ static void start_receiver(struct replication *r)
 		return; /* records are on their way to the log: next turn */
 	}
 	opts.at = at;
-	opts.my_port = opts.my_port != 0 ? opts.my_port : s->host.tcp_port;
+	opts.my_port = opts.my_port != 0 ? opts.my_port : server_port(s, tls);
 	logger(LOG_LVL_NOTICE, "Connecting to MASTER %s:%d", r->host, r->port);
-	if (repl_receiver_start(&opts, &r->receiver) != ST_OK) {
-		logger(LOG_LVL_WARNING, "out of memory: no connection to the primary yet");
+	if (!server_tls_connector(s, tls, &opts.ssl) ||
+	    repl_receiver_start(&opts, &r->receiver) != ST_OK) {
+		logger(LOG_LVL_WARNING, "no memory, or no TLS: no connection to the primary yet");
 		r->retry_at_ms = s->mono_ms + RETRY_MS;
 	}
 }

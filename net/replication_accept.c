@@ -143,7 +143,7 @@ static bool take_over(struct replication *r, const struct walstream_request *q)
 }
 
 struct replica *replication_new_replica(struct replication *r, struct conn *c, const char *cmd,
-					int port, const char *ip, int *fd)
+					int port, const char *ip, struct stream *stream)
 {
 	struct replica *p = mem_calloc(1, sizeof *p);
 
@@ -161,7 +161,12 @@ struct replica *replication_new_replica(struct replication *r, struct conn *c, c
 	} else {
 		plain_ip(p->session.addr, p->ip, sizeof p->ip);
 	}
-	*fd = p->fd = conn_detach(c);
+	if (!conn_detach(c, stream)) {
+		session_deinit(&p->session);
+		mem_free(p);
+		return NULL;
+	}
+	p->fd = stream->fd;
 	return p;
 }
 
@@ -208,7 +213,7 @@ void replication_adopt(struct replication *r, struct conn *c)
 		return;
 	}
 	opts.history = *engine_history(s->engine);
-	p = replication_new_replica(r, c, "walstream", q->port, q->ip, &opts.fd);
+	p = replication_new_replica(r, c, "walstream", q->port, q->ip, &opts.stream);
 	if (p == NULL) {
 		return;
 	}

@@ -95,11 +95,11 @@ void replication_drop_replicas(struct replication *r);
 
 /* --- replication_accept.c --- */
 
-/* Makes the client a replica, which the caller puts a sender or a feed to; its socket is *fd. cmd:
- * what it asked with; ip "": its address is that of the connection. NULL: out of memory, the client
+/* Makes the client a replica, which the caller puts a sender or a feed to; its connection is
+ * *stream. cmd: what it asked with; ip "": its address is that of the connection. NULL: the client
  * is closed. */
 struct replica *replication_new_replica(struct replication *r, struct conn *c, const char *cmd,
-					int port, const char *ip, int *fd);
+					int port, const char *ip, struct stream *stream);
 /* It is being served from now on. */
 void replication_add_replica(struct replication *r, struct replica *p);
 

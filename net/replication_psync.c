@@ -170,7 +170,7 @@ void replication_adopt_redis(struct replication *r, struct conn *c)
 	}
 	end_old_link(r, q);
 	p = replication_new_replica(r, c, q->psync ? "psync" : "sync", conf->port, conf->ip,
-				    &opts.fd);
+				    &opts.stream);
 	if (p == NULL) {
 		return;
 	}

@@ -114,6 +114,7 @@ static void check_clients(struct server *s)
 		}
 		(void)conn_check_output(c);
 	}
+	conn_shaking_check(s);
 	s->host.stats.input_buffer_max = in_max;
 	s->host.stats.output_buffer_max = out_max;
 }
@@ -261,6 +262,17 @@ static uint64_t wait_us(const struct server *s, const struct conn *c, uint64_t n
 	return UINT64_MAX;
 }
 
+/* Reads on from clients whose TLS holds more than the last read took: no event tells of it. */
+static void read_again(struct server *s)
+{
+	s->read_again = false;
+	for (struct conn *c = s->dirty; c != NULL; c = c->dirty_next) {
+		if (!c->dead && c->reading && c->stream.again) {
+			conn_read(c);
+		}
+	}
+}
+
 /* Writes to every client that this turn touched, and gives those another go that wait for the next
  * turn. Returns how long that one may sleep, UINT64_MAX: until something happens. */
 static uint64_t finish_clients(struct server *s, uint64_t now_us)
@@ -290,6 +302,11 @@ static uint64_t finish_clients(struct server *s, uint64_t now_us)
 			if (us == 0 || c->wait == CONN_LATER) {
 				conn_set_wait(c, CONN_READY);
 			}
+		}
+		if (c->stream.again && c->reading && !c->dead) {
+			conn_touch(c);
+			s->read_again = true;
+			sleep_us = 0;
 		}
 		c = next;
 	}
@@ -350,8 +367,12 @@ static uint64_t turn(struct server *s, uint64_t sleep_us)
 		(void)event_add(s->turn_event, &most);
 	}
 	s->now_fresh = s->woken = false;
+	s->shakes = 0;
 	(void)event_base_loop(s->base, EVLOOP_ONCE);
 	server_refresh_clock(s);
+	if (s->read_again) {
+		read_again(s);
+	}
 	conn_run_all_arrived(s);
 	run_due(s);
 	take_prefetched(s);

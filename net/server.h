@@ -11,12 +11,13 @@
 #include "net/migrate_pool.h"
 #include "net/prefetch.h"
 #include "net/replication.h"
+#include "net/tls.h"
 
 #include <event2/event.h>
 #include <limits.h>
 #include <stdatomic.h>
 
-enum { LISTENERS_MAX = 18, READ_SHARED = 128 * 1024 };
+enum { LISTENERS_MAX = 34, READ_SHARED = 128 * 1024 };
 
 struct server {
 	struct command_host host; /* first: commands' host is this server */
@@ -29,12 +30,15 @@ struct server {
 	struct migrate_pool *migrate_pool;
 	struct cluster_node *cluster; /* NULL: cluster-enabled no */
 
+	struct tls *tls; /* its contexts are loaded while something asks for TLS */
+
 	int listeners[LISTENERS_MAX]; /* TCP ones first, then perhaps the Unix socket */
+	bool listens_tls[LISTENERS_MAX];
 	struct event *listen_events[LISTENERS_MAX];
 	int listeners_count, tcp_count;
 	char *unix_path; /* of the socket that this node made; NULL: none */
 	char *bind_in_force;
-	int port_in_force;
+	int port_in_force, tls_port_in_force;
 	struct event *wake_event, *cron_event, *expire_event, *turn_event, *term_event, *int_event,
 	    *accept_retry;
 	int wake_fd;
@@ -46,6 +50,10 @@ struct server {
 	struct conn *dead;		   /* closed, to be freed */
 	struct conn *guests, *guests_last; /* not authenticated, oldest first */
 	size_t guest_bytes;		   /* memory that they hold */
+	struct conn *shaking, *shaking_last; /* amid a TLS handshake, oldest first */
+	unsigned shaking_count;
+	unsigned shakes; /* steps of handshakes in this turn */
+	bool read_again; /* some TLS clients are to be read from without an event */
 	uint64_t next_client_id;
 	uint8_t *read_shared; /* what read(2) fills, when a client has nothing pending */
 	size_t read_used;     /* of it, by clients that have not run yet */
@@ -107,11 +115,32 @@ void server_on_turn(evutil_socket_t fd, short what, void *arg);
 /* --- listener.c --- */
 MUST_CHECK enum status listener_open_all(struct server *s, struct buf *error);
 void listener_close_all(struct server *s);
-/* Listens where bind and port say now; on failure where it did before. ST_IO: the log says why. */
-MUST_CHECK enum status listener_rebind(struct server *s, const char *bind_before, int port_before);
+/* Listens where bind, port and tls-port say now; on failure where it did before, as
+ * server.bind_in_force and its like have it. ST_IO: the log says why. */
+MUST_CHECK enum status listener_rebind(struct server *s);
+
+/* Whether protected mode keeps a client out; local: it is on this machine. */
+bool listener_keeps_out(const struct server *s, bool local);
+/* The line that says so. */
+extern const char listener_denied[];
 
 /* Waits for no event: takes the connections that have come. */
 void listener_poll(struct server *s);
+
+/* --- server_tls.c --- */
+
+/* Loads what the tls-* directives name, when something asks for TLS. ST_INVALID: error and the log
+ * say what is wrong, and what was in force stays. */
+MUST_CHECK enum status server_tls_configure(struct server *s, struct buf *error);
+/* The end of a connection to another node: TLS's where it is wanted (tls_connector), else NULL.
+ * False: no memory for it, or nothing is loaded. */
+bool server_tls_connector(const struct server *s, bool wanted, struct ssl_st **out);
+/* The port that others should come to: of TLS where tls says so and there is one. */
+int server_port(const struct server *s, bool tls);
+/* True when one of them was changed. */
+bool server_tls_changed(const bool changed[]);
+/* The name of the first of them. */
+const char *server_tls_changed_name(const bool changed[]);
 
 /* --- busy.c --- */
 

@@ -65,7 +65,7 @@ static void fill_host(struct server *s, const char *executable)
 	uint8_t id[20];
 
 	s->host.ops = &server_host_ops;
-	s->host.tcp_port = (int)config_int(s->config, CONFIG_PORT);
+	s->host.tcp_port = server_port(s, false);
 	s->host.pid = getpid();
 	s->host.config_file = s->config->file == NULL ? "" : s->config->file;
 	s->host.executable =
@@ -110,6 +110,19 @@ static enum status check_cluster(const struct config *config, struct buf *error)
 	return ST_OK;
 }
 
+/* What is in force of the settings that name addresses, and TLS. */
+static enum status take_addresses(struct server *s, struct buf *error)
+{
+	const struct config *config = s->config;
+
+	s->bind_in_force = mem_strdup(config_text(config, CONFIG_BIND));
+	s->port_in_force = (int)config_int(config, CONFIG_PORT);
+	s->tls_port_in_force = (int)config_int(config, CONFIG_TLS_PORT);
+	s->tls = tls_create();
+	return s->bind_in_force == NULL || s->tls == NULL ? ST_NO_MEMORY
+							  : server_tls_configure(s, error);
+}
+
 enum status server_open(struct config *config, const char *executable, struct server **out,
 			struct buf *error, int *exit_code)
 {
@@ -128,11 +141,12 @@ enum status server_open(struct config *config, const char *executable, struct se
 	}
 	if (st == ST_OK) {
 		fill_host(s, executable);
-		s->bind_in_force = mem_strdup(config_text(config, CONFIG_BIND));
-		s->port_in_force = (int)config_int(config, CONFIG_PORT);
 		host_apply_config(s);
 		dopts.host = &s->host;
 		st = open_loop(s);
+	}
+	if (st == ST_OK) {
+		st = take_addresses(s, error);
 	}
 	if (st == ST_OK) {
 		st = dispatch_create(&dopts, &s->dispatch);
@@ -140,9 +154,7 @@ enum status server_open(struct config *config, const char *executable, struct se
 	if (st == ST_OK) {
 		st = rename_commands(s, error);
 	}
-	if (st == ST_OK) {
-		st = check_cluster(config, error);
-	}
+	st = st == ST_OK ? check_cluster(config, error) : st;
 	if (st == ST_OK) {
 		dispatch_config_changed(s->dispatch); /* acl-pubsub-default */
 		st = users_load(s, error);
@@ -237,6 +249,7 @@ bool server_close(struct server *s)
 	buf_deinit(&s->dictionary);
 	mem_free(s->read_shared);
 	mem_free(s->bind_in_force);
+	tls_destroy(s->tls);
 	mem_free(s->run_dir);
 	mem_free(s);
 	return ok;

@@ -102,13 +102,16 @@ static void cmd_cluster_info(struct command_ctx *ctx)
 /* --- NODES, REPLICAS --- */
 
 /* The lines of all nodes, or of one primary's replicas, in owned memory. */
-static enum status nodes_text(const struct cluster *c, uint16_t replicas_of, struct buf *out)
+static enum status nodes_text(const struct command_ctx *ctx, const struct cluster *c,
+			      uint16_t replicas_of, struct buf *out)
 {
-	size_t len = cluster_view_nodes_text(c, replicas_of, NULL, 0);
+	bool tls = ctx->session->tls;
+	size_t len = cluster_view_nodes_text(c, replicas_of, tls, NULL, 0);
 	enum status st = buf_reserve(out, len + 1);
 
 	if (st == ST_OK) {
-		out->len = cluster_view_nodes_text(c, replicas_of, (char *)out->data, out->cap);
+		out->len =
+		    cluster_view_nodes_text(c, replicas_of, tls, (char *)out->data, out->cap);
 	}
 	return st;
 }
@@ -122,7 +125,7 @@ static void cmd_cluster_nodes(struct command_ctx *ctx)
 	if (c == NULL) {
 		return;
 	}
-	st = nodes_text(c, VIEW_NO_NODE, &text);
+	st = nodes_text(ctx, c, VIEW_NO_NODE, &text);
 	if (st == ST_OK) {
 		resp_verbatim(ctx->reply, "txt", buf_slice(&text));
 	} else {
@@ -147,7 +150,7 @@ static void cmd_cluster_replicas(struct command_ctx *ctx)
 		resp_error(ctx->reply, "ERR The specified node is not a master");
 		return;
 	}
-	st = nodes_text(c, n.place, &text);
+	st = nodes_text(ctx, c, n.place, &text);
 	if (st != ST_OK) {
 		command_reply_status(ctx, st);
 		buf_deinit(&text);

@@ -16,8 +16,9 @@ static void reply_endpoint(struct resp_writer *w, const struct cluster *c, uint1
 	resp_bulk_str(w, endpoint);
 }
 
+/* tls: the client is one of TLS, and wants the port for those. */
 static void reply_slots_node(struct resp_writer *w, const struct cluster *c,
-			     const struct cluster_view_node *n)
+			     const struct cluster_view_node *n, bool tls)
 {
 	enum cluster_endpoint preferred = cluster_view_settings(c)->endpoint;
 	bool ip = preferred != ENDPOINT_IP;
@@ -25,7 +26,7 @@ static void reply_slots_node(struct resp_writer *w, const struct cluster *c,
 
 	resp_array(w, 4);
 	reply_endpoint(w, c, n->place);
-	resp_int(w, cluster_view_client_port(c, n->place, false));
+	resp_int(w, cluster_view_client_port(c, n->place, tls));
 	resp_bulk_str(w, n->id);
 	resp_map(w, (size_t)ip + (size_t)hostname);
 	if (ip) {
@@ -62,6 +63,7 @@ void cmd_cluster_slots(struct command_ctx *ctx)
 	struct cluster_view_node n;
 	size_t mark, runs = 0;
 	uint16_t owner;
+	bool tls = ctx->session->tls;
 
 	if (c == NULL) {
 		return;
@@ -73,10 +75,10 @@ void cmd_cluster_slots(struct command_ctx *ctx)
 		resp_int(ctx->reply, first);
 		resp_int(ctx->reply, last);
 		(void)cluster_view_node(c, owner, &n);
-		reply_slots_node(ctx->reply, c, &n);
+		reply_slots_node(ctx->reply, c, &n, tls);
 		for (uint16_t p = 0; p < cluster_view_places(c); p++) {
 			if (cluster_view_node(c, p, &n) && is_readable_replica(&n, owner)) {
-				reply_slots_node(ctx->reply, c, &n);
+				reply_slots_node(ctx->reply, c, &n, tls);
 			}
 		}
 	}

@@ -221,7 +221,7 @@ enum dispatch_routed dispatch_route(struct dispatch *d, struct session *s,
 	if (route.kind == ROUTE_SERVE) {
 		return ROUTED_HERE;
 	}
-	(void)route_error(c, &route, false, text, sizeof text);
+	(void)route_error(c, &route, s->tls, text, sizeof text);
 	redirect(d, s, entry, exec, text, w);
 	return ROUTED_AWAY;
 }

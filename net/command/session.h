@@ -50,6 +50,7 @@ struct session {
 	struct acl_user *user;
 	struct session *user_next, **user_link;
 	bool local; /* from this machine: loopback or a Unix socket */
+	bool tls;   /* its connection is TLS */
 	bool close_after_reply;
 	bool detach; /* the connection is to be handed over when the command has returned */
 	bool no_evict, no_touch;

@@ -21,8 +21,7 @@ DIFFERENT = {
     "activedefrag",  # remembered, where Redis refuses it without jemalloc
     "appendfsync",  # always is the default
     "cluster-announce-hostname", "proc-title-template",  # no meaning yet
-    "min-replicas-to-write", "min-slaves-to-write", "tls-cluster", "tls-port",
-    "tls-replication",  # asked for what does not exist
+    "min-replicas-to-write", "min-slaves-to-write",
     # Redis takes 2^64-1 for these, Cairn 2^63-1.
     "cluster-link-sendbuf-limit", "maxmemory", "maxmemory-clients",
 }

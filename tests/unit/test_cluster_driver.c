@@ -595,7 +595,7 @@ static void settings_change_while_running(void **state)
 	s.node_timeout_ms = 12345;
 	s.require_full_coverage = false;
 	routes = f->n[0].routes;
-	cluster_driver_settings(f->n[0].d, &s, 0, NULL);
+	cluster_driver_settings(f->n[0].d, &s, 0, NULL, NULL);
 	assert_int_equal(cluster_view_settings(cluster_driver_core(f->n[0].d))->node_timeout_ms,
 			 12345);
 	assert_true(f->n[0].routes > routes);

@@ -127,6 +127,35 @@ static void info_and_nodes(void **state)
 	assert_int_equal(command_box_line(&b->command, "CLUSTER NODES").data[0], '$');
 }
 
+/* Each client sees the ports of its own kind, where a node has one; nodes.conf the bus's. */
+static void ports_are_those_of_the_clients_kind(void **state)
+{
+	struct cluster_box *b = *state;
+	struct session *s = &b->command.session;
+	struct slice reply;
+
+	b->cluster->nodes[1].addr.other_port = 7901;
+	s->tls = true;
+	reply = command_box_line(&b->command, "CLUSTER NODES");
+	assert_true(has(reply, BOX_OTHER " 10.0.0.2:7901@17001 master"));
+	assert_true(has(reply, BOX_REPLICA " 10.0.0.3:7002@17002 slave"));
+	s->tls = false;
+	reply = command_box_line(&b->command, "CLUSTER NODES");
+	assert_true(has(reply, BOX_OTHER " 10.0.0.2:7001@17001 master"));
+	/* In a cluster of TLS the first one is TLS's. */
+	b->settings.tls_cluster = true;
+	cluster_box_set(b);
+	reply = command_box_line(&b->command, "CLUSTER NODES");
+	assert_true(has(reply, BOX_OTHER " 10.0.0.2:7901@17001 master"));
+	b->cluster->nodes[2].addr.other_port = 7902;
+	reply = command_box_line(&b->command, "CLUSTER REPLICAS " BOX_ME);
+	assert_true(has(reply, BOX_REPLICA " 10.0.0.3:7902@17002 slave"));
+	s->tls = true;
+	reply = command_box_line(&b->command, "CLUSTER REPLICAS " BOX_ME);
+	assert_true(has(reply, BOX_REPLICA " 10.0.0.3:7002@17002 slave"));
+	command_box_expect(&b->command, "GET foo", "-MOVED 12182 10.0.0.2:7001\r\n");
+}
+
 static void replicas_and_reports(void **state)
 {
 	struct cluster_box *b = *state;
@@ -319,6 +348,7 @@ int main(void)
 	    CLUSTER_BOX_TEST(this_node_and_its_keys),
 	    CLUSTER_BOX_TEST(info_and_nodes),
 	    CLUSTER_BOX_TEST(replicas_and_reports),
+	    CLUSTER_BOX_TEST(ports_are_those_of_the_clients_kind),
 	    CLUSTER_BOX_TEST(changes),
 	    CLUSTER_BOX_TEST(slots_tell_their_keys),
 	    CLUSTER_BOX_TEST(slots_tell_their_digests),

@@ -100,9 +100,8 @@ static const struct {
     {CONFIG_OUTPUT_BUFFER_LIMIT, "normal x 2 3", NULL, 0,
      "Error in hard, soft or soft_seconds setting in buffer limit configuration."},
     {CONFIG_REPLICAOF, "no one", "", 0, NULL},
-    {CONFIG_TLS_PORT, "1", NULL, 0,
-     "this needs TLS, which this version of Cairn does "
-     "not have"},
+    {CONFIG_TLS_PORT, "65536", NULL, 0, "argument must be between 0 and 65535 inclusive"},
+    {CONFIG_TLS_AUTH_CLIENTS, "Optional", "optional", 2, NULL},
 };
 
 static void each_kind_takes_its_values_and_says_why_not_others(void **state)
