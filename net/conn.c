@@ -18,6 +18,7 @@ enum {
 	UNAUTHENTICATED_ARGS = 10,
 	UNAUTHENTICATED_BULK = 16 * 1024,
 	INLINE_MAX = 64 * 1024,
+	WARM_RUN = 8, /* requests between two cold ones that make these seldom */
 };
 
 /* --- the life of a connection --- */
@@ -251,8 +252,10 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 		size_t count;
 		const struct cold_key *keys = dispatch_cold_keys(s->dispatch, &count);
 
-		if (prefetch_submit(s->prefetch, c->session.id, keys, count) == ST_OK) {
+		if (prefetch_submit(s->prefetch, c->session.id, c->warm_run >= WARM_RUN, keys,
+				    count) == ST_OK) {
 			s->host.stats.cold_parked++;
+			c->warm_run = 0;
 			conn_set_wait(c, CONN_COLD);
 			return false;
 		}
@@ -267,6 +270,7 @@ static bool run_one(struct conn *c, const struct slice *argv, size_t argc)
 		conn_block(c);
 		return false;
 	}
+	c->warm_run += c->warm_run < WARM_RUN;
 	c->no_wait = false;
 	hold_back(c, gate);
 	return true;

@@ -55,6 +55,7 @@ struct conn {
 	enum conn_wait wait;
 	struct event *block_timer; /* ends CONN_BLOCKED; NULL: never needed yet */
 	bool no_wait;		   /* the next request has waited and runs now */
+	uint32_t warm_run;	   /* requests since one waited for cold keys */
 	uint64_t hold_until_us;
 	uint64_t soft_limit_since_ms, active_ms, created_ms; /* monotonic */
 };

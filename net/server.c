@@ -219,10 +219,11 @@ static struct conn *find_conn(struct server *s, uint64_t id)
 /* Lets clients go on whose keys are in memory now. */
 static void take_prefetched(struct server *s)
 {
-	uint64_t id;
+	uint64_t ids[PREFETCH_TAKE_MAX];
+	size_t n = prefetch_take(s->prefetch, ids);
 
-	while (prefetch_take(s->prefetch, &id)) {
-		struct conn *c = find_conn(s, id);
+	for (size_t i = 0; i < n; i++) {
+		struct conn *c = find_conn(s, ids[i]);
 
 		if (c != NULL) {
 			conn_set_wait(c, CONN_READY);
