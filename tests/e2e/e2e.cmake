@@ -36,7 +36,7 @@ foreach(name startup process config connections clients cluster_bus pubsub block
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
 foreach(name acl dump migrate debug client_libraries cluster_bytes mixed_forming scripts
-		events tracking tls)
+		events tracking tls tls_nodes)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
 add_executable(fate_client ${e2e}/fate_client.c)

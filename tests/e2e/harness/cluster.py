@@ -110,14 +110,15 @@ def my_id(server):
 
 class Cluster:
     """Three primaries with a replica each, formed by redis-cli; make() gives a node that is not
-    started. The directories of nodes that are still there go with close()."""
+    started. The directories of nodes that are still there go with close(). cli: options that
+    redis-cli needs to connect to them."""
 
     # A hash tag in the slots of each shard, as redis-cli --cluster create deals them out.
     TAGS = ("{b}", "{c}", "{a}")
 
-    def __init__(self, make, shards=3, replicas=1):
+    def __init__(self, make, shards=3, replicas=1, cli=()):
         self.nodes = [make() for _ in range(shards * (1 + replicas))]
-        self.shards, self.replicas = shards, replicas
+        self.shards, self.replicas, self.cli = shards, replicas, list(cli)
         for server in self.nodes:
             server.port = port_pair()
             server.options.pop("cluster-port")
@@ -128,7 +129,7 @@ class Cluster:
         for server in self.nodes:
             server.wait_ready()
         result = subprocess.run(
-            ["redis-cli", "--cluster", "create"] +
+            ["redis-cli"] + self.cli + ["--cluster", "create"] +
             ["%s:%d" % self.reach(server) for server in self.nodes] +
             ["--cluster-replicas", str(self.replicas), "--cluster-yes"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT_SECONDS, check=False)

@@ -93,10 +93,14 @@ def plain(reply):
 
 
 class Client:
-    def __init__(self, port, timeout=20.0, proto=2, host="127.0.0.1", password=None, source=None):
+    def __init__(self, port, timeout=20.0, proto=2, host="127.0.0.1", password=None, source=None,
+                 tls=None):
+        """tls: the ssl.SSLContext to connect with."""
         self.sock = socket.create_connection((host, port), timeout=timeout,
                                              source_address=source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock)
         self.buf = bytearray()
         self.at = 0
         if password is not None:

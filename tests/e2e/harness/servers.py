@@ -77,7 +77,7 @@ class Server:
                 raise RuntimeError("%s ended with %d:\n%s" % (
                     self.kind, self.process.returncode, self.tail()))
             try:
-                with Client(self.port, timeout=5) as c:
+                with self.client(timeout=5) as c:
                     c.send(b"PING\r\n")
                     reply = c.read()[1]
                     if reply.startswith((b"+PONG", b"-NOAUTH", b"-DENIED", b"-ERR max")):
