@@ -4,7 +4,7 @@
  * refused, or told of damage; it may never get a wrong answer, hang, or die other than by the
  * node's own handler (exit code 74).
  *
- * CAIRN_STORE_CASES sets how many cases are tried (default 600; with CAIRN_TEST_LONG=1 20000). */
+ * CAIRN_STORE_CASES sets how many cases are tried (default 400; with CAIRN_TEST_LONG=1 20000). */
 #include "engine/base/bytes.h"
 #include "engine/base/rng.h"
 #include "engine/keyspace.h"
@@ -29,7 +29,7 @@
 #include "tests/support/tree.h"
 
 enum {
-	CASES = 600,
+	CASES = 400,
 	CASES_LONG = 20000,
 	STRINGS = 2400,
 	BIG_EVERY = 151, /* one in so many strings lies in overflow pages */
