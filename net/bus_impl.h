@@ -39,6 +39,7 @@ struct bus {
 	struct bus_link *links, *dirty, *failed, *closed;
 	struct bus_link *buckets[BUS_BUCKETS];
 	unsigned count, inbound_count;
+	unsigned shakes; /* steps of handshakes in this turn */
 	uint64_t serial; /* of inbound links */
 	bool held, kept; /* nothing is reported; something may have been kept back */
 	uint64_t sent_bytes, received_bytes, over_limit;

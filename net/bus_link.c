@@ -474,6 +474,11 @@ void bus_send(struct bus *b, uint64_t link, struct slice bytes)
 	mark_dirty(l);
 }
 
+void bus_begin_turn(struct bus *b)
+{
+	b->shakes = 0;
+}
+
 void bus_flush(struct bus *b)
 {
 	struct bus_link *l = b->dirty;

@@ -79,6 +79,9 @@ void bus_close(struct bus *b, uint64_t link);
 /* Has bytes leave on the link with the next bus_flush. Dropped when there is no such link. */
 void bus_send(struct bus *b, uint64_t link, struct slice bytes);
 
+/* Another turn of the node begins: TLS handshakes go on, so many steps of them in each. */
+void bus_begin_turn(struct bus *b);
+
 /* Sends what was collected, and frees links that have ended. Not from within an event. */
 void bus_flush(struct bus *b);
 

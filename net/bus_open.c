@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 100 };
+enum {
+	ACCEPTS_PER_TURN = 100,
+	SHAKES_PER_TURN = 16 /* a signature is some ms at worst */
+};
 
 static void note_local_ip(struct bus_link *l)
 {
@@ -34,6 +37,15 @@ bool bus_is_through(struct bus_link *l)
 	if (!l->stream.shaking) {
 		return true;
 	}
+	/* A turn that computes for all who knock would be a standstill. A socket that can be read
+	 * says so again. */
+	if (l->bus->shakes >= SHAKES_PER_TURN) {
+		if (l->stream.read_wants_write || !bus_is_inbound(l)) {
+			(void)event_add(l->write_event, NULL);
+		}
+		return false;
+	}
+	l->bus->shakes++;
 	st = stream_handshake(&l->stream, &error);
 	if (st == ST_AGAIN) {
 		if (l->stream.read_wants_write) {

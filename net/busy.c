@@ -81,6 +81,7 @@ void busy_serve(struct command_host *h, const struct session *but)
 	size_t count;
 
 	s->now_fresh = false;
+	s->shakes = 0; /* of this look */
 	server_refresh_clock(s);
 	serve_arrived(s, but);
 	listener_poll(s);

@@ -346,6 +346,7 @@ void cluster_driver_turn_end(struct cluster_driver *d)
 	const struct cluster_settings *s = cluster_view_settings(d->core);
 	uint64_t now, wall;
 
+	bus_begin_turn(d->bus);
 	if (d->dead || !caught_up(d)) {
 		return;
 	}

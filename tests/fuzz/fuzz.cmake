@@ -60,3 +60,9 @@ foreach(source ${fuzz_sources})
 			PASS_REGULAR_EXPRESSION "canary found")
 	endif()
 endforeach()
+
+# Connections that do not behave, against a whole node; it goes on for as long as it is told.
+if(TARGET cairn-server AND NOT CAIRN_FUZZ)
+	cairn_test(fuzz.tls_noise fuzz 300 COMMAND ${Python3_EXECUTABLE} -B
+		${CMAKE_CURRENT_SOURCE_DIR}/fuzz/tls_noise.py --cairn $<TARGET_FILE:cairn-server>)
+endif()
