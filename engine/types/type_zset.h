@@ -111,9 +111,10 @@ MUST_CHECK enum status type_zset_remove(struct engine *e, const struct store_key
 					const struct meta *old, uint64_t from, uint64_t to);
 
 /* Puts a new set of these elements, in order and without repeats, in the place of whatever key
- * holds; none: the key is removed. expire_at_ms 0: no expiry. */
+ * holds; none: the key is removed. expire_at_ms 0: no expiry. A negative zero that Redis would not
+ * keep is made a zero in elements too. */
 MUST_CHECK enum status type_zset_store(struct engine *e, const struct store_key *key,
-				       const struct zset_element *elements, uint64_t count,
+				       struct zset_element *elements, uint64_t count,
 				       const struct zset_limits *limits, uint64_t expire_at_ms);
 
 #endif

@@ -447,7 +447,7 @@ static bool fill_blob(struct zset_edit *ed, const struct zset_element *elements,
 	for (uint64_t i = 0; i < count; i++) {
 		struct slice pair[2] = {elements[i].member, slice_of(score, sizeof score)};
 
-		zset_score_put(score, kept_score(ed, elements[i].score));
+		zset_score_put(score, elements[i].score);
 		if (!small_blob_splice(&ed->blob, ed->blob.len, 0, 0, pair, 2,
 				       COLLECTION_INLINE_MAX)) {
 			return false;
@@ -457,7 +457,7 @@ static bool fill_blob(struct zset_edit *ed, const struct zset_element *elements,
 }
 
 enum status type_zset_store(struct engine *e, const struct store_key *key,
-			    const struct zset_element *elements, uint64_t count,
+			    struct zset_element *elements, uint64_t count,
 			    const struct zset_limits *limits, uint64_t expire_at_ms)
 {
 	struct zset_edit ed;
@@ -474,6 +474,9 @@ enum status type_zset_store(struct engine *e, const struct store_key *key,
 			ed.m.flags |= META_ENCODED;
 			break;
 		}
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		elements[i].score = kept_score(&ed, elements[i].score);
 	}
 	if (st == ST_OK && !fill_blob(&ed, elements, count)) {
 		st = make_large(&ed, elements, count);

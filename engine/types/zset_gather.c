@@ -101,7 +101,7 @@ static int compare(const void *a, const void *b)
 	return zset_element_cmp(a, b);
 }
 
-enum status zset_gather_sort(struct zset_gather *g, const struct zset_element **out)
+enum status zset_gather_sort(struct zset_gather *g, struct zset_element **out)
 {
 	mem_free(g->sorted);
 	g->sorted = mem_calloc((size_t)g->count + 1, sizeof *g->sorted);

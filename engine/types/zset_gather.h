@@ -26,6 +26,6 @@ double *zset_gather_find(const struct zset_gather *g, struct slice member);
 MUST_CHECK enum status zset_gather_add(struct zset_gather *g, struct slice member, double score);
 
 /* All in order, count of them, valid until the next zset_gather_add or deinit. ST_NO_MEMORY. */
-MUST_CHECK enum status zset_gather_sort(struct zset_gather *g, const struct zset_element **out);
+MUST_CHECK enum status zset_gather_sort(struct zset_gather *g, struct zset_element **out);
 
 #endif

@@ -222,7 +222,7 @@ static enum status write_zset(struct restore *r)
 {
 	const struct zset_limits limits = {r->ctx->host->zset_max_listpack_entries,
 					   r->ctx->host->zset_max_listpack_value};
-	const struct zset_element *elements;
+	struct zset_element *elements;
 	enum status st = zset_gather_sort(&r->gather, &elements);
 
 	return st == ST_OK ? type_zset_store(r->ctx->engine, &r->key, elements, r->gather.count,

@@ -80,7 +80,7 @@ enum status zset_reply_ranks(struct command_ctx *ctx, const struct store_key *ke
 void zset_store_gathered(struct command_ctx *ctx, size_t arg, struct zset_gather *g)
 {
 	struct zset_limits limits = zset_limits_of(ctx);
-	const struct zset_element *elements;
+	struct zset_element *elements;
 	struct store_key key;
 	enum status st = zset_gather_sort(g, &elements);
 

@@ -316,7 +316,7 @@ static bool parse_options(struct command_ctx *ctx, struct request *q, size_t at)
 
 static void reply_result(struct command_ctx *ctx, struct request *q)
 {
-	const struct zset_element *elements;
+	struct zset_element *elements;
 	bool nested = ctx->reply->proto >= 3;
 	uint64_t n = q->result.count;
 

@@ -78,16 +78,89 @@ static bool parse_range(struct command_ctx *ctx, enum range_type type, size_t lo
 
 /* --- from a range to ranks --- */
 
+/* Whether the order by score may not be that of the members. */
+static enum status scores_differ(struct command_ctx *ctx, const struct store_key *key,
+				 const struct meta *m, uint64_t count, bool *out)
+{
+	struct type_zset_iter it;
+	struct zset_element element;
+	double first = 0;
+	enum status st = type_zset_iter_open(ctx->engine, key, m, 0, false, &it);
+
+	if (st == ST_OK) {
+		st = type_zset_iter_next(&it, &element);
+		first = element.score;
+	}
+	if (st == ST_OK) {
+		st = type_zset_iter_open(ctx->engine, key, m, count - 1, false, &it);
+	}
+	if (st == ST_OK) {
+		st = type_zset_iter_next(&it, &element);
+		*out = element.score != first;
+	}
+	return st;
+}
+
+/* A range by member where scores differ is what Redis's walk over its small encoding meets: from
+ * the first element that is not below the range (reverse: the last one not above it) on, up to the
+ * first that is outside. Nothing, when the last element is below the range or the first above. */
+static enum status walked_ranks(struct command_ctx *ctx, const struct store_key *key,
+				const struct meta *m, uint64_t count, const struct range *r,
+				bool reverse, uint64_t *from, uint64_t *to)
+{
+	struct type_zset_iter it;
+	struct zset_element element;
+	uint64_t run = 0; /* from here up to the current element none is below the range */
+	bool begun = false, ended = false, empty = false;
+	enum status st = type_zset_iter_open(ctx->engine, key, m, 0, false, &it);
+
+	for (uint64_t i = 0; st == ST_OK && i < count; i++) {
+		bool below, above;
+
+		st = type_zset_iter_next(&it, &element);
+		if (st != ST_OK) {
+			break;
+		}
+		below = zset_bound_passes(&r->low, &element);
+		above = !zset_bound_passes(&r->high, &element);
+		empty |= (i == 0 && above) || (i == count - 1 && below);
+		run = below ? i + 1 : run;
+		if (reverse && !above) {
+			*from = run;
+			*to = i + 1;
+		} else if (!reverse && !below && !begun) {
+			begun = true;
+			*from = *to = i;
+		}
+		if (!reverse && begun && !ended) {
+			ended = above;
+			*to = above ? i : i + 1;
+		}
+	}
+	if (empty) {
+		*to = *from;
+	}
+	return st == ST_END ? ST_CORRUPT : st;
+}
+
 /* Ranks from *from up to, not including, *to; reverse: start and end count from the end. */
 static enum status range_ranks(struct command_ctx *ctx, const struct store_key *key,
 			       const struct meta *m, uint64_t count, const struct range *r,
 			       bool reverse, uint64_t *from, uint64_t *to)
 {
 	int64_t n = (int64_t)count, start = r->start, end = r->end;
-	enum status st;
+	/* In its other encoding Redis's answer depends on chance when scores differ. */
+	bool walked = r->type == RANGE_LEX && (m->flags & META_ENCODED) == 0;
+	enum status st = ST_OK;
 
 	*from = 0;
 	*to = 0;
+	if (walked && m->form == FORM_LARGE) {
+		st = scores_differ(ctx, key, m, count, &walked);
+	}
+	if (st != ST_OK || walked) {
+		return st == ST_OK ? walked_ranks(ctx, key, m, count, r, reverse, from, to) : st;
+	}
 	if (r->type != RANGE_RANK) {
 		st = type_zset_position(ctx->engine, key, m, &r->low, from);
 		if (st == ST_OK) {
@@ -180,21 +253,29 @@ static void apply_limit(const struct range_request *q, uint64_t *from, uint64_t 
 	}
 }
 
+/* Redis adds one element after the other to a set that begins in the small encoding, which has no
+ * negative zero. */
 static void store_ranks(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
-			uint64_t from, uint64_t to)
+			uint64_t from, uint64_t to, bool reverse)
 {
+	struct zset_limits limits = zset_limits_of(ctx);
 	struct zset_gather g = {.count = 0};
 	struct type_zset_iter it;
 	struct zset_element element;
+	bool small = true;
 	enum status st = ST_OK;
 
 	if (from < to) {
-		st = type_zset_iter_open(ctx->engine, key, m, from, false, &it);
+		st =
+		    type_zset_iter_open(ctx->engine, key, m, reverse ? to - 1 : from, reverse, &it);
 	}
 	for (; st == ST_OK && from < to; from++) {
 		st = type_zset_iter_next(&it, &element);
 		if (st == ST_OK) {
-			st = zset_gather_add(&g, element.member, element.score);
+			small =
+			    small && g.count < limits.entries && element.member.len <= limits.value;
+			st = zset_gather_add(&g, element.member,
+					     small && element.score == 0 ? 0 : element.score);
 		}
 	}
 	if (st == ST_OK) {
@@ -261,7 +342,7 @@ static void range_command(struct command_ctx *ctx, enum range_type type, enum di
 	apply_limit(&q, &from, &to);
 	if (store) {
 		count_source(ctx, &key, count > 0);
-		store_ranks(ctx, &key, &m, from, to);
+		store_ranks(ctx, &key, &m, from, to, q.reverse);
 	} else {
 		reply_range(ctx, &q, &key, &m, from, to);
 	}

@@ -230,6 +230,44 @@ static const struct box_case rank_with_score[] = {
     {"ZRANK z b WITHSCORE x", "-ERR wrong number of arguments for 'zrank' command\r\n"},
 };
 
+static const struct box_case uneven[] = {
+    {"ZADD uneven 0 f 0 p 1 b 1 m 2 a 2 z", ":6\r\n"},
+    {"ZRANGEBYLEX uneven [c +",
+     "*6\r\n$1\r\nf\r\n$1\r\np\r\n$1\r\nb\r\n$1\r\nm\r\n$1\r\na\r\n$1\r\nz\r\n"},
+    {"ZRANGEBYLEX uneven [b [n", "*1\r\n$1\r\nf\r\n"},
+    {"ZREVRANGEBYLEX uneven + [c", "*1\r\n$1\r\nz\r\n"},
+    {"ZREVRANGEBYLEX uneven (n [c", "*0\r\n"},
+    {"ZREVRANGEBYLEX uneven [y -", "*5\r\n$1\r\na\r\n$1\r\nm\r\n$1\r\nb\r\n$1\r\np\r\n$1\r\nf\r\n"},
+    {"ZLEXCOUNT uneven [c [y", ":5\r\n"},
+    {"ZRANGEBYLEX uneven - [e", "*0\r\n"},
+    {"ZRANGESTORE to uneven [b + BYLEX REV LIMIT 0 1", ":0\r\n"},
+    {"ZRANGE to 0 -1", "*0\r\n"},
+    {"ZREMRANGEBYLEX uneven [b [n", ":1\r\n"},
+    {"ZRANGE uneven 0 -1", "*5\r\n$1\r\np\r\n$1\r\nb\r\n$1\r\nm\r\n$1\r\na\r\n$1\r\nz\r\n"},
+};
+
+/* zset-max-listpack-value is 8 */
+static const struct box_case negative_zeros[] = {
+    {"ZADD big -0 zero 0 longlonglong", ":2\r\n"},
+    {"OBJECT ENCODING big", "$8\r\nskiplist\r\n"},
+    {"ZUNIONSTORE to 1 big WEIGHTS -0.5", ":2\r\n"},
+    {"ZRANGE to 0 -1 WITHSCORES",
+     "*4\r\n$12\r\nlonglonglong\r\n$2\r\n-0\r\n$4\r\nzero\r\n$2\r\n-0\r\n"},
+    {"ZUNIONSTORE to 1 big WEIGHTS -1", ":2\r\n"},
+    {"ZRANGE to 0 -1 WITHSCORES",
+     "*4\r\n$12\r\nlonglonglong\r\n$2\r\n-0\r\n$4\r\nzero\r\n$2\r\n-0\r\n"},
+    {"ZADD order -1 longlonglong 0 zero", ":2\r\n"},
+    {"ZUNIONSTORE order 1 order WEIGHTS -1", ":2\r\n"},
+    {"ZRANGE order 0 -1 WITHSCORES",
+     "*4\r\n$4\r\nzero\r\n$2\r\n-0\r\n$12\r\nlonglonglong\r\n$1\r\n1\r\n"},
+    {"ZRANGESTORE to order 0 -1", ":2\r\n"},
+    {"ZRANGE to 0 -1 WITHSCORES",
+     "*4\r\n$4\r\nzero\r\n$1\r\n0\r\n$12\r\nlonglonglong\r\n$1\r\n1\r\n"},
+    {"ZRANGESTORE to order 0 -1 REV", ":2\r\n"},
+    {"ZRANGE to 0 -1 WITHSCORES",
+     "*4\r\n$4\r\nzero\r\n$2\r\n-0\r\n$12\r\nlonglonglong\r\n$1\r\n1\r\n"},
+};
+
 static void replies_are_those_of_redis(void **state)
 {
 	struct command_box *b = *state;
@@ -237,6 +275,51 @@ static void replies_are_those_of_redis(void **state)
 	COMMAND_BOX_CHECK(b, replies);
 	command_box_line(b, "DEL z");
 	COMMAND_BOX_CHECK(b, rank_with_score);
+}
+
+/* Adds members m0, m1, ... with scores of their own, in a scattered order. */
+static void fill(struct command_box *b, const char *key, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		char line[128];
+		uint32_t n = (uint32_t)((uint64_t)i * 7919 % count);
+
+		(void)snprintf(line, sizeof line, "ZADD %s %u m%u", key, n, n);
+		command_box_expect(b, line, ":1\r\n");
+	}
+}
+
+static void ranges_by_member_walk_uneven_scores(void **state)
+{
+	struct command_box *b = *state;
+	char line[128];
+
+	COMMAND_BOX_CHECK(b, uneven);
+	/* In the large form, but not too many for the small encoding. */
+	for (uint32_t i = 0; i < 60; i++) {
+		(void)snprintf(line, sizeof line, "ZADD long %u %c%02u%050u", i % 3, 'a' + i % 3, i,
+			       0);
+		command_box_line(b, line);
+	}
+	command_box_expect(b, "ZLEXCOUNT long [b (c", ":20\r\n");
+	command_box_expect(b, "ZADD long 3 a1", ":1\r\n");
+	command_box_expect(b, "ZLEXCOUNT long [b (c", ":0\r\n");
+	command_box_expect(b, "ZLEXCOUNT long [a (c", ":40\r\n");
+	command_box_expect(b, "ZREVRANGEBYLEX long [b - LIMIT 0 1", "*1\r\n$2\r\na1\r\n");
+}
+
+static void negative_zeros_go_where_redis_loses_them(void **state)
+{
+	struct command_box *b = *state;
+
+	b->host.zset_max_listpack_value = 8;
+	COMMAND_BOX_CHECK(b, negative_zeros);
+	b->host.zset_max_listpack_value = 64;
+	command_box_expect(b, "ZUNIONSTORE to 1 big WEIGHTS -1", ":2\r\n");
+	command_box_expect(b, "ZSCORE to zero", "$1\r\n0\r\n");
+	fill(b, "spread", 120); /* large, but few enough for the small encoding */
+	command_box_expect(b, "ZUNIONSTORE to 1 spread WEIGHTS -0", ":120\r\n");
+	command_box_expect(b, "ZSCORE to m119", "$1\r\n0\r\n");
 }
 
 static void resp3_has_doubles_and_pairs(void **state)
@@ -252,18 +335,6 @@ static void resp3_has_doubles_and_pairs(void **state)
 			fail_msg("%s: %.*s", replies_3[i].line, (int)reply.len,
 				 (const char *)reply.data);
 		}
-	}
-}
-
-/* Adds members m0, m1, ... with scores of their own, in a scattered order. */
-static void fill(struct command_box *b, const char *key, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		char line[128];
-		uint32_t n = (uint32_t)((uint64_t)i * 7919 % count);
-
-		(void)snprintf(line, sizeof line, "ZADD %s %u m%u", key, n, n);
-		command_box_expect(b, line, ":1\r\n");
 	}
 }
 
@@ -409,6 +480,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    COMMAND_BOX_TEST(replies_are_those_of_redis),
+	    COMMAND_BOX_TEST(ranges_by_member_walk_uneven_scores),
+	    COMMAND_BOX_TEST(negative_zeros_go_where_redis_loses_them),
 	    COMMAND_BOX_TEST(resp3_has_doubles_and_pairs),
 	    COMMAND_BOX_TEST(large_sets_answer_like_small_ones),
 	    COMMAND_BOX_TEST(zscan_gives_each_member_once),

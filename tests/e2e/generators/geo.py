@@ -82,9 +82,11 @@ def search(rng):
         return Step(["GEOSEARCH", k] + where(rng) + options, kind)
     if dice < 0.65:
         options, kind = extras(rng, True)
-        distance = [pick.case(rng, "STOREDIST")] if rng.random() < 0.5 else []
-        return Step(["GEOSEARCHSTORE", rng.choice(["result"] + KEYS), k] + where(rng) + options +
-                    distance, kind)
+        # Distances, taken for positions, are all in one place.
+        target, distance = rng.choice(["result"] + KEYS), []
+        if rng.random() < 0.5:
+            target, distance = "result", [pick.case(rng, "STOREDIST")]
+        return Step(["GEOSEARCHSTORE", target, k] + where(rng) + options + distance, kind)
     store = rng.random() < 0.2
     options, kind = extras(rng, store)
     if store:

@@ -4,6 +4,9 @@ from harness.steps import Step, pick
 
 KEYS = ["z1", "z2", "z3", "{t}z", "big", "huge"]
 LEX = ["lex", "{t}lex"]  # all scores are 0: ranges by member mean something
+# Scores differ: the same range from both as long as Redis has it in its small encoding, in which it
+# stays with members as few and short as uneven() gives.
+UNEVEN = "uneven"
 OTHER = "string"
 
 
@@ -12,7 +15,7 @@ def key(rng):
 
 
 def lex_key(rng):
-    return rng.choice(LEX) if rng.random() < 0.95 else rng.choice([OTHER, "nosuchkey"])
+    return rng.choice(LEX) if rng.random() < 0.95 else rng.choice([OTHER, "nosuchlex"])
 
 
 def member(rng):
@@ -78,6 +81,29 @@ def add(rng):
                                   for x in ("0", lex_member(rng))]
     count = rng.choice([1, 1, 1, 2, 5, 33])
     return ["ZADD", k] + options + [x for _ in range(count) for x in (score(rng), member(rng))]
+
+
+def uneven(rng):
+    """Ranges by member in a set whose scores differ."""
+    def name():
+        return rng.choice(["%x" % rng.randrange(16), "u%d" % rng.randrange(50),
+                           "u%d" % rng.randrange(50) + "-" * 55])
+
+    def end():
+        return rng.choice(["-", "+", "[", "("]) + name()
+
+    ends = [e if e[0] in "[(" else e[0] for e in (end(), end())]
+    return rng.choice([
+        lambda: ["ZADD", UNEVEN] + [x for _ in range(rng.choice([1, 1, 4, 15]))
+                                    for x in (rng.randrange(3), name())],
+        lambda: ["ZREM", UNEVEN] + [name() for _ in range(rng.choice([1, 8]))],
+        lambda: ["ZRANGE", UNEVEN] + ends + ["BYLEX"] + rng.choice([[], ["REV"]]) + limit(rng),
+        lambda: ["ZRANGEBYLEX", UNEVEN] + ends + limit(rng),
+        lambda: ["ZREVRANGEBYLEX", UNEVEN] + ends + limit(rng),
+        lambda: ["ZLEXCOUNT", UNEVEN] + ends,
+        lambda: ["ZREMRANGEBYLEX", UNEVEN] + ends,
+        lambda: ["ZRANGESTORE", rng.choice(KEYS), UNEVEN] + ends + ["BYLEX"] + limit(rng),
+    ])()
 
 
 def remove(rng):
@@ -306,7 +332,7 @@ def life(rng):
 
 def steps(rng):
     kinds = [(add, 30), (remove, 10), (bulk, 4), (ranges, 22), (read, 14), (algebra, 10),
-             (scan, 2), (random_members, 3), (wrong, 6), (life, 4), (blocking, 1)]
+             (scan, 2), (random_members, 3), (wrong, 6), (life, 4), (blocking, 1), (uneven, 4)]
     makers, weights = zip(*kinds)
     yield ["SET", OTHER, "text"]
     while True:
