@@ -361,6 +361,8 @@ enum status host_apply_changes(void *server, const bool changed[], struct buf *e
 			server_set_hz(s, config_int(s->config, CONFIG_HZ));
 		}
 		host_apply_config(s);
+		tls_take(s->tls);
 	}
+	tls_drop(s->tls); /* when another directive of the same CONFIG SET was refused */
 	return st;
 }

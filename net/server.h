@@ -129,8 +129,8 @@ void listener_poll(struct server *s);
 
 /* --- server_tls.c --- */
 
-/* Loads what the tls-* directives name, when something asks for TLS. ST_INVALID: error and the log
- * say what is wrong, and what was in force stays. */
+/* Loads what the tls-* directives name, when something asks for TLS; tls_take puts it in force.
+ * ST_INVALID: error and the log say what is wrong. */
 MUST_CHECK enum status server_tls_configure(struct server *s, struct buf *error);
 /* The end of a connection to another node: TLS's where it is wanted (tls_connector), else NULL.
  * False: no memory for it, or nothing is loaded. */

@@ -114,13 +114,18 @@ static enum status check_cluster(const struct config *config, struct buf *error)
 static enum status take_addresses(struct server *s, struct buf *error)
 {
 	const struct config *config = s->config;
+	enum status st;
 
 	s->bind_in_force = mem_strdup(config_text(config, CONFIG_BIND));
 	s->port_in_force = (int)config_int(config, CONFIG_PORT);
 	s->tls_port_in_force = (int)config_int(config, CONFIG_TLS_PORT);
 	s->tls = tls_create();
-	return s->bind_in_force == NULL || s->tls == NULL ? ST_NO_MEMORY
-							  : server_tls_configure(s, error);
+	if (s->bind_in_force == NULL || s->tls == NULL) {
+		return ST_NO_MEMORY;
+	}
+	st = server_tls_configure(s, error);
+	tls_take(s->tls);
+	return st;
 }
 
 enum status server_open(struct config *config, const char *executable, struct server **out,

@@ -13,7 +13,8 @@
 enum { ERROR_TEXT = 256, PROTOCOLS_TEXT = 128 };
 
 struct tls {
-	SSL_CTX *server, *client;
+	SSL_CTX *server, *client;	    /* in force */
+	SSL_CTX *next_server, *next_client; /* loaded, not taken yet */
 };
 
 static const struct {
@@ -34,6 +35,7 @@ struct tls *tls_create(void)
 void tls_destroy(struct tls *t)
 {
 	if (t != NULL) {
+		tls_drop(t);
 		SSL_CTX_free(t->server);
 		SSL_CTX_free(t->client);
 		mem_free(t);
@@ -267,11 +269,28 @@ enum status tls_load(struct tls *t, const struct tls_settings *settings, struct 
 		SSL_CTX_free(server);
 		return st;
 	}
-	SSL_CTX_free(t->server);
-	SSL_CTX_free(t->client);
-	t->server = server;
-	t->client = client;
+	tls_drop(t);
+	t->next_server = server;
+	t->next_client = client;
 	return ST_OK;
+}
+
+void tls_take(struct tls *t)
+{
+	if (t->next_server != NULL) {
+		SSL_CTX_free(t->server);
+		SSL_CTX_free(t->client);
+		t->server = t->next_server;
+		t->client = t->next_client;
+		t->next_server = t->next_client = NULL;
+	}
+}
+
+void tls_drop(struct tls *t)
+{
+	SSL_CTX_free(t->next_server);
+	SSL_CTX_free(t->next_client);
+	t->next_server = t->next_client = NULL;
 }
 
 bool tls_is_loaded(const struct tls *t)

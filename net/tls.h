@@ -37,10 +37,13 @@ enum tls_auth {
 struct tls *tls_create(void);
 void tls_destroy(struct tls *t); /* NULL is fine */
 
-/* Loads all files and puts new contexts in force. ST_INVALID, ST_NO_MEMORY: the old ones stay, and
- * error says in Redis's words what is wrong. */
+/* Loads all files into new contexts, which wait for tls_take. ST_INVALID, ST_NO_MEMORY: there are
+ * none, and error says in Redis's words what is wrong. */
 MUST_CHECK enum status tls_load(struct tls *t, const struct tls_settings *settings,
 				struct buf *error);
+/* Puts them in force, or drops them, when there are any. */
+void tls_take(struct tls *t);
+void tls_drop(struct tls *t);
 /* True when contexts are in force. */
 bool tls_is_loaded(const struct tls *t);
 

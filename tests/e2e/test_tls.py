@@ -112,6 +112,15 @@ class Files(TlsCase):
         self.assertNotEqual(n.cli("ping", cert="one"), b"PONG")
         self.assertEqual(n.cli("ping", cert="two"), b"PONG")
 
+    def test_what_else_is_refused_leaves_the_files(self):
+        n = self.node()
+        with socket.create_server(("127.0.0.1", 0)) as taken, n.client() as c:
+            text = self.error(c, "CONFIG", "SET", "tls-ca-cert-file",
+                              self.papers.path("two.ca", "crt"), "port", taken.getsockname()[1])
+            self.assertIn("Unable to listen on this port", text)
+        self.assertEqual(n.cli("ping"), b"PONG")
+        self.assertNotEqual(n.cli("ping", cert="two"), b"PONG")
+
     def shake_until(self, n, stop, seen, errors):
         context = self.papers.context()
         while not stop.is_set():

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -108,6 +109,7 @@ static void load(struct fixture *f)
 	struct buf error = {0};
 
 	assert_int_equal(tls_load(f->tls, &f->settings, &error), ST_OK);
+	tls_take(f->tls);
 	buf_deinit(&error);
 }
 
@@ -273,6 +275,18 @@ static void what_is_no_tls_breaks_the_handshake_and_says_so(void **state)
 	buf_deinit(&error);
 }
 
+/* Of what connections are made from now. */
+static int lowest_version(const struct tls *t)
+{
+	struct ssl_st *ssl = tls_connector(t);
+	uint64_t options;
+
+	assert_non_null(ssl);
+	options = SSL_get_options(ssl);
+	tls_connector_free(ssl);
+	return (options & SSL_OP_NO_TLSv1_2) == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+}
+
 static void settings_that_do_not_load_leave_the_old_ones(void **state)
 {
 	struct fixture *f = *state;
@@ -309,6 +323,15 @@ static void settings_that_do_not_load_leave_the_old_ones(void **state)
 	}
 	f->settings.protocols = "tlsv1.2";
 	load(f);
+	/* What was loaded and not taken is not in force. */
+	f->settings.protocols = "tlsv1.3";
+	assert_int_equal(tls_load(f->tls, &f->settings, &error), ST_OK);
+	assert_int_equal(lowest_version(f->tls), TLS1_2_VERSION);
+	tls_drop(f->tls);
+	tls_take(f->tls);
+	assert_int_equal(lowest_version(f->tls), TLS1_2_VERSION);
+	load(f);
+	assert_int_equal(lowest_version(f->tls), TLS1_3_VERSION);
 	buf_deinit(&error);
 	(void)close(f->fds[0]);
 	(void)close(f->fds[1]);
