@@ -407,6 +407,21 @@ bool cluster_node_is_silent(const struct cluster_node *n)
 	return info.silent;
 }
 
+bool cluster_node_is_doubted(const struct cluster_node *n)
+{
+	struct cluster_view_node me;
+	struct cluster_view_info info;
+	const struct cluster *core;
+
+	if (n == NULL || n->driver == NULL) {
+		return false;
+	}
+	core = cluster_driver_core(n->driver);
+	cluster_view_info(core, n->server->mono_ms, &info);
+	return !info.may_write && cluster_view_node(core, 0, &me) && me.primary == VIEW_NO_NODE &&
+	       me.slots_count > 0;
+}
+
 static enum status add_listener(void *arg, int fd)
 {
 	return cluster_driver_listen(arg, fd);

@@ -25,6 +25,10 @@ bool cluster_node_is_replica(const struct cluster_node *n);
  * must not replace what the replicas have. */
 bool cluster_node_is_silent(const struct cluster_node *n);
 
+/* True while this primary of slots can't tell whether it still is one: no majority has answered in
+ * time, and another may have been elected. */
+bool cluster_node_is_doubted(const struct cluster_node *n);
+
 /* With the engine and replication there: makes the core, takes the role, listens for other nodes
  * and begins to talk to them. */
 MUST_CHECK enum status cluster_node_start(struct cluster_node *n, struct buf *error);

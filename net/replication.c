@@ -111,6 +111,7 @@ enum status replication_follow(struct replication *r, const char *host, int port
 		       engine_last_lsn(r->server->engine));
 	}
 	r->replica = true;
+	r->joined = false;
 	r->promote_wanted = false;
 	r->need_full = false;
 	replication_forget_refetch(r);
@@ -166,7 +167,6 @@ static void settle_role(struct replication *r)
 		engine_set_replica(r->server->engine, true);
 		r->engine_follows = true;
 	}
-
 	if (st != ST_OK && st != ST_AGAIN && st != ST_NO_MEMORY) {
 		logger(LOG_LVL_WARNING, "cannot begin a timeline: %s", status_text(st));
 		/* In a cluster a primary that can't write has to be silent, so that another replica
@@ -289,6 +289,7 @@ static enum status apply_item(struct replication *r, struct repl_item *item)
 		logger(LOG_LVL_NOTICE, "MASTER <-> REPLICA sync: the log continues at LSN %" PRIu64,
 		       engine_last_lsn(e) + 1);
 		r->link_up = true;
+		r->joined = true;
 		r->link_down_since_ms = 0;
 		replication_failover_linked(r);
 		break;
@@ -403,10 +404,9 @@ static void forget_replica(struct replication *r, struct replica *p)
 	replica_info(p, &info);
 	r->output_bytes += info.bytes_sent;
 	if (info.received_lsn > 0 && replica_shares_history(p)) {
-		bool fresh = r->lost_until_ms <= r->server->mono_ms;
-
-		r->lost_lsn =
-		    fresh || info.received_lsn < r->lost_lsn ? info.received_lsn : r->lost_lsn;
+		if (r->lost_until_ms <= r->server->mono_ms || info.received_lsn < r->lost_lsn) {
+			r->lost_lsn = info.received_lsn;
+		}
 		r->lost_until_ms = r->server->mono_ms + lost_wait_ms(r);
 	}
 	logger(LOG_LVL_NOTICE, "Connection with replica %s:%d lost.", p->ip, p->port);

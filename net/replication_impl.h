@@ -45,6 +45,8 @@ struct replication {
 	bool promote_wanted; /* a primary to commands, but the engine has still to begin a timeline
 			      */
 	bool link_up, copying, need_full;
+	bool joined; /* since it follows that primary its log has met the primary's: none of it is
+			off the shard's history */
 	bool flush_wanted;	/* the promotion is to begin with an empty keyspace */
 	bool writes_paused;	/* by the cluster: writes wait until it says otherwise */
 	uint64_t promote_epoch; /* of the timeline that a promotion begins; 0 without a cluster */

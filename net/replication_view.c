@@ -1,4 +1,5 @@
 /* What replication tells INFO, ROLE, CLIENT LIST and CLUSTER LSN. */
+#include "net/cluster_node.h"
 #include "net/replication_impl.h"
 #include "net/server.h"
 
@@ -115,6 +116,15 @@ static bool was_left_behind(const struct wal_history *h, const struct write_posi
 	return false;
 }
 
+/* Whether the shard's history may go on elsewhere without the end of this log: a primary that no
+ * majority has answered in time, or one that was deposed and has not met its successor yet. */
+static bool may_be_left_behind(const struct server *s)
+{
+	const struct replication *r = s->replication;
+
+	return r->replica ? !r->joined : cluster_node_is_doubted(s->cluster);
+}
+
 void replication_fate(struct command_host *h, const struct write_position *p,
 		      struct write_fate *out)
 {
@@ -130,7 +140,10 @@ void replication_fate(struct command_host *h, const struct write_position *p,
 			out->what = FATE_NOT_HERE;
 			return;
 		}
-		out->what = p->lsn <= engine_durable_lsn(s->engine) ? FATE_DURABLE : FATE_PENDING;
+		if (!may_be_left_behind(s)) {
+			out->what =
+			    p->lsn <= engine_durable_lsn(s->engine) ? FATE_DURABLE : FATE_PENDING;
+		}
 		out->replicas = replication_acked(h, p->lsn, false);
 		out->replicas_durable = replication_acked(h, p->lsn, true);
 		return;

@@ -78,7 +78,8 @@ enum write_fate_kind {
 	FATE_PENDING,	/* in its history, not on its disk yet */
 	FATE_NOT_HERE,	/* this node has not got as far in that timeline */
 	FATE_DIVERGENT, /* the history went on without it: given up, or to be given up */
-	FATE_UNKNOWN,	/* of a timeline that this node does not know of */
+	FATE_UNKNOWN,	/* of a timeline that this node does not know of; or this node can't tell
+			   whether the shard's history still is its own */
 };
 
 struct write_fate {

@@ -503,6 +503,29 @@ class Diverge(case.ToolCase):
                                   ("CLUSTER", "LSN")])
             self.assertEqual(int(replies[-1].split(b":")[1]), lsn(new))
 
+    def test_a_deposed_primary_does_not_vouch_for_its_own_writes(self):
+        """Between its deposition and the way back nobody knows what becomes of them."""
+        old = self.server()
+        with old.client() as c:
+            c.call("SET", "k", 1)
+            position = c.call("CLUSTER", "LSN")
+            ahead = b"%s:%d:%s" % (position.split(b":")[0], 99, position.split(b":")[2])
+
+            def fate(where=position, client=c):
+                flat = client.call("CLUSTER", "LSN", where)
+                return dict(zip(flat[::2], flat[1::2]))[b"fate"]
+
+            self.assertEqual(fate(), b"durable")
+            c.call("REPLICAOF", "127.0.0.1", 1)
+            self.assertEqual((fate(), fate(ahead)), (b"unknown", b"not-here"))
+            c.call("REPLICAOF", "NO", "ONE")
+            self.assertEqual(fate(), b"durable")
+            replica = self.server({"replicaof": ["127.0.0.1", old.port]})
+            wait_linked(replica)
+        old.kill()
+        with replica.client() as c:
+            until(lambda: replication(replica)["master_link_status"] == "down")
+            self.assertEqual(fate(client=c), b"durable")  # it met its primary
 
     def test_two_client_libraries_ask(self):
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients",

@@ -17,10 +17,11 @@ class Pinned(threading.Thread):
     """SETs key after key of its own at a node until told to stop; a refusal does not drive it
     away. wait: ask WAIT 1 with that timeout in ms after each."""
 
-    def __init__(self, server, source, prefix, wait=None, pause=0.002):
+    def __init__(self, server, source, prefix, wait=None, pause=0.002, ask_position=False):
         super().__init__(daemon=True)
         self.server, self.source, self.prefix = server, source, prefix
         self.wait_ms, self.pause = wait, pause
+        self.ask_position, self.position = ask_position, None
         self.writes = []
         self.going = True
         self.start()
@@ -37,6 +38,8 @@ class Pinned(threading.Thread):
                 self.writes.append(write)
                 write.acked = client.call("SET", write.key, write.key) == b"OK"
                 write.ended = time.monotonic()
+                if self.ask_position and write.acked:
+                    self.position = client.call("CLUSTER", "LSN")
                 if self.wait_ms:
                     write.waited = client.call("WAIT", 1, self.wait_ms)
             except (OSError, Closed) as e:
@@ -49,6 +52,13 @@ class Pinned(threading.Thread):
             time.sleep(self.pause)
         if client is not None:
             client.close()
+
+    def last_fate(self):
+        """What its node says of the last write that it has taken; once stopped."""
+        with Client(self.server.reach[1], host=self.server.reach[0], source=self.source,
+                    timeout=2.0) as client:
+            flat = client.call("CLUSTER", "LSN", self.position)
+        return dict(zip(flat[::2], flat[1::2]))[b"fate"]
 
     def stop(self):
         self.going = False

@@ -32,7 +32,7 @@ class Minority(case.Case):
         self.addCleanup(lambda: [w.stop() for w in self.writers])
 
     def pinned(self, server, address, name):
-        writer = Pinned(server, address, name)
+        writer = Pinned(server, address, name, ask_position=True)
         self.writers.append(writer)
         return writer
 
@@ -64,6 +64,7 @@ class Minority(case.Case):
         time.sleep(max(0.0, cut + 1.5 * TIMEOUT_MS / 1000 - time.monotonic()))
         here.stop()
         there.stop()
+        self.assertEqual(here.last_fate(), b"unknown", "of the minority's last write (%s)" % way)
         self.nodes.net.drop(set())
         self.judge(here, there, cut, way)
         self.nodes.settle()
