@@ -528,6 +528,10 @@ enum status config_parse(const struct config *c, enum config_id id, const struct
 	if (st == ST_OK && id == CONFIG_REPLICAOF && strcasecmp(v.text, "no one") == 0) {
 		v.text[0] = 0;
 	}
+	if (st == ST_OK && id == CONFIG_REPLICA_READ_ONLY && *number == 0) {
+		*reason = "a replica's log is its primary's: it can take no writes of its own";
+		st = ST_INVALID;
+	}
 	if (st == ST_OK) {
 		*text = mem_strdup(v.text);
 		st = *text == NULL ? ST_NO_MEMORY : ST_OK;

@@ -18,6 +18,7 @@ VALUES = ["yes", "no", "", "0", "1", "-1", "5", "100", "3000", "abc", "1kb", "07
 # Here the two differ, on purpose.
 DIFFERENT = {
     "port", "bind", "dir", "logfile", "maxclients", "requirepass", "hz",
+    "replica-read-only", "slave-read-only",  # a replica takes no writes
     "activedefrag",  # remembered, where Redis refuses it without jemalloc
     "appendfsync",  # always is the default
     "cluster-announce-hostname", "proc-title-template",  # no meaning yet
