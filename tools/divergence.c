@@ -335,10 +335,12 @@ enum status divergence_lost(const struct divergence *d, struct slice key, struct
 	if (overlay_find(d->lost, store_key_slice(&k), &stored) == OVERLAY_SILENT) {
 		return ST_OK; /* only elements of it were written, and the rest is not known */
 	}
-	/* A long string may have holes, so nothing shows that parts of it are missing here. */
+	/* A long string may have holes, and a stream groups that nothing names, so nothing shows
+	 * that parts of it are missing here. */
 	if (at_fork(d, key) == OVERLAY_SILENT &&
 	    key_record_get(&d->lost_view, key, &record) == ST_OK &&
-	    record.meta.type == TYPE_STRING && record.meta.form == FORM_LARGE) {
+	    (record.meta.type == TYPE_STREAM ||
+	     (record.meta.type == TYPE_STRING && record.meta.form == FORM_LARGE))) {
 		return ST_OK;
 	}
 	return told_of_view(&d->lost_view, key, out);

@@ -2,12 +2,13 @@
 #include "tools/told_value.h"
 
 #include "engine/base/alloc.h"
+#include "tools/told_stream.h"
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SCORE_TEXT = 40, TIME_TEXT = 24 };
+enum { SCORE_TEXT = 40, TIME_TEXT = 24, READER_ARGS = 6 };
 
 void told_deinit(struct told_value *t)
 {
@@ -19,7 +20,7 @@ void told_deinit(struct told_value *t)
 /* Items of an element. */
 static size_t width_of(enum value_type type)
 {
-	return type == TYPE_HASH ? 3 : value_has_names(type) ? 2 : 1;
+	return type == TYPE_HASH ? 3 : value_has_names(type) || type == TYPE_STREAM ? 2 : 1;
 }
 
 /* --- order --- */
@@ -29,17 +30,32 @@ static int by_item(const void *a, const void *b)
 	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
 }
 
+/* Items that come in an order of their own: all but those of sets; of a stream, its entries. */
+static size_t ordered_items(const struct told_value *t, size_t count)
+{
+	size_t i = 0;
+
+	if (t->type == TYPE_STRING || t->type == TYPE_LIST) {
+		return count;
+	}
+	while (t->type == TYPE_STREAM && i < count && told_stream_is_entry(t->sorted[i])) {
+		i += width_of(t->type);
+	}
+	return i;
+}
+
 /* Those with names by these, which are all different. */
 static enum status sort_items(struct told_value *t)
 {
-	size_t count = byte_list_count(&t->items), width = width_of(t->type);
+	size_t count = byte_list_count(&t->items), width = width_of(t->type), from;
 
 	t->sorted = byte_list_slices(&t->items);
 	if (t->sorted == NULL) {
 		return count == 0 ? ST_OK : ST_NO_MEMORY;
 	}
-	if (t->type != TYPE_STRING && t->type != TYPE_LIST) {
-		qsort(t->sorted, count / width, width * sizeof *t->sorted, by_item);
+	from = ordered_items(t, count);
+	if (from < count) {
+		qsort(t->sorted + from, (count - from) / width, width * sizeof *t->sorted, by_item);
 	}
 	return ST_OK;
 }
@@ -118,13 +134,12 @@ enum status told_of_view(const struct view *v, struct slice key, struct told_val
 		out->state = TOLD_ABSENT;
 		return ST_OK;
 	}
-	if (st == ST_OK && record.meta.type == TYPE_STREAM) {
-		return ST_OK; /* no command reads one with its groups */
-	}
 	if (st == ST_OK) {
 		out->type = record.meta.type;
 		out->expire_at_ms = record.meta.expire_at_ms;
-		st = out->type == TYPE_STRING ? string_of(v, &record, out) : walk(v, &record, out);
+		st = out->type == TYPE_STRING	? string_of(v, &record, out)
+		     : out->type == TYPE_STREAM ? told_stream_of_view(v, &record, &out->items)
+						: walk(v, &record, out);
 	}
 	if (st == ST_OK) {
 		st = sort_items(out);
@@ -144,13 +159,14 @@ static const struct {
 	const char *type;
 	enum value_type number;
 	size_t argc;
-	const char *argv[5]; /* the second one is the key */
+	const char *argv[READER_ARGS]; /* NULL: the key */
 } readers[] = {
     {"string", TYPE_STRING, 2, {"GET"}},
     {"list", TYPE_LIST, 4, {"LRANGE", NULL, "0", "-1"}},
     {"hash", TYPE_HASH, 2, {"HGETALL"}},
     {"set", TYPE_SET, 2, {"SMEMBERS"}},
     {"zset", TYPE_ZSET, 5, {"ZRANGE", NULL, "0", "-1", "WITHSCORES"}},
+    {"stream", TYPE_STREAM, 6, {"XINFO", "STREAM", NULL, "FULL", "COUNT", "0"}},
 };
 
 static enum status ask(struct live_node *n, const char *command, struct slice key, redisReply **out,
@@ -246,18 +262,21 @@ static enum status take_fields(struct live_node *n, struct slice key, const redi
 static enum status read_value(struct live_node *n, size_t reader, struct slice key,
 			      struct told_value *out, struct buf *error)
 {
-	struct slice argv[5];
+	struct slice argv[READER_ARGS];
 	redisReply *reply;
 	enum status st;
 
 	for (size_t i = 0; i < readers[reader].argc; i++) {
-		argv[i] = i == 1 ? key : slice_str(readers[reader].argv[i]);
+		const char *word = readers[reader].argv[i];
+
+		argv[i] = word == NULL ? key : slice_str(word);
 	}
 	out->type = readers[reader].number;
 	st = live_node_ask(n, argv, readers[reader].argc, &reply, error);
 	if (st == ST_OK) {
-		st = out->type == TYPE_HASH ? take_fields(n, key, reply, out, error)
-					    : take_reply(reply, out);
+		st = out->type == TYPE_HASH	? take_fields(n, key, reply, out, error)
+		     : out->type == TYPE_STREAM ? told_stream_of_reply(reply, &out->items)
+						: take_reply(reply, out);
 		live_node_free(reply);
 	}
 	if (st == ST_OK) {

@@ -203,6 +203,65 @@ class Diverge(case.ToolCase):
             self.assertEqual(c.call("HPEXPIRETIME", "touched", "FIELDS", 1, "f"), [-1])
         self.wal("diverge", "diff", old.dir, "--against", address)
 
+    def test_streams_are_compared_and_put_back(self):
+        def before(c):
+            for i in range(1, 13):
+                c.call("XADD", "stream", "5-%d" % i, "field", "with blank \0\xff" if i == 1 else i)
+            c.call("XADD", "won", "1-1", "f", "v")
+            for name in ("group", "other group"):
+                c.call("XGROUP", "CREATE", "stream", name, "0")
+            c.call("XREADGROUP", "GROUP", "group", "reader", "COUNT", 3, "STREAMS", "stream", ">")
+            c.call("XDEL", "stream", "5-9")
+
+        def write(c):
+            c.call("XADD", "stream", "7-0", "field", "lost", "field", "twice")
+            c.call("XACK", "stream", "group", "5-2")
+            c.call("XREADGROUP", "GROUP", "other group", "second \"", "COUNT", 1, "STREAMS",
+                   "stream", ">")
+            c.call("XADD", "new", "1-1", "f", "v")
+            c.call("XGROUP", "CREATE", "new", "g", "$", "ENTRIESREAD", 1)
+            c.call("XADD", "won", "1-2", "f", "lost")
+        old, new = self.deposed(write, before=before)
+        with new.client() as c:
+            c.call("XADD", "won", "1-2", "f", "kept")
+            told = {key: self.diff_of(old, key, "--against", "127.0.0.1:%d" % new.port)
+                    for key in ("stream", "new", "won")}
+            self.assertEqual({key: o["what"] for key, o in told.items()},
+                             {"stream": "unchanged", "new": "unchanged", "won": "changed"})
+            fork, lost = (dict(told["stream"][word]["value"]) for word in ("fork", "lost"))
+            self.assertEqual([k for k in fork if k[0].isdigit()],
+                             ["5-%d" % i for i in range(1, 13) if i != 9])
+            self.assertEqual(fork["5-1"], 'field "with blank \\x00\\xc3\\xbf"')
+            self.assertEqual(sorted(set(lost.items()) ^ set(fork.items())), sorted([
+                ("7-0", "field lost field twice"), ("entries-added", "12"), ("entries-added", "13"),
+                ("last-id", "5-12"), ("last-id", "7-0"), ("pending group 5-2", "reader 1"),
+                ('group "other group"', "last-delivered 0-0 read %s" % fork[
+                    'group "other group"'].split()[-1]),
+                ('group "other group"', "last-delivered 5-1 read %s" % lost[
+                    'group "other group"'].split()[-1]),
+                ('consumer "other group" "second \\""', ""),
+                ('pending "other group" 5-1', '"second \\"" 1')]))
+            address = "redis://127.0.0.1:%d" % new.port
+            for words in (("2", "0", "1"), ("0", "2", "1")):
+                done = self.wal("diverge", "replay", old.dir, "--against", address,
+                                "--if-unchanged", code=1).fields()
+                self.assertEqual((done["applied"], done["already"], done["changed"]), words)
+                self.assertEqual((done["no_fork"], done["left_out"]), ("0", "0"))
+            self.assertEqual(c.call("XPENDING", "stream", "other group")[0], 1)
+            self.assertEqual(c.call("XINFO", "STREAM", "stream")[7], b"7-0")
+            self.assertEqual(c.call("XRANGE", "won", "-", "+")[1][1], [b"f", b"kept"])
+        # By the log's tail alone nobody can say what else there was.
+        (archive,) = self.archives(old)
+        os.unlink(archive[:-4] + ".fork")
+        self.assertNotIn("lost", self.diff_of(old, "stream"))
+
+    def diff_of(self, server, key, *args):
+        """What diverge diff says of one key."""
+        found = self.wal("diverge", "diff", server.dir, "--format", "json", "--value-max", 0,
+                         "--key", key, *args, code=1).json
+        self.assertEqual([o["what"] for o in found[1:]], ["total"])
+        return found[0]
+
     def test_without_the_values_at_the_fork(self):
         old, new = self.deposed()
         (archive,) = self.archives(old)
