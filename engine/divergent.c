@@ -249,6 +249,7 @@ enum status divergent_read(const struct io *io, const char *dir, const struct di
 	struct wal_reader_segment segment = {.first_lsn = name->first_lsn};
 	struct wal_reader *r = NULL;
 	struct wal_record rec;
+	uint64_t bytes = 0;
 	char path[DIVERGENT_PATH_SIZE];
 	enum status st = path_of(dir, name, path);
 
@@ -261,9 +262,10 @@ enum status divergent_read(const struct io *io, const char *dir, const struct di
 	segment.name = path;
 	segment.source = wal_source_of_file(&file);
 	st = wal_reader_open_segments(&segment, 1, &opts, &r);
-	for (uint64_t n = 0; st == ST_OK && n < count; n++) {
+	for (uint64_t n = 0; st == ST_OK && n < count && bytes < DIVERGENT_READ_MAX; n++) {
 		st = wal_reader_next(r, &rec);
 		if (st == ST_OK) {
+			bytes += rec.ops.len;
 			st = give_record(&rec, each, arg);
 		}
 	}

@@ -64,8 +64,12 @@ struct divergent_op {
 	    value; /* a string's or an element's; that of a collection is its stored form */
 };
 
-/* Gives the operations of at most count records from from_lsn on, in order. ST_NOT_FOUND: no such
- * archive; ST_CORRUPT, ST_IO. Waits for the disk. */
+/* One reading ends with the record that makes it this long. */
+#define DIVERGENT_READ_MAX ((uint64_t)4 << 20)
+
+/* Gives the operations of at most count records from from_lsn on, in order; of fewer, but at least
+ * one, once they have DIVERGENT_READ_MAX bytes. ST_NOT_FOUND: no such archive; ST_CORRUPT, ST_IO.
+ * Waits for the disk. */
 MUST_CHECK enum status divergent_read(const struct io *io, const char *dir,
 				      const struct divergent_name *name, uint64_t from_lsn,
 				      uint64_t count,

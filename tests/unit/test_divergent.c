@@ -202,6 +202,35 @@ static void write_three(void)
 	remove_key("c");
 }
 
+static void write_long_ones(void)
+{
+	size_t len = DIVERGENT_READ_MAX * 2 / 3;
+	char *value = malloc(len + 1);
+
+	assert_non_null(value);
+	memset(value, 'x', len);
+	value[len] = 0;
+	put_string("a", value, false);
+	put_string("b", value, false);
+	put_string("c", value, false);
+	free(value);
+}
+
+static void a_reading_is_bounded_and_goes_on_where_it_ended(void **state)
+{
+	struct rewind_result r;
+	struct seen some = {0}, rest = {0};
+
+	(void)state;
+	diverge(write_long_ones, &r);
+	assert_int_equal(divergent_read(io_posix(), base, &r.name, 0, 100, see, &some), ST_OK);
+	assert_string_equal(some.keys, "put-key:a put-key:b ");
+	assert_int_equal(
+	    divergent_read(io_posix(), base, &r.name, some.last_lsn + 1, 100, see, &rest), ST_OK);
+	assert_string_equal(rest.keys, "put-key:c ");
+	assert_int_equal(rest.last_lsn, r.last_lsn);
+}
+
 static void an_archive_is_looked_at_read_and_removed(void **state)
 {
 	struct divergent_archive a;
@@ -351,6 +380,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names_come_back_and_others_are_none),
 	    cmocka_unit_test_setup_teardown(an_archive_is_looked_at_read_and_removed, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(a_reading_is_bounded_and_goes_on_where_it_ended, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(a_cut_archive_is_damage, setup, teardown),
 	    cmocka_unit_test_setup_teardown(names_are_told_once, setup, teardown),
