@@ -3,6 +3,7 @@
 some MB through small buffers, pushes, ends, and handshakes that are never finished."""
 import os
 import select
+import shutil
 import socket
 import ssl
 import subprocess
@@ -13,7 +14,7 @@ from harness.case import BINARIES, main
 from harness.resp import Client, Closed, encode, parse
 from harness.servers import free_port, info
 from harness.shard import until
-from harness.tls import TlsCase
+from harness.tls import TlsCase, openssl
 
 SMALL = 4096
 HALF_OPEN = 1000
@@ -77,6 +78,32 @@ class LetIn(TlsCase):
         with Client(n.port, tls=context) as c:
             self.assertEqual(c.sock.version(), "TLSv1.2")
 
+    def test_sessions_are_resumed(self):
+        n = self.node()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context, session = self.papers.context(), None
+            context.maximum_version = version
+            for _ in range(3):
+                raw = socket.create_connection(("127.0.0.1", n.port), 20)
+                with context.wrap_socket(raw, session=session) as s:
+                    self.assertEqual(s.session_reused, session is not None)
+                    s.sendall(b"PING\r\n")
+                    self.assertEqual(s.recv(100), b"+PONG\r\n")
+                    session = s.session
+
+    def test_while_a_script_runs_long(self):
+        """More handshakes than one turn may make."""
+        n = self.node(busy_reply_threshold=50)
+        with n.client() as busy:
+            busy.send(encode(("EVAL", "while true do end", "0")))
+            time.sleep(0.3)
+            for _ in range(20):
+                with n.client() as c:
+                    self.assertIn("BUSY", self.error(c, "PING"))
+            with n.client() as c:
+                self.assertEqual(c.call("SCRIPT", "KILL"), b"OK")
+            self.assertIn(b"Script killed", busy.read()[1])
+
     def test_the_port_is_changed(self):
         n = self.node()
         before, other = n.port, free_port()
@@ -120,6 +147,31 @@ class Files(TlsCase):
             self.assertIn("Unable to listen on this port", text)
         self.assertEqual(n.cli("ping"), b"PONG")
         self.assertNotEqual(n.cli("ping", cert="two"), b"PONG")
+
+    def test_a_key_with_a_password(self):
+        locked = self.papers.path("locked", "key")
+        openssl("ec", "-in", self.papers.path("one", "key"), "-aes256", "-passout", "pass:secret",
+                "-out", locked)
+        n = self.node(tls_key_file=locked, tls_key_file_pass="secret")
+        with n.client() as c:
+            text = self.error(c, "CONFIG", "SET", "tls-key-file-pass", "wrong")
+            self.assertIn("Unable to update TLS configuration", text)
+            self.assertEqual(c.call("CONFIG", "GET", "tls-key-file-pass")[1], b"secret")
+        self.assertIn("Failed to load private key: " + locked, n.says())
+        self.assertEqual(n.cli("ping"), b"PONG")
+
+    def test_a_folder_of_authorities(self):
+        folder = os.path.join(self.folder, "authorities")
+        os.mkdir(folder)
+        shutil.copy(self.papers.path("one.ca", "crt"), folder)
+        openssl("rehash", folder)
+        n = self.node(tls_ca_cert_file="", tls_ca_cert_dir=folder)
+        self.assertEqual(n.cli("ping"), b"PONG")
+        self.assertNotEqual(n.cli("ping", cert="two"), b"PONG")
+        # A file beside it counts as well.
+        self.assertEqual(n.cli("config", "set", "tls-ca-cert-file",
+                               self.papers.path("two.ca", "crt")), b"OK")
+        self.assertEqual((n.cli("ping"), n.cli("ping", cert="two")), (b"PONG", b"PONG"))
 
     def shake_until(self, n, stop, seen, errors):
         context = self.papers.context()

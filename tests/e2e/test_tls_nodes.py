@@ -56,6 +56,18 @@ class Replication(TlsCase):
         until(lambda: "certificate verify failed" in replica.says(), 60, "the log says why")
         self.assertFalse(linked(replica))
 
+    def test_another_certificate_towards_others(self):
+        primary = self.node()
+        replica = self.node(tls_replication="yes", replicaof=["127.0.0.1", primary.port],
+                            tls_client_cert_file=self.papers.path("two", "crt"),
+                            tls_client_key_file=self.papers.path("two", "key"))
+        until(lambda: "certificate verify failed" in primary.says(), 60, "the log says why")
+        self.assertFalse(linked(replica))
+        with replica.client() as c:
+            c.call("CONFIG", "SET", "tls-client-cert-file", self.papers.path("other", "crt"),
+                   "tls-client-key-file", self.papers.path("other", "key"))
+        wait_linked(replica)
+
     def test_one_that_has_no_tls_is_not_followed(self):
         primary = self.node(plain_port=free_port())
         replica = self.node(tls_replication="yes", replicaof=["127.0.0.1", primary.plain_port])
