@@ -274,6 +274,12 @@ static void tick(struct cluster *c)
 
 	end_needless_silence(c);
 	handshake_expire(c);
+	if (c->epoch_untold) {
+		/* Somebody may have taken the same one, for the same slots; with hearsay in place
+		 * of pings the two might not speak for long. */
+		c->epoch_untold = false;
+		gossip_ping_voters(c);
+	}
 	gossip_tick(c);
 	replica_migration_tick(c);
 	every = c->settings.node_timeout_ms / 10;

@@ -173,6 +173,7 @@ struct cluster {
 	bool silent;		  /* see cluster_config.store_is_new */
 	uint64_t silent_until_ms; /* by then the others have agreed that this node failed */
 	bool paused;
+	bool epoch_untold;     /* an epoch was taken without a vote since the last tick */
 	bool spread_suspicion; /* of this step: tell the voters of new PFAILs */
 	uint64_t last_step_ms;
 	uint64_t next_tick_ms;

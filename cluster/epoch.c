@@ -87,6 +87,7 @@ static bool take_next(struct cluster *c, const char *why)
 		return false;
 	}
 	self(c)->config_epoch = c->current_epoch;
+	c->epoch_untold = is_voter(self(c)) && !PLANTED(151);
 	need_persist(c, PERSIST_SYNC);
 	NOTE(c, "config epoch is now %" PRIu64 ": %s", c->current_epoch, why);
 	return true;

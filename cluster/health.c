@@ -44,6 +44,16 @@ void health_doubted(struct cluster *c, struct cnode *n, unsigned of_me)
 	}
 }
 
+void health_deposed(struct cluster *c)
+{
+	if (c->health.doubted_ms == 0 || c->now_ms - c->health.doubted_ms >= timeout_ms(c)) {
+		WARN(c, "my slots were given to a node that I do not know: no writes");
+	}
+	c->health.lease_ms = 0;
+	c->health.doubted_ms = c->now_ms;
+	c->up->routes_changed = true;
+}
+
 bool health_may_vote(const struct cluster *c)
 {
 	const struct health *h = &c->health;

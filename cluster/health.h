@@ -17,6 +17,9 @@ void health_answered(struct cluster *c, struct cnode *n, uint64_t sent_ms, unsig
 /* A node calls me suspected or failed. */
 void health_doubted(struct cluster *c, struct cnode *n, unsigned of_me);
 
+/* My slots have another owner, whom I cannot follow: no writes for NODE_TIMEOUT. */
+void health_deposed(struct cluster *c);
+
 /* False for NODE_TIMEOUT after a voter told me that somebody may have been elected in my stead: its
  * vote and mine would be one. */
 bool health_may_vote(const struct cluster *c);

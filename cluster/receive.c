@@ -337,10 +337,25 @@ static void receive_gossip(struct cluster *c, struct incoming *in)
 	}
 }
 
+/* My slots went to a node that I was told to forget: I cannot follow it, but the cluster does, so
+ * two would take writes for one slot until I may know it again. */
+static void lost_to_unknown(struct cluster *c, const struct incoming *in)
+{
+	const struct cnode *me = self(c);
+
+	if (is_voter(me) && in->m.epoch > me->config_epoch &&
+	    slot_bits_meet(&me->slots, in->m.slots) && !PLANTED(150)) {
+		health_deposed(c);
+	}
+}
+
 static void receive_update(struct cluster *c, struct incoming *in)
 {
 	struct cnode *n = node_find(c, &in->m.id);
 
+	if (n == NULL && epoch_credible(c, in->sender, in->m.epoch)) {
+		lost_to_unknown(c, in);
+	}
 	if (n == NULL || n == self(c) || has_flag(n, NODE_HANDSHAKE) ||
 	    in->m.epoch <= n->config_epoch || !epoch_credible(c, in->sender, in->m.epoch)) {
 		return;
@@ -352,6 +367,9 @@ static void receive_update(struct cluster *c, struct incoming *in)
 		node_set_primary_role(c, n);
 	}
 	n->config_epoch = in->m.epoch;
+	if (!PLANTED(149)) {
+		n->epoch_ms = c->now_ms; /* what it said of itself before is overtaken too */
+	}
 	if (n->config_epoch > c->current_epoch) {
 		c->current_epoch = n->config_epoch;
 	}
