@@ -100,6 +100,10 @@ enum status replication_failover(struct command_host *h, const struct failover_r
 	if (r->replicas == NULL) {
 		return refuse(error, "ERR FAILOVER requires connected replicas.");
 	}
+	if (q->force && (q->timeout_ms == 0 || q->host == NULL)) {
+		return refuse(error, "ERR FAILOVER with force option requires both a timeout and "
+				     "target HOST and IP.");
+	}
 	return begin(r, q, error);
 }
 

@@ -98,6 +98,10 @@ static void cmd_psubscribe(struct command_ctx *ctx)
 
 static void cmd_ssubscribe(struct command_ctx *ctx)
 {
+	if (ctx->dispatch->in_exec) {
+		resp_error(ctx->reply, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+		return;
+	}
 	subscribe(ctx, SUBSCRIBED_SHARD);
 }
 

@@ -158,7 +158,7 @@ static bool failover_options(struct command_ctx *ctx, struct failover_request *q
 			i += 2;
 		} else if (command_arg_is(ctx, i, "force") && !q->force) {
 			q->force = true;
-		} else if (command_arg_is(ctx, i, "abort") && !q->abort) {
+		} else if (command_arg_is(ctx, i, "abort") && ctx->argc == 2) {
 			q->abort = true;
 		} else {
 			resp_error(ctx->reply, ERR_SYNTAX);
@@ -179,11 +179,6 @@ static void cmd_failover(struct command_ctx *ctx)
 		return;
 	}
 	if (!failover_options(ctx, &q, host)) {
-		return;
-	}
-	if (!q.abort && q.force && (q.timeout_ms == 0 || q.host == NULL)) {
-		resp_error(ctx->reply, "ERR FAILOVER with force option requires both a timeout and "
-				       "target HOST and IP.");
 		return;
 	}
 	if (ctx->host->ops->failover == NULL) {

@@ -17,6 +17,7 @@ endif()
 
 cairn_test(e2e.differential e2e 300 COMMAND ${python} ${e2e}/differential.py ${cairn} ${commands}
 	--slot-tool $<TARGET_FILE:cairn-slot>)
+cairn_test(e2e.generators e2e 120 COMMAND ${python} ${e2e}/test_generators.py ${cairn})
 cairn_test(crash.kill9 crash 300 SERIAL
 	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/kill9.py ${cairn} ${rounds})
 

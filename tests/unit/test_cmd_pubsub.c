@@ -103,6 +103,9 @@ static void a_listener_of_resp2_does_little_else(void **state)
 	    {"GET hello", ONLY("get")},
 	    {"SUNSUBSCRIBE", "*3\r\n$12\r\nsunsubscribe\r\n$4\r\n{b}a\r\n:0\r\n"},
 	    {"GET hello", "$-1\r\n"},
+	    {"MULTI", "+OK\r\n"},
+	    {"SSUBSCRIBE hello", "+QUEUED\r\n"},
+	    {"EXEC", "*1\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n"},
 	};
 
 	COMMAND_BOX_CHECK(b, cases);
