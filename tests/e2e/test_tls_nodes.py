@@ -189,6 +189,18 @@ class Cluster(TlsCase):
                                  "MOVED 12182 127.0.0.1:%d" % ports[1])
                 slots = c.call("CLUSTER", "SLOTS")
                 self.assertEqual([row[2][1] for row in slots], ports)
+        self.announce(a, b)
+
+    def announce(self, a, b):
+        """What one announces instead is what clients of either kind get from the other one."""
+        with a.client() as c:
+            mine = c.call("CLUSTER", "MYID").decode()
+            c.call("CONFIG", "SET", "cluster-announce-port", 7001,
+                   "cluster-announce-tls-port", 7002)
+        with b.client() as tls, b.plain_client() as plain:
+            for c, port in ((tls, 7002), (plain, 7001)):
+                until(lambda: cluster.lines(c)[mine].port == port, 20, "the other one knows")
+                self.assertIn(":%d" % port, self.error(c, "GET", "b"))
 
 
 if __name__ == "__main__":
