@@ -126,6 +126,7 @@ bool checkpoint_take(struct checkpoint *c, struct checkpoint_slot_change **chang
 		*release_lsn = c->release_lsn;
 		c->changes = NULL;
 		atomic_store(&c->phase, CHECKPOINT_IDLE);
+		(void)pthread_cond_signal(&c->wake); /* digests are built in this phase only */
 	} else {
 		/* Dead collections are removed between DONE and now, too, and that may fail. */
 		INVARIANT(atomic_load(&c->phase) == CHECKPOINT_FAILED);
