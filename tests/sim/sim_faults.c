@@ -349,6 +349,21 @@ static void reshard_begin(struct sim *s)
 	}
 }
 
+/* Whether node i counts another one's vote: forgotten by command, it would take fewer votes there
+ * to win, and as many as ever where it is known what became of its slots. */
+static bool takes_for_voter(const struct sim *s, unsigned i, unsigned other)
+{
+	const struct cluster *c = s->nodes[i].c;
+
+	FOR_EACH_NODE(c, n)
+	{
+		if (node_id_eq(&n->id, &self(s->nodes[other].c)->id)) {
+			return is_voter(n);
+		}
+	}
+	return false;
+}
+
 /* Takes a replica out of the cluster, as del-node does; it comes back after the minute that it is
  * forgotten for. */
 static void forget(struct sim *s)
@@ -360,8 +375,8 @@ static void forget(struct sim *s)
 		return;
 	}
 	for (unsigned i = 0; i < s->node_count; i++) {
-		if (i != gone && !is_up(s, i)) {
-			return; /* an operator would wait until all are there */
+		if (i != gone && (!is_up(s, i) || takes_for_voter(s, i, gone))) {
+			return; /* an operator would wait until all are there, and know its role */
 		}
 	}
 	for (unsigned i = 0; i < s->node_count; i++) {
