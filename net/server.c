@@ -177,6 +177,9 @@ void server_on_cron(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	server_refresh_clock(s);
 	watch_wall_clock(s);
+	if (s->host.cron_paused) {
+		return;
+	}
 	replication_cron(s->replication);
 	migrate_pool_cron(s->migrate_pool);
 	cluster_node_cron(s->cluster);

@@ -184,18 +184,30 @@ static void debug_help(struct command_ctx *ctx)
 	static const char *const lines[] = {
 	    "CHANGE-REPL-ID",
 	    "    Begin a new timeline of the log.",
+	    "CLIENT-EVICTION",
+	    "    Answered as if maxmemory-clients is not set.",
+	    "DICT-RESIZING (0|1)",
+	    "    Accepted; there are no tables that it could concern.",
 	    "DIGEST",
 	    "    A digest of the whole dataset, the same as Redis's.",
 	    "DIGEST-VALUE <key> [<key> ...]",
 	    "    Digests of values.",
 	    "ERROR <text>",
 	    "    The text as an error reply.",
+	    "HTSTATS <db>",
+	    "    How many keys there are, and how many of them expire.",
+	    "HTSTATS-KEY <key>",
+	    "    Refused: no value is one hash table.",
+	    "LISTPACK <key>",
+	    "    How a value that Redis would keep as a listpack is kept, into the log.",
 	    "LOADAOF",
 	    "    Close the store as it is and open it again: the log is replayed.",
 	    "LOG <message>",
 	    "    Write a line into the server's log.",
 	    "OBJECT <key>",
 	    "    How a value is kept.",
+	    "PAUSE-CRON (0|1)",
+	    "    Whether the timer does nothing: expiry, replication's and the cluster's periods.",
 	    "POPULATE <count> [<prefix>] [<size>]",
 	    "    Make so many string keys, as one record of the log.",
 	    "PROTOCOL <type>",
@@ -204,8 +216,16 @@ static void debug_help(struct command_ctx *ctx)
 	    "    Accepted; lists are not kept in quicklists.",
 	    "RELOAD",
 	    "    Checkpoint, close the store and open it again.",
+	    "REPLICATE <word> [<arg> ...]",
+	    "    Refused: replicas get the log, not commands.",
+	    "REPLYBUFFER (PEAK-RESET-TIME (NEVER|RESET|<ms>) | RESIZING (0|1))",
+	    "    Accepted; the buffers' sizes are fixed.",
+	    "SDSLEN <key>",
+	    "    Lengths of a string key and its value.",
 	    "SET-ACTIVE-EXPIRE (0|1)",
 	    "    Whether expired keys are removed before somebody meets them.",
+	    "SET-DISABLE-DENY-SCRIPTS 0",
+	    "    Scripts may run what they always may; 1 is refused.",
 	    "SLEEP <seconds>",
 	    "    Hold the whole node up.",
 	    "STRINGMATCH-LEN <length> <pattern>",
@@ -215,8 +235,8 @@ static void debug_help(struct command_ctx *ctx)
 	command_reply_help(ctx, lines);
 }
 
-/* There are no quicklists whose nodes it could concern. */
-static void debug_packed_threshold(struct command_ctx *ctx)
+/* There are no quicklists, and no tables that grow, which they could concern. */
+static void debug_without_meaning(struct command_ctx *ctx)
 {
 	resp_ok(ctx->reply);
 }
@@ -229,18 +249,28 @@ void cmd_debug(struct command_ctx *ctx)
 		command_fn run;
 	} verbs[] = {
 	    {"change-repl-id", 2, 2, debug_change_id},
+	    {"client-eviction", 2, 2, debug_client_eviction},
+	    {"dict-resizing", 3, 3, debug_without_meaning},
 	    {"digest", 2, 2, debug_digest},
 	    {"digest-value", 2, SIZE_MAX, debug_digest_value},
 	    {"error", 3, 3, debug_error},
 	    {"help", 2, 2, debug_help},
+	    {"htstats", 3, 4, debug_tables},
+	    {"htstats-key", 3, 4, debug_key_table},
+	    {"listpack", 3, 3, debug_listpack},
 	    {"loadaof", 2, 2, debug_load_log},
 	    {"log", 3, 3, debug_log},
 	    {"object", 3, 3, debug_object},
+	    {"pause-cron", 3, 3, debug_pause_cron},
 	    {"populate", 3, 5, debug_populate},
 	    {"protocol", 3, 3, debug_protocol},
-	    {"quicklist-packed-threshold", 3, 3, debug_packed_threshold},
+	    {"quicklist-packed-threshold", 3, 3, debug_without_meaning},
 	    {"reload", 2, SIZE_MAX, debug_reload},
+	    {"replicate", 3, SIZE_MAX, debug_replicate},
+	    {"replybuffer", 4, 4, debug_reply_buffer},
+	    {"sdslen", 3, 3, debug_sds_len},
 	    {"set-active-expire", 3, 3, debug_set_active_expire},
+	    {"set-disable-deny-scripts", 3, 3, debug_deny_scripts},
 	    {"sleep", 3, 3, debug_sleep},
 	    {"stringmatch-len", 4, 4, debug_match},
 	};

@@ -58,6 +58,17 @@ void debug_reload(struct command_ctx *ctx);
 void debug_load_log(struct command_ctx *ctx);
 void debug_change_id(struct command_ctx *ctx);
 
+/* DEBUG's verbs about what only Redis has inside (cmd_debug_inside.c). */
+void debug_sds_len(struct command_ctx *ctx);
+void debug_listpack(struct command_ctx *ctx);
+void debug_tables(struct command_ctx *ctx);
+void debug_key_table(struct command_ctx *ctx);
+void debug_reply_buffer(struct command_ctx *ctx);
+void debug_replicate(struct command_ctx *ctx);
+void debug_client_eviction(struct command_ctx *ctx);
+void debug_deny_scripts(struct command_ctx *ctx);
+void debug_pause_cron(struct command_ctx *ctx);
+
 /* What OBJECT ENCODING says of a value; a static string. Errors: as engine/keyspace.h. */
 MUST_CHECK enum status object_encoding(struct command_ctx *ctx, const struct store_key *key,
 				       const struct meta *m, const char **out);

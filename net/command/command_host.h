@@ -297,6 +297,7 @@ struct command_host {
 	enum node_errand errand; /* wanted; done when nothing waits for the log */
 	uint64_t errands_done;
 	bool no_active_expiry; /* DEBUG SET-ACTIVE-EXPIRE 0: the expiry cycle is not to run */
+	bool cron_paused;      /* DEBUG PAUSE-CRON 1: nothing is done by the timer */
 };
 
 #endif

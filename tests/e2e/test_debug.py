@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import case  # noqa: E402
 from harness.resp import Closed, encode  # noqa: E402
 from harness.servers import Server, info, redis_binary  # noqa: E402
+from harness.shard import until  # noqa: E402
 from harness.steps import pick  # noqa: E402
 
 ROUNDS = 60
@@ -148,6 +149,42 @@ class Debug(case.Case):
                 c.send(encode(["DEBUG", "PROTOCOL", "attrib"]))
                 c.send(encode(["DEBUG", "PROTOCOL", "push"]))
                 self.assertEqual(c.drain(0.5)[0], attribute + push)
+
+    def test_verbs_about_what_redis_has_inside(self):
+        c = self.client
+        c.call("SET", "word", "eight888")
+        c.call("HSET", "hash", "f", "v")
+        self.assertIn(b"key_sds_len:4, ", c.call("DEBUG", "SDSLEN", "word"))
+        self.assertIn(b"val_sds_len:8, ", c.call("DEBUG", "SDSLEN", "word"))
+        self.assertIn("Not an sds", self.error(c, "DEBUG", "SDSLEN", "hash"))
+        self.assertIn(b"printed", c.call("DEBUG", "LISTPACK", "hash"))
+        with open(self.node.log, encoding="utf-8") as log:
+            self.assertIn("DEBUG LISTPACK: one record", log.read())
+        self.assertIn("Not a listpack", self.error(c, "DEBUG", "LISTPACK", "word"))
+        self.assertIn(b"number of elements: 2\n[Expires HT]\n number of elements: 0",
+                      c.call("DEBUG", "HTSTATS", "0"))
+        self.assertIn("Out of range", self.error(c, "DEBUG", "HTSTATS", "1"))
+        self.assertIn("not represented using", self.error(c, "DEBUG", "HTSTATS-KEY", "hash"))
+        for words in (["RESIZING", "0"], ["PEAK-RESET-TIME", "100"], ["PEAK-RESET-TIME", "RESET"]):
+            self.assertEqual(c.call("DEBUG", "REPLYBUFFER", *words), b"OK")
+        self.assertIn("syntax", self.error(c, "DEBUG", "REPLYBUFFER", "x", "0"))
+        self.assertIn("not an integer",
+                      self.error(c, "DEBUG", "REPLYBUFFER", "PEAK-RESET-TIME", "x"))
+        self.assertEqual(c.call("DEBUG", "DICT-RESIZING", "0"), b"OK")
+        self.assertIn("not commands", self.error(c, "DEBUG", "REPLICATE", "SET", "a", "b"))
+        self.assertIn("scripts may not run",
+                      self.error(c, "DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1"))
+
+    def test_a_paused_timer_expires_nothing(self):
+        c = self.client
+        self.assertEqual(c.call("DEBUG", "PAUSE-CRON", "1"), b"OK")
+        for n in range(10):
+            c.call("SET", "k%d" % n, "v", "PX", "1")
+        time.sleep(0.5)
+        self.assertEqual(c.call("DBSIZE"), 10)
+        self.assertIsNone(c.call("GET", "k1"))
+        self.assertEqual(c.call("DEBUG", "PAUSE-CRON", "0"), b"OK")
+        until(lambda: c.call("DBSIZE") == 0)
 
     def test_only_where_it_is_enabled(self):
         with self.server().client() as c:
