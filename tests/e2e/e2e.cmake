@@ -37,13 +37,13 @@ foreach(name startup process config connections clients cluster_bus pubsub block
 		--hiredis $<TARGET_FILE:hiredis_client>)
 endforeach()
 foreach(name acl dump migrate debug client_libraries cluster_bytes mixed_forming scripts
-		events tracking tls tls_nodes)
+		events tracking tls)
 	cairn_test(e2e.${name} e2e 300 COMMAND ${python} ${e2e}/test_${name}.py ${cairn})
 endforeach()
 add_executable(fate_client ${e2e}/fate_client.c)
 target_link_libraries(fate_client PRIVATE node_flags PkgConfig::HIREDIS)
 foreach(name failover cluster_cli mixed_cluster replication diverge functions tools tools_replay
-		tools_damage manpages streams hash_fields redis_replica)
+		tools_damage manpages streams hash_fields redis_replica tls_nodes)
 	cairn_test(e2e.${name} e2e 600 COMMAND ${python} ${e2e}/test_${name}.py ${cairn}
 		--wal $<TARGET_FILE:cairn-wal> --slot $<TARGET_FILE:cairn-slot>
 		--hiredis $<TARGET_FILE:fate_client>)
