@@ -61,6 +61,7 @@ struct cnode {
 	uint64_t contest_epoch; /* 0: none */
 	uint64_t contest_ms;
 	uint16_t contest_by; /* the candidate; NONE: more than one */
+	uint64_t unsure_ms; /* health_succeeded: when its seat was one that I supported; 0: never */
 	uint64_t orphaned_ms;
 	/* The link to it. */
 	enum link_state link_state;

@@ -3,6 +3,7 @@
 
 #include "cluster/failure.h"
 #include "cluster/handshake.h"
+#include "cluster/health.h"
 #include "cluster/node_table.h"
 #include "cluster/outbox.h"
 #include "cluster/role.h"
@@ -203,10 +204,13 @@ size_t gossip_fill(struct cluster *c, struct cnode *to, uint8_t *buf)
 	self(c)->stamp = c->stamp;
 	if (to != NULL) {
 		to->stamp = c->stamp;
-		if (has_flag(to, NODE_PFAIL | NODE_FAIL) && !has_flag(to, NODE_HANDSHAKE)) {
+		bool disputed = failure_contested(c, to) || health_unsure(c, to);
+
+		if ((has_flag(to, NODE_PFAIL | NODE_FAIL) || disputed) &&
+		    !has_flag(to, NODE_HANDSHAKE)) {
 			/* Who doubts a node says so to its face: it must not take the answer for
 			 * support. (A Redis passes over entries about itself.) */
-			tell(c, to, failure_contested(c, to) ? NODE_CONTESTED : 0, buf, &count);
+			tell(c, to, disputed ? NODE_CONTESTED : 0, buf, &count);
 		}
 	}
 	for (unsigned tries = wanted * 3; tries > 0 && count < wanted; tries--) {

@@ -71,6 +71,26 @@ bool health_owes(const struct cluster *c, const struct cnode *p)
 	       (h->seated_ms != 0 && c->now_ms - h->seated_ms < timeout && !PLANTED(145));
 }
 
+void health_succeeded(struct cluster *c, const struct cnode *old, struct cnode *heir,
+		      uint64_t epoch)
+{
+	/* Who wins now has the votes of a majority that owes nothing, or a primary that hands over.
+	 * Silence, or an election since, is how one looks that won before and comes back. */
+	bool silent = heir->ping_ms != 0 && c->now_ms - heir->ping_ms > timeout_ms(c);
+	bool late = silent || epoch < c->current_epoch;
+
+	if (!late || !is_voter(self(c)) || !health_owes(c, old) || PLANTED(152)) {
+		return;
+	}
+	NOTE(c, "%.*s may still write by my answer: none for %.*s yet", SHORT(old), SHORT(heir));
+	heir->unsure_ms = c->now_ms;
+}
+
+bool health_unsure(const struct cluster *c, const struct cnode *heir)
+{
+	return heir->unsure_ms != 0 && c->now_ms - heir->unsure_ms < timeout_ms(c);
+}
+
 void health_stalled(struct cluster *c, uint64_t gap_ms)
 {
 	MARK(c, STALL);

@@ -27,6 +27,15 @@ bool health_may_vote(const struct cluster *c);
 /* True while p may still write by an answer of mine, or of whoever sat in my seat before me. */
 bool health_owes(const struct cluster *c, const struct cnode *p);
 
+/* heir took the last slot of old, a node that is not me, by a claim of that epoch. Where this was
+ * won some time ago and is only now heard of, old may still write by my answer: for NODE_TIMEOUT
+ * mine is then none for heir. */
+void health_succeeded(struct cluster *c, const struct cnode *old, struct cnode *heir,
+		      uint64_t epoch);
+
+/* True while heir is to be told that my answer does not count. */
+bool health_unsure(const struct cluster *c, const struct cnode *heir);
+
 /* The process did not run for a while. */
 void health_stalled(struct cluster *c, uint64_t gap_ms);
 

@@ -2,6 +2,7 @@
  * owners' bitmaps and the size of the voting set in step. */
 #include "cluster/slot_map.h"
 
+#include "cluster/health.h"
 #include "cluster/migration.h"
 #include "cluster/node_table.h"
 #include "cluster/outbox.h"
@@ -202,6 +203,7 @@ static void after_claim(struct cluster *c, const struct claim *k, unsigned claim
 	need_persist(c, k->dirty > 0 ? PERSIST_SYNC : PERSIST_SAVE);
 	if (k->from != NULL && k->from != me) {
 		migration_follow(c, k->from, k->sender);
+		health_succeeded(c, k->from, k->sender, k->epoch);
 	}
 	if (k->taken_mine > 0 && k->mine->slots_count == 0 && k->sender != me &&
 	    (c->settings.allow_replica_migration || claimed == k->taken_mine)) {
