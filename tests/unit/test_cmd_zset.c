@@ -312,6 +312,7 @@ static void negative_zeros_go_where_redis_loses_them(void **state)
 {
 	struct command_box *b = *state;
 
+	command_box_expect(b, "EXISTS big", ":0\r\n"); /* the first command reads the settings */
 	b->host.zset_max_listpack_value = 8;
 	COMMAND_BOX_CHECK(b, negative_zeros);
 	b->host.zset_max_listpack_value = 64;
