@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { MAP = 256 << 20, SEED = 7 };
+enum { MAP = 256 << 20, SEED = 7, WAIT_MS = 60000 /* far more than a thread needs */ };
 
 struct fixture {
 	struct temp_store temp;
@@ -204,7 +204,7 @@ static void submit(struct fixture *f)
 
 static enum checkpoint_phase wait_phase(struct fixture *f, enum checkpoint_phase phase)
 {
-	for (int i = 0; i < 5000 && checkpoint_phase(f->checkpoint) != phase; i++) {
+	for (int i = 0; i < WAIT_MS && checkpoint_phase(f->checkpoint) != phase; i++) {
 		(void)usleep(1000);
 	}
 	return checkpoint_phase(f->checkpoint);
@@ -227,7 +227,7 @@ static void wait_notified(struct fixture *f)
 	struct checkpoint_stats stats;
 
 	checkpoint_stats(f->checkpoint, &stats);
-	for (int i = 0; i < 5000 && (uint64_t)atomic_load(&f->notified) < stats.chunks; i++) {
+	for (int i = 0; i < WAIT_MS && (uint64_t)atomic_load(&f->notified) < stats.chunks; i++) {
 		(void)usleep(1000);
 	}
 	assert_true((uint64_t)atomic_load(&f->notified) >= stats.chunks);
@@ -253,7 +253,7 @@ static void wait_reclaimed(struct fixture *f)
 {
 	struct checkpoint_stats stats;
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < WAIT_MS; i++) {
 		checkpoint_stats(f->checkpoint, &stats);
 		if (stats.reclaim_pending == 0) {
 			break;
@@ -690,7 +690,7 @@ static void a_full_map_loses_nothing_and_is_tried_again(void **state)
 		put_string(f, name, value, 0, 0);
 	}
 	submit(f);
-	for (int i = 0; i < 5000 && stats.last_error == ST_OK; i++) {
+	for (int i = 0; i < WAIT_MS && stats.last_error == ST_OK; i++) {
 		(void)usleep(1000);
 		checkpoint_stats(f->checkpoint, &stats);
 	}
