@@ -85,12 +85,19 @@ enum status checkpoint_start(const struct checkpoint_options *opts, struct check
 
 void checkpoint_submit(struct checkpoint *c, const struct checkpoint_job *job)
 {
+	int phase;
+
 	(void)pthread_mutex_lock(&c->lock);
-	INVARIANT(atomic_load(&c->phase) == CHECKPOINT_IDLE);
+	phase = atomic_load(&c->phase);
+	/* Removing dead collections may have failed since the caller looked: so has this job, then.
+	 */
+	INVARIANT(phase == CHECKPOINT_IDLE || phase == CHECKPOINT_FAILED);
 	c->job = *job;
 	atomic_store(&c->progress, 0);
 	atomic_store(&c->progress_end, 0);
-	atomic_store(&c->phase, CHECKPOINT_DRAINING);
+	if (phase == CHECKPOINT_IDLE) {
+		atomic_store(&c->phase, CHECKPOINT_DRAINING);
+	}
 	(void)pthread_cond_signal(&c->wake);
 	(void)pthread_mutex_unlock(&c->lock);
 }

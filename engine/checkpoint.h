@@ -62,7 +62,8 @@ struct checkpoint_stats {
 MUST_CHECK enum status checkpoint_start(const struct checkpoint_options *opts,
 					struct checkpoint **out);
 
-/* Gives the thread its next job; only when the phase is CHECKPOINT_IDLE. */
+/* Gives the thread its next job; only when the caller has seen the phase CHECKPOINT_IDLE. Where
+ * removing dead collections has failed since, the phase stays CHECKPOINT_FAILED. */
 void checkpoint_submit(struct checkpoint *c, const struct checkpoint_job *job);
 
 /* Commits so far: when it has moved, the executor renews its reader. Any thread. */

@@ -631,6 +631,8 @@ static void a_failed_log_fails_the_drain_and_nothing_is_committed(void **state)
 	put_string(f, "a", "1", 0, 0);
 	submit(f);
 	assert_int_equal(wait_phase(f, CHECKPOINT_FAILED), CHECKPOINT_FAILED);
+	submit(f); /* as by a caller who looked before it failed */
+	assert_int_equal(checkpoint_phase(f->checkpoint), CHECKPOINT_FAILED);
 	checkpoint_stats(f->checkpoint, &stats);
 	assert_int_equal(stats.last_error, ST_IO);
 	assert_int_equal(checkpoint_commits(f->checkpoint), 0);
