@@ -344,7 +344,8 @@ static void lost_to_unknown(struct cluster *c, const struct incoming *in)
 	const struct cnode *me = self(c);
 
 	if (is_voter(me) && in->m.epoch > me->config_epoch &&
-	    slot_bits_meet(&me->slots, in->m.slots) && !PLANTED(150)) {
+	    slot_bits_meet(&me->slots, in->m.slots) && epoch_credible(c, in->sender, in->m.epoch) &&
+	    !PLANTED(150)) {
 		health_deposed(c);
 	}
 }
@@ -353,11 +354,12 @@ static void receive_update(struct cluster *c, struct incoming *in)
 {
 	struct cnode *n = node_find(c, &in->m.id);
 
-	if (n == NULL && epoch_credible(c, in->sender, in->m.epoch)) {
+	if (n == NULL) {
 		lost_to_unknown(c, in);
+		return;
 	}
-	if (n == NULL || n == self(c) || has_flag(n, NODE_HANDSHAKE) ||
-	    in->m.epoch <= n->config_epoch || !epoch_credible(c, in->sender, in->m.epoch)) {
+	if (n == self(c) || has_flag(n, NODE_HANDSHAKE) || in->m.epoch <= n->config_epoch ||
+	    !epoch_credible(c, in->sender, in->m.epoch)) {
 		return;
 	}
 	MARK(c, UPDATE_APPLIED);

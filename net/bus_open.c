@@ -7,10 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	ACCEPTS_PER_TURN = 100,
-	SHAKES_PER_TURN = 16 /* a signature is some ms at worst */
-};
+enum { ACCEPTS_PER_TURN = 100 };
 
 static void note_local_ip(struct bus_link *l)
 {
@@ -39,7 +36,7 @@ bool bus_is_through(struct bus_link *l)
 	}
 	/* A turn that computes for all who knock would be a standstill. A socket that can be read
 	 * says so again. */
-	if (l->bus->shakes >= SHAKES_PER_TURN) {
+	if (l->bus->shakes >= STREAM_SHAKES_PER_TURN) {
 		if (l->stream.read_wants_write || !bus_is_inbound(l)) {
 			(void)event_add(l->write_event, NULL);
 		}

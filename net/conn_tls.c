@@ -9,7 +9,6 @@
 
 enum {
 	SHAKING_MAX = 512,
-	SHAKES_PER_TURN = 16,  /* a signature is some ms at worst */
 	SHAKING_MS = 10000,    /* a handshake may take */
 	SHAKING_FAIR_MS = 1000 /* ... also when others wait */
 };
@@ -52,7 +51,7 @@ void conn_shake(struct conn *c)
 	enum status st;
 
 	server_refresh_clock(s);
-	if (s->shakes >= SHAKES_PER_TURN) {
+	if (s->shakes >= STREAM_SHAKES_PER_TURN) {
 		/* The next turn has its own; a socket that can be read says so again. */
 		if (c->stream.read_wants_write) {
 			(void)event_add(c->write_event, NULL);

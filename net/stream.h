@@ -19,6 +19,9 @@
 struct iovec;
 struct ssl_st;
 
+/* Steps of handshakes that one who serves many makes in a turn: a signature is some ms at worst. */
+enum { STREAM_SHAKES_PER_TURN = 16 };
+
 struct stream {
 	int fd;		       /* -1: none */
 	struct ssl_st *ssl;    /* NULL: plain */

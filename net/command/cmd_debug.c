@@ -71,12 +71,9 @@ static void debug_object(struct command_ctx *ctx)
 	struct meta m;
 	const char *encoding;
 	char line[160];
-	enum status st = command_lookup_any(ctx, 2, &key, &m);
+	enum status st;
 
-	if (st == ST_NOT_FOUND) {
-		resp_error(ctx->reply, ERR_NO_KEY);
-	}
-	if (st != ST_OK) {
+	if (!debug_find_key(ctx, &key, &m)) {
 		return;
 	}
 	st = object_encoding(ctx, &key, &m, &encoding);

@@ -9,8 +9,7 @@
 
 typedef unsigned long long llu;
 
-/* Finds key of argument 2. False: the error reply was sent. */
-static bool find_key(struct command_ctx *ctx, struct store_key *key, struct meta *m)
+bool debug_find_key(struct command_ctx *ctx, struct store_key *key, struct meta *m)
 {
 	enum status st = command_lookup_any(ctx, 2, key, m);
 
@@ -26,7 +25,7 @@ void debug_sds_len(struct command_ctx *ctx)
 	struct meta m;
 	char line[160];
 
-	if (!find_key(ctx, &key, &m)) {
+	if (!debug_find_key(ctx, &key, &m)) {
 		return;
 	}
 	if (m.type != TYPE_STRING) {
@@ -48,7 +47,7 @@ void debug_listpack(struct command_ctx *ctx)
 	const char *encoding;
 	enum status st;
 
-	if (!find_key(ctx, &key, &m)) {
+	if (!debug_find_key(ctx, &key, &m)) {
 		return;
 	}
 	st = object_encoding(ctx, &key, &m, &encoding);
@@ -90,7 +89,7 @@ void debug_key_table(struct command_ctx *ctx)
 	struct store_key key;
 	struct meta m;
 
-	if (find_key(ctx, &key, &m)) {
+	if (debug_find_key(ctx, &key, &m)) {
 		resp_error(ctx->reply, "ERR The value stored at the specified key is not "
 				       "represented using an hash table");
 	}

@@ -59,6 +59,8 @@ void debug_load_log(struct command_ctx *ctx);
 void debug_change_id(struct command_ctx *ctx);
 
 /* DEBUG's verbs about what only Redis has inside (cmd_debug_inside.c). */
+/* Finds the key that argument 2 names. False: the error reply was sent. */
+bool debug_find_key(struct command_ctx *ctx, struct store_key *key, struct meta *m);
 void debug_sds_len(struct command_ctx *ctx);
 void debug_listpack(struct command_ctx *ctx);
 void debug_tables(struct command_ctx *ctx);
