@@ -270,6 +270,18 @@ bool bus_ext_hostname(const struct bus_ext *e, char out[NODE_HOSTNAME_CAP])
 	return true;
 }
 
+bool bus_ext_nodename(const struct bus_ext *e, char out[NODE_NAME_CAP])
+{
+	size_t len = e->data.len < NODE_NAME_CAP ? e->data.len : NODE_NAME_CAP;
+
+	memset(out, 0, NODE_NAME_CAP);
+	if (len == 0 || !node_name_safe((const char *)e->data.data, len)) {
+		return false;
+	}
+	memcpy(out, e->data.data, len);
+	return true;
+}
+
 bool bus_ext_forgotten(const struct bus_ext *e, struct node_id *out, uint64_t *ttl_s)
 {
 	if (e->data.len < BUS_FORGOTTEN_LEN - BUS_EXT_HEAD_LEN ||
@@ -334,14 +346,24 @@ static void put_ext_head(uint8_t *dst, size_t len, enum bus_ext_type type)
 	bytes_put_u16be(dst + 4, (uint16_t)type);
 }
 
+static size_t put_text(uint8_t *dst, const char *text, enum bus_ext_type type)
+{
+	size_t text_len = strlen(text);
+	size_t len = BUS_EXT_HEAD_LEN + ((text_len + 1 + 7) & ~(size_t)7);
+
+	put_ext_head(dst, len, type);
+	memcpy(dst + BUS_EXT_HEAD_LEN, text, text_len);
+	return len;
+}
+
 size_t bus_put_hostname(uint8_t *dst, const char *hostname)
 {
-	size_t text = strlen(hostname);
-	size_t len = BUS_EXT_HEAD_LEN + ((text + 1 + 7) & ~(size_t)7);
+	return put_text(dst, hostname, BUS_EXT_HOSTNAME);
+}
 
-	put_ext_head(dst, len, BUS_EXT_HOSTNAME);
-	memcpy(dst + BUS_EXT_HEAD_LEN, hostname, text);
-	return len;
+size_t bus_put_nodename(uint8_t *dst, const char *name)
+{
+	return put_text(dst, name, BUS_EXT_NODENAME);
 }
 
 size_t bus_put_forgotten(uint8_t *dst, const struct node_id *id, uint64_t ttl_s)

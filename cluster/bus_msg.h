@@ -137,6 +137,9 @@ bool bus_ext_next(struct slice *rest, struct bus_ext *out);
 /* The text of a hostname extension. False: not terminated, too long, or unsafe. */
 bool bus_ext_hostname(const struct bus_ext *e, char out[NODE_HOSTNAME_CAP]);
 
+/* The text of an extension with the name that people gave the sender. False as above. */
+bool bus_ext_nodename(const struct bus_ext *e, char out[NODE_NAME_CAP]);
+
 /* The content of a forgotten-node extension: who, and for how many more seconds. */
 bool bus_ext_forgotten(const struct bus_ext *e, struct node_id *out, uint64_t *ttl_s);
 
@@ -149,9 +152,10 @@ void bus_put_header(uint8_t *dst, const struct bus_header *h);
 /* Writes one gossip entry (BUS_GOSSIP_LEN bytes). */
 void bus_put_gossip(uint8_t *dst, const struct bus_gossip *g);
 
-/* Each writes one extension and returns its length: 8 more than the text rounded up to 8,
- * BUS_FORGOTTEN_LEN, BUS_SHARD_LEN. */
+/* Each writes one extension and returns its length: 8 more than the text and its
+ * terminator rounded up to 8, BUS_FORGOTTEN_LEN, BUS_SHARD_LEN. */
 size_t bus_put_hostname(uint8_t *dst, const char *hostname);
+size_t bus_put_nodename(uint8_t *dst, const char *name);
 size_t bus_put_forgotten(uint8_t *dst, const struct node_id *id, uint64_t ttl_s);
 size_t bus_put_shard(uint8_t *dst, const struct node_id *shard);
 

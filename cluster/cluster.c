@@ -130,6 +130,8 @@ static void apply_settings(struct cluster *c, const struct cluster_settings *s)
 	c->settings = *s;
 	c->settings.hostname[NODE_HOSTNAME_CAP - 1] = '\0';
 	memcpy(me->hostname, c->settings.hostname, sizeof me->hostname);
+	c->settings.name[NODE_NAME_CAP - 1] = '\0';
+	memcpy(me->name, c->settings.name, sizeof me->name);
 	if (s->announce.ip[0] != '\0') {
 		memcpy(me->addr.ip, s->announce.ip, sizeof me->addr.ip);
 	}

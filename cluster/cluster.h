@@ -55,6 +55,7 @@ struct cluster_settings {
 	struct node_addr addr;	   /* ports of this node; ip is not used */
 	struct node_addr announce; /* what others shall use instead; empty and 0: not set */
 	char hostname[NODE_HOSTNAME_CAP];
+	char name[NODE_NAME_CAP]; /* for people; see node_name_safe */
 };
 
 /* Redis's defaults; ports are 6379 and 16379. */

@@ -31,7 +31,8 @@ struct cnode {
 	struct node_id shard; /* empty when unknown */
 	struct node_addr addr;
 	char hostname[NODE_HOSTNAME_CAP];
-	struct slot_bits slots; /* what I attribute to it */
+	char name[NODE_NAME_CAP]; /* what people call it; for the log alone */
+	struct slot_bits slots;	  /* what I attribute to it */
 	uint32_t slots_count;
 	uint32_t flags;
 	bool used;
@@ -202,8 +203,14 @@ void cluster_trace_line(const struct cluster *c, enum cluster_trace_level level,
 #define WARN(c, ...)  TRACE(c, CLUSTER_TRACE_WARNING, __VA_ARGS__)
 #define MARK(c, name) ((c)->marks[MARK_##name]++)
 
-/* Short form of an id for trace lines: its first eight characters. */
-#define SHORT(node) 8, (node)->id.text
+enum { LABEL_CAP = 8 + NODE_NAME_CAP + 4 };
+
+/* How trace lines call a node: the first eight characters of its id, and its name if it has one,
+ * "01234567 (name)". Writes and returns out. */
+const char *node_label(const struct cnode *n, char out[LABEL_CAP]);
+
+/* The same as two arguments of a "%.*s", valid until the end of the block. */
+#define SHORT(node) LABEL_CAP, node_label((node), (char[LABEL_CAP]){0})
 
 static inline struct cnode *self(const struct cluster *c)
 {

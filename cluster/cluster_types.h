@@ -19,6 +19,7 @@ enum {
 	NODE_ID_LEN = 40,
 	NODE_IP_CAP = 46,	 /* with the terminator; the size of the field on the wire */
 	NODE_HOSTNAME_CAP = 256, /* with the terminator */
+	NODE_NAME_CAP = 256,	 /* of a name for people, likewise */
 	SLOT_BITS_LEN = SLOTS / 8,
 };
 
@@ -124,6 +125,24 @@ static inline bool node_text_safe(const char *text, size_t cap)
 		}
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 		      c == '.' || c == ':' || c == '-' || c == '_' || c == '%')) {
+			return false;
+		}
+	}
+	return false;
+}
+
+/* True when a text may be what people call a node: terminated within cap bytes, and of letters,
+ * digits and -_./ alone. Redis 7.2 takes more, among it what breaks a line of its nodes.conf. */
+static inline bool node_name_safe(const char *text, size_t cap)
+{
+	for (size_t i = 0; i < cap; i++) {
+		char c = text[i];
+
+		if (c == '\0') {
+			return true;
+		}
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '-' || c == '_' || c == '.' || c == '/')) {
 			return false;
 		}
 	}

@@ -69,6 +69,7 @@ static enum status apply_row(struct cluster *c, const struct nodes_conf_row *row
 	n->flags = (row->flags & FLAGS_KEPT) | (n == self(c) ? (unsigned)NODE_MYSELF : 0);
 	n->addr = row->addr;
 	memcpy(n->hostname, row->hostname, sizeof n->hostname);
+	memcpy(n->name, row->name, sizeof n->name);
 	if (!node_id_empty(&row->shard)) {
 		n->shard = row->shard;
 	}
@@ -106,11 +107,13 @@ static enum status pass(struct cluster *c, struct slice text, bool first, char e
 
 	nodes_conf_open_text(&r, text);
 	while ((st = nodes_conf_next(&r, &row, &kind)) == ST_OK) {
-		if (kind == NODES_CONF_SHARD) {
+		if (kind != NODES_CONF_NODE) {
 			struct cnode *n = first ? NULL : node_find(c, &row.id);
 
-			if (n != NULL) {
+			if (n != NULL && kind == NODES_CONF_SHARD) {
 				n->shard = row.shard;
+			} else if (n != NULL) {
+				memcpy(n->name, row.name, sizeof n->name);
 			}
 			continue;
 		}
@@ -218,6 +221,9 @@ size_t cluster_save(const struct cluster *c, char *buf, size_t cap)
 	{
 		if (is_primary(n) && !has_flag(n, NODE_HANDSHAKE) && !node_id_empty(&n->shard)) {
 			conf_printf(&t, " shard-%s %s", n->id.text, n->shard.text);
+		}
+		if (!has_flag(n, NODE_HANDSHAKE) && n->name[0] != '\0') {
+			conf_printf(&t, " name-%s %s", n->id.text, n->name);
 		}
 	}
 	conf_printf(&t, "\n");

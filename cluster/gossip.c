@@ -149,7 +149,8 @@ static unsigned entries_wanted(const struct cluster *c)
 size_t gossip_message_max(const struct cluster *c)
 {
 	return BUS_HEADER_LEN + (size_t)c->nodes_max * BUS_GOSSIP_LEN + BUS_EXT_HEAD_LEN +
-	       NODE_HOSTNAME_CAP + 8 + (size_t)FORGOTTEN_MAX * BUS_FORGOTTEN_LEN + BUS_SHARD_LEN;
+	       NODE_HOSTNAME_CAP + 8 + BUS_EXT_HEAD_LEN + NODE_NAME_CAP + 8 +
+	       (size_t)FORGOTTEN_MAX * BUS_FORGOTTEN_LEN + BUS_SHARD_LEN;
 }
 
 static void tell(struct cluster *c, struct cnode *n, unsigned more, uint8_t *buf, unsigned *count)
@@ -178,6 +179,10 @@ static size_t put_extensions(struct cluster *c, const struct cnode *to, uint8_t 
 	if (to == NULL || !to->ext) {
 		/* Redis 7.0 knows no others, and logs a line for each. */
 		return (size_t)(at - start);
+	}
+	if (c->settings.name[0] != '\0') {
+		at += bus_put_nodename(at, c->settings.name);
+		(*count)++;
 	}
 	for (uint32_t i = 0; i < c->forgotten_count; i++) {
 		if (c->forgotten[i].commanded && c->forgotten[i].until_ms > c->now_ms) {

@@ -6,6 +6,8 @@
 #include "cluster/outbox.h"
 #include "cluster/slot_map.h"
 
+#include <stdio.h>
+
 static uint32_t bucket_of(const struct cluster *c, const struct node_id *id)
 {
 	uint64_t h = 0;
@@ -282,4 +284,13 @@ unsigned node_good_replicas(const struct cluster *c, const struct cnode *n, bool
 		count += r->primary == primary && is_replica(r) && !has_flag(r, bad);
 	}
 	return count;
+}
+
+const char *node_label(const struct cnode *n, char out[LABEL_CAP])
+{
+	bool named = n->name[0] != '\0';
+
+	(void)snprintf(out, LABEL_CAP, "%.8s%s%s%s", n->id.text, named ? " (" : "", n->name,
+		       named ? ")" : "");
+	return out;
 }

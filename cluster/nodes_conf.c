@@ -74,16 +74,30 @@ static bool parse_id(struct slice s, struct node_id *out)
 	return s.len == NODE_ID_LEN && node_id_read(s.data, out);
 }
 
-static bool copy_text(struct slice s, char *out, size_t cap)
+static bool copy_bytes(struct slice s, char *out, size_t cap)
 {
+	memset(out, 0, cap);
 	if (s.len >= cap) {
 		return false;
 	}
-	memset(out, 0, cap);
 	if (s.len > 0) {
 		memcpy(out, s.data, s.len);
 	}
-	return node_text_safe(out, cap);
+	return true;
+}
+
+static bool copy_text(struct slice s, char *out, size_t cap)
+{
+	return copy_bytes(s, out, cap) && node_text_safe(out, cap);
+}
+
+static bool copy_name(struct slice s, char out[NODE_NAME_CAP])
+{
+	if (!copy_bytes(s, out, NODE_NAME_CAP) || !node_name_safe(out, NODE_NAME_CAP)) {
+		out[0] = '\0';
+		return false;
+	}
+	return true;
 }
 
 static bool parse_port(struct slice s, uint16_t *out)
@@ -107,6 +121,10 @@ static bool parse_aux(struct slice aux, struct nodes_conf_row *row)
 
 		if (slice_eq(key, slice_str("shard-id")) && !parse_id(value, &row->shard)) {
 			return false;
+		}
+		if (slice_eq(key, slice_str("nodename"))) {
+			/* One that Redis takes and this node does not: it is for people alone. */
+			(void)copy_name(value, row->name);
 		}
 		if (slice_eq(key, slice_str("tls-port")) && value.len > 0 &&
 		    !parse_port(value, &row->addr.other_port)) {
@@ -257,10 +275,13 @@ static const char *parse_node(struct slice line, struct nodes_conf_row *row)
 	return NULL;
 }
 
-/* Takes pairs off a vars line: epochs into the reader; true when a shard came, which is a row. */
-static bool next_var(struct nodes_conf_reader *r, struct nodes_conf_row *row, const char **error)
+/* Takes pairs off a vars line: epochs into the reader; true when a shard or a name came, which is
+ * a row. */
+static bool next_var(struct nodes_conf_reader *r, struct nodes_conf_row *row,
+		     enum nodes_conf_kind *kind, const char **error)
 {
-	const struct slice prefix = slice_str("shard-");
+	const struct slice shard = slice_str("shard-");
+	const struct slice called = slice_str("name-");
 
 	while (r->vars.len > 0) {
 		struct slice name = take_word(&r->vars);
@@ -279,10 +300,18 @@ static bool next_var(struct nodes_conf_reader *r, struct nodes_conf_row *row, co
 				*error = "lastVoteEpoch is a number";
 				return false;
 			}
-		} else if (slice_has_prefix(name, prefix)) {
+		} else if (slice_has_prefix(name, shard)) {
 			memset(row, 0, sizeof *row);
-			if (parse_id(slice_skip(name, prefix.len), &row->id) &&
+			*kind = NODES_CONF_SHARD;
+			if (parse_id(slice_skip(name, shard.len), &row->id) &&
 			    parse_id(value, &row->shard)) {
+				return true;
+			}
+		} else if (slice_has_prefix(name, called)) {
+			memset(row, 0, sizeof *row);
+			*kind = NODES_CONF_NAME;
+			if (parse_id(slice_skip(name, called.len), &row->id) &&
+			    copy_name(value, row->name)) {
 				return true;
 			}
 		}
@@ -299,8 +328,7 @@ enum status nodes_conf_next(struct nodes_conf_reader *r, struct nodes_conf_row *
 	for (;;) {
 		struct slice line;
 
-		if (next_var(r, row, &error)) {
-			*kind = NODES_CONF_SHARD;
+		if (next_var(r, row, kind, &error)) {
 			return ST_OK;
 		}
 		if (error != NULL) {

@@ -7,10 +7,10 @@
  *
  * An open slot is [<slot>->-<id>] (migrating to) or [<slot>-<-<id>] (importing from). One line
  * "vars currentEpoch <n> lastVoteEpoch <n>" says how far this node has promised. Cairn adds pairs
- * "shard-<node id> <shard id>" to it: a Redis that reads the file skips variables that it does not
- * know, while the 7.2 way of saying it (shard-id= in the address field) is a host name to a 7.0.
- * Both ways are read. A replica's line with slots is a former owner whose slots nobody has claimed
- * yet: it still counts in the voting set. */
+ * "shard-<node id> <shard id>" and "name-<node id> <name>" to it: a Redis that reads the file skips
+ * variables that it does not know, while the 7.2 way of saying it (shard-id= in the address field)
+ * is a host name to a 7.0. Both ways are read. A replica's line with slots is a former owner whose
+ * slots nobody has claimed yet: it still counts in the voting set. */
 #ifndef CAIRN_CLUSTER_NODES_CONF_H
 #define CAIRN_CLUSTER_NODES_CONF_H
 
@@ -22,7 +22,8 @@ struct nodes_conf_row {
 	struct node_id shard;	/* empty when the line does not say */
 	struct node_addr addr;
 	char hostname[NODE_HOSTNAME_CAP];
-	unsigned flags; /* NODE_* */
+	char name[NODE_NAME_CAP]; /* empty when the line does not say */
+	unsigned flags;		  /* NODE_* */
 	uint64_t ping_sent_wall_ms;
 	uint64_t pong_wall_ms;
 	uint64_t epoch;
@@ -37,7 +38,7 @@ struct nodes_conf_open {
 	struct node_id peer;
 };
 
-enum nodes_conf_kind { NODES_CONF_NODE, NODES_CONF_SHARD };
+enum nodes_conf_kind { NODES_CONF_NODE, NODES_CONF_SHARD, NODES_CONF_NAME };
 
 struct nodes_conf_reader {
 	struct slice rest; /* not read yet */
@@ -51,7 +52,8 @@ struct nodes_conf_reader {
 /* Starts reading; text is borrowed until the last call. */
 void nodes_conf_open_text(struct nodes_conf_reader *r, struct slice text);
 
-/* The next fact: a node (*row whole), or that the node row->id belongs to the shard row->shard.
+/* The next fact: a node (*row whole), or that the node row->id belongs to the shard row->shard, or
+ * that people call it row->name.
  * The epochs of the vars line are in the reader once ST_END came. ST_CORRUPT: see line, error. */
 MUST_CHECK enum status nodes_conf_next(struct nodes_conf_reader *r, struct nodes_conf_row *row,
 				       enum nodes_conf_kind *kind);

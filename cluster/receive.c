@@ -232,6 +232,7 @@ static void learn_extensions(struct cluster *c, struct incoming *in)
 	struct slice rest = in->m.exts;
 	struct cnode *n = in->sender;
 	char hostname[NODE_HOSTNAME_CAP] = {0};
+	char name[NODE_NAME_CAP] = {0};
 	struct node_id id;
 	struct bus_ext e;
 	uint64_t ttl_s;
@@ -241,6 +242,8 @@ static void learn_extensions(struct cluster *c, struct incoming *in)
 	while (bus_ext_next(&rest, &e)) {
 		if (e.type == BUS_EXT_HOSTNAME) {
 			(void)bus_ext_hostname(&e, hostname);
+		} else if (e.type == BUS_EXT_NODENAME) {
+			(void)bus_ext_nodename(&e, name);
 		} else if (e.type == BUS_EXT_SHARD_ID && bus_ext_shard(&e, &id)) {
 			shard = true;
 			if (!node_id_eq(&n->shard, &id)) {
@@ -261,6 +264,10 @@ static void learn_extensions(struct cluster *c, struct incoming *in)
 		memcpy(n->hostname, hostname, sizeof hostname);
 		need_persist(c, PERSIST_SAVE);
 		c->up->routes_changed = true;
+	}
+	if (strcmp(n->name, name) != 0) {
+		memcpy(n->name, name, sizeof name);
+		need_persist(c, PERSIST_SAVE);
 	}
 }
 

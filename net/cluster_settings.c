@@ -70,6 +70,8 @@ void cluster_settings_of(const struct server *s, struct cluster_settings *out)
 	out->announce.bus_port = (uint16_t)config_int(c, CONFIG_CLUSTER_ANNOUNCE_BUS_PORT);
 	(void)snprintf(out->hostname, sizeof out->hostname, "%s",
 		       config_text(c, CONFIG_CLUSTER_ANNOUNCE_HOSTNAME));
+	(void)snprintf(out->name, sizeof out->name, "%s",
+		       config_text(c, CONFIG_CLUSTER_ANNOUNCE_HUMAN_NODENAME));
 }
 
 static bool accepts_hostname(const char *name, struct buf *error)
@@ -92,6 +94,19 @@ static bool accepts_hostname(const char *name, struct buf *error)
 	return true;
 }
 
+static bool accepts_name(const char *name, struct buf *error)
+{
+	if (strlen(name) >= NODE_NAME_CAP || !node_name_safe(name, NODE_NAME_CAP)) {
+		buf_note(error,
+			 "cluster-announce-human-nodename') - Announced human node name contained "
+			 "invalid character, or has more than %d; letters, digits and -_./ are "
+			 "taken",
+			 NODE_NAME_CAP - 1);
+		return false;
+	}
+	return true;
+}
+
 bool cluster_settings_valid(const struct config *c, struct buf *error)
 {
 	const char *ip = config_text(c, CONFIG_CLUSTER_ANNOUNCE_IP);
@@ -103,7 +118,8 @@ bool cluster_settings_valid(const struct config *c, struct buf *error)
 			 NODE_IP_CAP - 1);
 		return false;
 	}
-	return accepts_hostname(config_text(c, CONFIG_CLUSTER_ANNOUNCE_HOSTNAME), error);
+	return accepts_hostname(config_text(c, CONFIG_CLUSTER_ANNOUNCE_HOSTNAME), error) &&
+	       accepts_name(config_text(c, CONFIG_CLUSTER_ANNOUNCE_HUMAN_NODENAME), error);
 }
 
 enum status cluster_node_configure(struct cluster_node *n, struct buf *error)

@@ -97,6 +97,37 @@ class Alone(ClusterCase):
         self.assertEqual(self.error(client, "FAILOVER"),
                          "ERR FAILOVER not allowed in cluster mode.")
 
+    def test_a_name_for_people(self):
+        """It is told on the bus, kept in nodes.conf, said in the log; a Redis 7.0 does not mind."""
+        redis = self.redis(timeout=1000).client()
+        nodes = [self.node(timeout=1000, cluster_announce_human_nodename=name)
+                 for name in ("blue-1", "green_2")]
+        for server in nodes:
+            self.meet(redis, server)
+        ids = [cluster.my_id(server) for server in nodes]
+
+        def kept(server, of, name):
+            with open(os.path.join(server.dir, "nodes.conf")) as f:
+                return ("name-%s %s" % (ids[of], name)) in f.read()
+
+        cluster.until(lambda: kept(nodes[0], 1, "green_2") and kept(nodes[1], 0, "blue-1"),
+                      "each has saved the other's name")
+        self.assertEqual(nodes[0].client().call("CONFIG", "SET", "cluster-announce-human-nodename",
+                                                "azure"), b"OK")
+        cluster.until(lambda: kept(nodes[1], 0, "azure"), "a new name is known")
+        self.assertIn("invalid character", self.error(
+            nodes[0].client(), "CONFIG", "SET", "cluster-announce-human-nodename", "a b"))
+        nodes[1].stop()
+
+        def said():
+            with open(nodes[0].log) as f:
+                return "%s (green_2)" % ids[1][:8] in f.read()
+
+        cluster.until(said, "the log says it")
+        nodes[1].start()
+        self.assertTrue(kept(nodes[1], 0, "azure"))
+        self.assertEqual(len(cluster.lines(redis)), 3)
+
     def test_settings(self):
         node = self.node()
         client = node.client()

@@ -80,9 +80,10 @@ static size_t gossip_message(uint8_t *b)
 	bus_put_gossip(b + len, &g);
 	len += BUS_GOSSIP_LEN;
 	len += bus_put_hostname(b + len, "a.host-name");
+	len += bus_put_nodename(b + len, "rack-1/blue_2");
 	len += bus_put_forgotten(b + len, &other_id, 60);
 	len += bus_put_shard(b + len, &some_id);
-	bus_msg_seal(b, len, 1, 3);
+	bus_msg_seal(b, len, 1, 4);
 	return len;
 }
 
@@ -99,7 +100,7 @@ static void gossip_and_extensions_are_read_back(void **state)
 	uint64_t ttl = 0;
 
 	(void)state;
-	assert_int_equal(len, 2256 + 104 + 24 + 56 + 48);
+	assert_int_equal(len, 2256 + 104 + 24 + 24 + 56 + 48);
 	assert_int_equal(bus_msg_decode(slice_of(b, len), &m), ST_OK);
 	assert_true(m.h.cairn);
 	assert_int_equal(m.h.history_epoch, 77);
@@ -113,6 +114,9 @@ static void gossip_and_extensions_are_read_back(void **state)
 	rest = m.exts;
 	assert_true(bus_ext_next(&rest, &e) && bus_ext_hostname(&e, name));
 	assert_string_equal(name, "a.host-name");
+	assert_true(bus_ext_next(&rest, &e) && !bus_ext_hostname(&e, name));
+	assert_true(bus_ext_nodename(&e, name));
+	assert_string_equal(name, "rack-1/blue_2");
 	assert_true(bus_ext_next(&rest, &e) && bus_ext_forgotten(&e, &id, &ttl));
 	assert_int_equal(ttl, 60);
 	assert_true(bus_ext_next(&rest, &e) && bus_ext_shard(&e, &id));

@@ -28,7 +28,7 @@ static void a_file_of_redis_is_read(void **state)
 	      " [9-<-" B "]\n" B " 127.0.0.1:7001@17001,host-b slave,fail " A
 	      " 1700000000000 1700000000001 3"
 	      " disconnected\n\n"
-	      "vars currentEpoch 6 lastVoteEpoch 5 shard-" A " " B "\n\n\n";
+	      "vars currentEpoch 6 lastVoteEpoch 5 shard-" A " " B " name-" B " b/2\n\n\n";
 	struct nodes_conf_reader r;
 	struct nodes_conf_row row;
 	struct nodes_conf_open open;
@@ -63,6 +63,10 @@ static void a_file_of_redis_is_read(void **state)
 	assert_int_equal(nodes_conf_next(&r, &row, &kind), ST_OK);
 	assert_int_equal(kind, NODES_CONF_SHARD);
 	assert_string_equal(row.shard.text, B);
+	assert_int_equal(nodes_conf_next(&r, &row, &kind), ST_OK);
+	assert_int_equal(kind, NODES_CONF_NAME);
+	assert_string_equal(row.id.text, B);
+	assert_string_equal(row.name, "b/2");
 	assert_int_equal(nodes_conf_next(&r, &row, &kind), ST_END);
 	assert_int_equal(r.current_epoch, 6);
 	assert_int_equal(r.last_vote_epoch, 5);
@@ -75,12 +79,20 @@ static void fields_of_7_2_and_ipv6_are_read(void **state)
 
 	(void)state;
 	assert_int_equal(read_one(A " ::1:7000@17000,,tls-port=7443,shard-id=" B
-				    ",new-thing=1 master - 0 0 0 connected\n",
+				    ",nodename=blue,new-thing=1 master - 0 0 0 connected\n",
 				  &row, &r),
 			 ST_OK);
 	assert_string_equal(row.addr.ip, "::1");
 	assert_int_equal(row.addr.other_port, 7443);
 	assert_string_equal(row.shard.text, B);
+	assert_string_equal(row.name, "blue");
+	/* What Redis takes in a name and a line does not bear is left out. */
+	assert_int_equal(read_one(A " ::1:7000@17000,,nodename=\"x,tls-port=1 master - 0 0 0 "
+				    "connected\n",
+				  &row, &r),
+			 ST_OK);
+	assert_string_equal(row.name, "");
+	assert_int_equal(row.addr.other_port, 1);
 	/* Redis 3 had no bus port. */
 	assert_int_equal(read_one(A " 10.0.0.1:7000 master - 0 0 0 connected\n", &row, &r), ST_OK);
 	assert_int_equal(row.addr.bus_port, 17000);
