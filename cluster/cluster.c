@@ -277,10 +277,10 @@ static void tick(struct cluster *c)
 	end_needless_silence(c);
 	handshake_expire(c);
 	if (c->epoch_untold) {
-		/* Somebody may have taken the same one, for the same slots; with hearsay in place
-		 * of pings the two might not speak for long. */
+		/* Somebody may have taken the same one, for the same slots, and then has none in my
+		 * eyes; with hearsay in place of pings the two might not speak for long. */
 		c->epoch_untold = false;
-		gossip_ping_voters(c);
+		gossip_ping_primaries(c);
 	}
 	gossip_tick(c);
 	replica_migration_tick(c);

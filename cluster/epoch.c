@@ -87,7 +87,9 @@ static bool take_next(struct cluster *c, const char *why)
 		return false;
 	}
 	self(c)->config_epoch = c->current_epoch;
-	c->epoch_untold = is_voter(self(c)) && !PLANTED(151);
+	/* A replica does so on its way to TAKEOVER. Nodes without slots have nothing to disagree
+	 * about, and a hundred new ones sort their epochs out at once. */
+	c->epoch_untold = (is_voter(self(c)) || is_replica(self(c))) && !PLANTED(151);
 	need_persist(c, PERSIST_SYNC);
 	NOTE(c, "config epoch is now %" PRIu64 ": %s", c->current_epoch, why);
 	return true;

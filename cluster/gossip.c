@@ -137,6 +137,16 @@ void gossip_ping_voters(struct cluster *c)
 	}
 }
 
+void gossip_ping_primaries(struct cluster *c)
+{
+	FOR_EACH_NODE(c, n)
+	{
+		if (n != self(c) && is_primary(n) && (is_voter(n) || !PLANTED(153))) {
+			outbox_ping(c, n);
+		}
+	}
+}
+
 static unsigned entries_wanted(const struct cluster *c)
 {
 	unsigned wanted = c->nodes_count / 10;

@@ -10,6 +10,9 @@ void gossip_tick(struct cluster *c);
 /* Pings every voter at once, whatever is pending: their answers decide whether I may write. */
 void gossip_ping_voters(struct cluster *c);
 
+/* Pings every primary, also those that own no slots for all this node knows. */
+void gossip_ping_primaries(struct cluster *c);
+
 /* Longest message with gossip. */
 size_t gossip_message_max(const struct cluster *c);
 
