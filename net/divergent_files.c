@@ -4,6 +4,7 @@
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "engine/rewind_fork.h"
+#include "net/archive_reader.h"
 #include "net/replication_impl.h"
 #include "net/server.h"
 
@@ -202,16 +203,20 @@ void divergent_files_each(struct command_host *h,
 	}
 }
 
-enum status divergent_files_read(struct command_host *h, const struct divergent_name *name,
-				 uint64_t from_lsn, uint64_t limit,
-				 void (*each)(void *arg, const struct divergent_op *op), void *arg)
+static enum status begin_reading(struct command_host *h, const struct archive_request *request,
+				 struct archive_reading **out)
 {
 	struct server *s = server_of_host(h);
 
-	return find(&s->replication->divergent, name) == NULL
+	return find(&s->replication->divergent, &request->name) == NULL
 		   ? ST_NOT_FOUND
-		   : divergent_read(io_posix(), s->run_dir, name, from_lsn, limit, each, arg);
+		   : archive_reader_begin(s->archive_reader, request, out);
 }
+
+const struct archive_reading_ops divergent_files_reading = {
+    .begin = begin_reading,
+    .take = archive_reader_take,
+};
 
 enum status divergent_files_drop(struct command_host *h, const struct divergent_name *name)
 {

@@ -5,6 +5,7 @@
 #define CAIRN_NET_DIVERGENT_FILES_H
 
 #include "engine/divergent.h"
+#include "net/command/archive_reading.h"
 #include "net/command/command_host.h"
 
 /* A zeroed one knows of none. */
@@ -36,9 +37,7 @@ const struct divergent_archive *divergent_files_find(const struct divergent_file
 /* What command_host_ops promises; h is the server's host. */
 void divergent_files_each(struct command_host *h,
 			  void (*each)(void *arg, const struct divergent_archive *a), void *arg);
-enum status divergent_files_read(struct command_host *h, const struct divergent_name *name,
-				 uint64_t from_lsn, uint64_t count,
-				 void (*each)(void *arg, const struct divergent_op *op), void *arg);
 enum status divergent_files_drop(struct command_host *h, const struct divergent_name *name);
+extern const struct archive_reading_ops divergent_files_reading;
 
 #endif

@@ -28,6 +28,7 @@ struct server {
 	struct prefetch *prefetch;
 	struct replication *replication;
 	struct migrate_pool *migrate_pool;
+	struct archive_reader *archive_reader;
 	struct cluster_node *cluster; /* NULL: cluster-enabled no */
 
 	struct tls *tls; /* its contexts are loaded while something asks for TLS */

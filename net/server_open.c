@@ -1,6 +1,7 @@
 /* Making the node out of its parts, and taking it apart. */
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
+#include "net/archive_reader.h"
 #include "net/node_store.h"
 #include "net/process.h"
 #include "net/server.h"
@@ -128,6 +129,15 @@ static enum status take_addresses(struct server *s, struct buf *error)
 	return st;
 }
 
+/* What does for commands what takes long. */
+static enum status create_workers(struct server *s)
+{
+	enum status st = migrate_pool_create(s, &s->migrate_pool);
+
+	return st == ST_OK ? archive_reader_create(s->run_dir, server_wake, s, &s->archive_reader)
+			   : st;
+}
+
 enum status server_open(struct config *config, const char *executable, struct server **out,
 			struct buf *error, int *exit_code)
 {
@@ -175,7 +185,7 @@ enum status server_open(struct config *config, const char *executable, struct se
 		st = replication_create(s, &s->replication);
 	}
 	if (st == ST_OK) {
-		st = migrate_pool_create(s, &s->migrate_pool);
+		st = create_workers(s);
 	}
 	if (st == ST_OK) {
 		st = listener_open_all(s, error);
@@ -236,6 +246,7 @@ bool server_close(struct server *s)
 	}
 	conn_reap(s);
 	migrate_pool_destroy(s->migrate_pool);
+	archive_reader_destroy(s->archive_reader);
 	if (s->dispatch != NULL) {
 		dispatch_destroy(s->dispatch);
 	}

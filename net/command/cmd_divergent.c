@@ -1,11 +1,14 @@
 /* CLUSTER LSN: where a client's last write is, and what has become of a write. CLUSTER DIVERGENT:
  * the archives of writes that this node had to give up. Both work without a cluster too. */
+#include "net/command/archive_reading.h"
 #include "net/command/cmd_cluster.h"
 #include "net/command/session.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define ERR_NO_ARCHIVE "ERR no such archive; see CLUSTER DIVERGENT LIST"
 
 enum { RECORDS_DEFAULT = 100, RECORDS_MAX = 10000, TEXT_SIZE = 80 };
 
@@ -139,13 +142,11 @@ static void list_all(struct command_ctx *ctx)
 	resp_deferred_end(ctx->reply, mark, '*', l.count);
 }
 
-static void give_op(void *arg, const struct divergent_op *op)
+/* On the thread that reads. */
+static void write_op(struct resp_writer *w, const struct divergent_op *op)
 {
-	struct listing *l = arg;
-	struct resp_writer *w = l->w;
 	char id[TEXT_SIZE];
 
-	l->count++;
 	resp_map(w, 8);
 	resp_bulk_str(w, "lsn");
 	resp_int(w, (int64_t)op->lsn);
@@ -174,45 +175,68 @@ static void give_op(void *arg, const struct divergent_op *op)
 	resp_bulk(w, op->value);
 }
 
-/* GET file [FROM lsn] [COUNT n] */
-static void get_records(struct command_ctx *ctx)
+/* GET file [FROM lsn] [COUNT n]. False: the error reply was sent. */
+static bool parse_get(struct command_ctx *ctx, struct archive_request *r)
 {
-	struct listing l = {.w = ctx->reply};
-	struct divergent_name name;
 	char text[DIVERGENT_NAME_SIZE] = "";
 	int64_t from = 0, count = RECORDS_DEFAULT;
-	size_t mark;
-	enum status st;
 
 	for (size_t i = 4; i < ctx->argc; i += 2) {
 		bool is_from = command_arg_is(ctx, i, "from");
 
 		if (i + 1 == ctx->argc || (!is_from && !command_arg_is(ctx, i, "count"))) {
 			resp_error(ctx->reply, ERR_SYNTAX);
-			return;
+			return false;
 		}
 		if (!command_arg_not_negative(ctx, i + 1, is_from ? &from : &count,
 					      ERR_OUT_OF_RANGE)) {
-			return;
+			return false;
 		}
 	}
-	count = count < RECORDS_MAX ? count : RECORDS_MAX;
+	r->from_lsn = (uint64_t)from;
+	r->count = (uint64_t)(count < RECORDS_MAX ? count : RECORDS_MAX);
 	if (ctx->argv[3].len < sizeof text) {
 		memcpy(text, ctx->argv[3].data, ctx->argv[3].len);
 	}
-	mark = resp_deferred_begin(ctx->reply);
-	st = divergent_name_parse(text, &name)
-		 ? ctx->host->ops->divergent_read(ctx->host, &name, (uint64_t)from, (uint64_t)count,
-						  give_op, &l)
-		 : ST_NOT_FOUND;
-	if (st == ST_OK) {
-		resp_deferred_end(ctx->reply, mark, '*', l.count);
-		return;
+	if (!divergent_name_parse(text, &r->name)) {
+		resp_error(ctx->reply, ERR_NO_ARCHIVE);
+		return false;
 	}
-	command_failed(ctx);
-	resp_error(ctx->reply, "ERR %s",
-		   st == ST_NOT_FOUND ? "no such archive; see CLUSTER DIVERGENT LIST"
-				      : "the archive can't be read: see cairn-wal verify");
+	return true;
+}
+
+/* A thread reads; the command is run again when it is through. */
+static void get_records(struct command_ctx *ctx)
+{
+	const struct archive_reading_ops *ops = ctx->host->ops->archive_reading;
+	struct archive_request request = {.proto = ctx->reply->proto, .write = write_op};
+	struct session *s = ctx->session;
+	enum status st = ST_OK;
+
+	if (s->reading == NULL) {
+		if (!parse_get(ctx, &request)) {
+			return;
+		}
+		st = ops->begin(ctx->host, &request, &s->reading);
+	}
+	if (st == ST_OK) {
+		st = ops->take(s->reading, ctx->reply->out);
+		s->reading = st == ST_AGAIN ? s->reading : NULL;
+	}
+	if (st == ST_AGAIN && command_later(ctx)) {
+		s->wait.announced = true;
+		s->wait.deadline_ms = 0;
+	} else if (st == ST_AGAIN) {
+		session_abandon(s);
+		resp_error(ctx->reply, "ERR CLUSTER DIVERGENT GET is not possible inside MULTI: a "
+				       "transaction can't wait for the disk");
+	} else if (st == ST_NOT_FOUND) {
+		resp_error(ctx->reply, ERR_NO_ARCHIVE);
+	} else if (st == ST_NO_MEMORY) {
+		command_reply_status(ctx, st);
+	} else if (st != ST_OK) {
+		resp_error(ctx->reply, "ERR the archive can't be read: see cairn-wal verify");
+	}
 }
 
 /* DROP file ... */

@@ -154,6 +154,7 @@ enum node_errand {
 struct cluster;
 struct cluster_reply;
 struct migrate_link_ops;
+struct archive_reading_ops;
 struct command_host;
 
 struct command_host_ops {
@@ -222,18 +223,14 @@ struct command_host_ops {
 	enum status (*failover)(struct command_host *h, const struct failover_request *request,
 				struct buf *error);
 
-	/* What has become of a write; NULL in a host without replication, as the next three. */
+	/* What has become of a write; NULL in a host without replication, as the next two. */
 	void (*fate)(struct command_host *h, const struct write_position *p,
 		     struct write_fate *out);
-	/* The archives of given-up records, oldest first; reading from one waits for the disk.
-	 * ST_NOT_FOUND: no such archive; others as divergent_read and divergent_remove. */
+	/* The archives of given-up records, oldest first. divergent_drop: ST_NOT_FOUND, or as
+	 * divergent_remove. */
 	void (*divergent_each)(struct command_host *h,
 			       void (*each)(void *arg, const struct divergent_archive *a),
 			       void *arg);
-	enum status (*divergent_read)(struct command_host *h, const struct divergent_name *name,
-				      uint64_t from_lsn, uint64_t count,
-				      void (*each)(void *arg, const struct divergent_op *op),
-				      void *arg);
 	enum status (*divergent_drop)(struct command_host *h, const struct divergent_name *name);
 
 	/* A subcommand of CLUSTER that changes state (cluster/operator.h), argv[0] being its name:
@@ -264,6 +261,8 @@ struct command_host_ops {
 
 	/* Connections for MIGRATE (net/command/migrate_link.h); NULL: there are none. */
 	const struct migrate_link_ops *migrate;
+	/* What reads archives (net/command/archive_reading.h); NULL: nothing does. */
+	const struct archive_reading_ops *archive_reading;
 };
 
 /* Node-wide facts, read directly. */

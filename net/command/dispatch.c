@@ -554,7 +554,7 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 	}
 out:
 	if (result == DISPATCH_DONE) {
-		migration_abandon(s->migration); /* something forbade it to go on */
+		session_abandon(s); /* something forbade it to go on */
 		s->wait.active = s->wait.announced = false;
 		blocked_forget(s);
 		s->last_ms = now_ms;

@@ -4,6 +4,7 @@
 #include "engine/base/alloc.h"
 #include "engine/engine_shard.h"
 #include "net/command/acl.h"
+#include "net/command/archive_reading.h"
 #include "net/command/blocked.h"
 #include "net/command/migrate_job.h"
 #include "net/command/monitor.h"
@@ -35,9 +36,18 @@ void session_leave(struct session *s)
 	tracking_forget_target(s);
 }
 
-void session_deinit(struct session *s)
+void session_abandon(struct session *s)
 {
 	migration_abandon(s->migration);
+	if (s->reading != NULL) {
+		s->reading->abandon(s->reading);
+		s->reading = NULL;
+	}
+}
+
+void session_deinit(struct session *s)
+{
+	session_abandon(s);
 	blocked_forget(s);
 	txn_reset(s);
 	session_leave(s);

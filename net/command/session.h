@@ -12,6 +12,7 @@ struct watched_key;
 struct subscription;
 struct queued_command;
 struct migration;
+struct archive_reading;
 struct blocked_client;
 struct acl_user;
 struct tracking;
@@ -104,7 +105,8 @@ struct session {
 	uint64_t counts_wanted; /* its present request waits until this many blind writes are
 				   counted; 0: has not asked */
 	bool warmed; /* the keys of the present request have been prefetched: no need to look */
-	struct migration *migration; /* MIGRATE under way; NULL: none */
+	struct migration *migration;	 /* MIGRATE under way; NULL: none */
+	struct archive_reading *reading; /* CLUSTER DIVERGENT GET under way; NULL: none */
 	struct replconf replconf;
 };
 
@@ -114,6 +116,10 @@ void session_init(struct session *s, uint64_t id, uint64_t now_ms);
 void session_wrote(struct session *s, uint64_t lsn, const struct wal_history *history);
 /* Frees what it owns, leaves its user, forgets its watches and ends its subscriptions. */
 void session_deinit(struct session *s);
+
+/* Gives up what is done for its present request by others: its migration, its reading of an
+ * archive. */
+void session_abandon(struct session *s);
 
 /* Ends what others send it: subscriptions, tracking (also for those who redirect to it), MONITOR.
  * For a connection that ends; session_deinit does it too. */

@@ -3,13 +3,14 @@
 put back where nobody has changed the key since; what a client learns of its own write."""
 import os
 import random
+import select
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import case, tools  # noqa: E402
+from harness import case, resp, tools  # noqa: E402
 from harness.link import Link  # noqa: E402
 from harness.servers import LONG, info, redis_binary  # noqa: E402
 from harness.shard import lsn, replication, until, wait_equal, wait_linked  # noqa: E402
@@ -355,6 +356,40 @@ class Diverge(case.ToolCase):
             self.assertEqual(c.call("CLUSTER", "DIVERGENT", "LIST"), [])
         self.assertEqual(os.listdir(os.path.dirname(path)), [])
         self.assertEqual(replication(old)["divergent_files"], "0")
+
+    def test_reading_an_archive_keeps_nobody_waiting(self):
+        """A GET of 16 MB takes a while, in which others are served; whoever goes away amid one
+        takes nothing along."""
+        size = 16 << 20
+
+        def write(c):
+            for i in range(3):
+                c.call("SET", "large%d" % i, os.urandom(size if i == 0 else 1 << 20))
+
+        old, _ = self.deposed(write)
+        (path,) = self.archives(old)
+        get = ("CLUSTER", "DIVERGENT", "GET", os.path.basename(path))
+        with old.client() as c, old.client() as ping:
+            (flat,) = c.call("CLUSTER", "DIVERGENT", "LIST")
+            first = dict(zip(flat[::2], flat[1::2]))[b"first-lsn"]
+            for i in range(3):
+                with old.client() as leaver:
+                    leaver.send(resp.encode((*get, "FROM", first + i)) + resp.encode(get))
+                    ping.call("PING")
+            c.send(resp.encode((*get, "FROM", first, "COUNT", 1)) + resp.encode(("PING",)))
+            served = 0
+            while not select.select([c.sock], [], [], 0)[0]:
+                ping.call("PING")
+                served += 1
+            self.assertGreater(served, 3)
+            ops = resp.plain(c.read()[0])  # the key, and the pieces of its value
+            self.assertIn(b"large0", {op[9] for op in ops})
+            self.assertGreaterEqual(sum(len(op[15]) for op in ops), size)
+            self.assertEqual(resp.plain(c.read()[0]), b"PONG")  # in its turn
+            self.assertEqual(c.call("MULTI"), b"OK")
+            c.call(*get)
+            self.assertIn("not possible inside MULTI", str(c.call("EXEC")[0]))
+            self.assertIn(b"large2", {op[9] for op in c.call(*get, "FROM", first + 2)})
 
     def test_old_archives_go(self):
         old, _ = self.deposed()
