@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,36 @@ int mkdir(const char *path, mode_t mode)
 {
 	changes();
 	return REAL(mkdir)(path, mode);
+}
+
+int rmdir(const char *path)
+{
+	changes();
+	return REAL(rmdir)(path);
+}
+
+int posix_fallocate(int fd, off_t at, off_t len)
+{
+	changes();
+	return REAL(posix_fallocate)(fd, at, len);
+}
+
+/* One that is there is not changed by opening it. */
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+
+	if ((flags & O_CREAT) != 0) {
+		va_list more;
+
+		va_start(more, flags);
+		mode = va_arg(more, mode_t);
+		va_end(more);
+		if (access(path, F_OK) != 0) {
+			changes();
+		}
+	}
+	return REAL(open)(path, flags, mode);
 }
 
 static long ahead(void)
