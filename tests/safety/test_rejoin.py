@@ -156,8 +156,9 @@ class Rejoin(case.ToolCase):
             old.launch()
             until(lambda: old.process.poll() is not None or linked(old), 60,
                   "it is killed or there, change %d" % n)
-            done = old.process.poll() is None
             self.arm(old, None)
+            time.sleep(0.05)  # the change may be one that it makes once it is there
+            done = old.process.poll() is None
             if not done:
                 self.assertEqual(old.process.returncode, -9, old.tail())
                 killed += 1
