@@ -21,7 +21,7 @@ cairn_test(e2e.generators e2e 120 COMMAND ${python} ${e2e}/test_generators.py ${
 cairn_test(crash.kill9 crash 300 SERIAL
 	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/kill9.py ${cairn} ${rounds})
 
-cairn_test(crash.model crash 300
+cairn_test(crash.model crash 600
 	COMMAND ${python} ${CMAKE_CURRENT_SOURCE_DIR}/crash/model.py ${cairn})
 
 add_executable(hiredis_client ${e2e}/hiredis_client.c)
