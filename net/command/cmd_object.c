@@ -88,15 +88,32 @@ static void cmd_object_refcount(struct command_ctx *ctx)
 	resp_int(ctx->reply, 1);
 }
 
-/* Access times are not kept: nothing is ever evicted by them. */
+/* Whether use is said to be counted, by maxmemory-policy, rather than timed. */
+static bool policy_is_lfu(struct command_ctx *ctx)
+{
+	const char *policy = ctx->host->ops->config_value(ctx->host, "maxmemory-policy");
+
+	return policy != NULL && strstr(policy, "lfu") != NULL;
+}
+
+/* Neither times of use nor their number are kept: nothing is ever evicted by them. Whichever of the
+ * two the policy would have is 0 for every key, the other is refused as in Redis. */
 static void cmd_object_idletime(struct command_ctx *ctx)
 {
 	struct store_key key;
 	struct meta m;
 
-	if (lookup_or_null(ctx, &key, &m) == ST_OK) {
-		resp_int(ctx->reply, 0);
+	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
+		return;
 	}
+	if (policy_is_lfu(ctx)) {
+		resp_error(ctx->reply,
+			   "ERR An LFU maxmemory policy is selected, idle time not tracked. Please "
+			   "note that when switching between policies at runtime LRU and LFU data "
+			   "will take some time to adjust.");
+		return;
+	}
+	resp_int(ctx->reply, 0);
 }
 
 static void cmd_object_freq(struct command_ctx *ctx)
@@ -104,25 +121,31 @@ static void cmd_object_freq(struct command_ctx *ctx)
 	struct store_key key;
 	struct meta m;
 
-	if (lookup_or_null(ctx, &key, &m) == ST_OK) {
+	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
+		return;
+	}
+	if (!policy_is_lfu(ctx)) {
 		resp_error(ctx->reply,
 			   "ERR An LFU maxmemory policy is not selected, access frequency not "
 			   "tracked. Please note that when switching between policies at runtime "
 			   "LRU and LFU data will take some time to adjust.");
+		return;
 	}
+	resp_int(ctx->reply, 0);
 }
 
 static void cmd_object_help(struct command_ctx *ctx)
 {
-	static const char *const lines[] = {"ENCODING <key>",
-					    "    How Redis would keep the value.",
-					    "FREQ <key>",
-					    "    How often it is used; needs an LFU policy.",
-					    "IDLETIME <key>",
-					    "    Seconds since its last use; not kept, so 0.",
-					    "REFCOUNT <key>",
-					    "    How many refer to the value.",
-					    NULL};
+	static const char *const lines[] = {
+	    "ENCODING <key>",
+	    "    How Redis would keep the value.",
+	    "FREQ <key>",
+	    "    How often it is used; needs an LFU policy. Not kept, so 0.",
+	    "IDLETIME <key>",
+	    "    Seconds since its last use; not kept, so 0.",
+	    "REFCOUNT <key>",
+	    "    How many refer to the value.",
+	    NULL};
 
 	command_reply_help(ctx, lines);
 }

@@ -1,5 +1,5 @@
 """What OBJECT says of values while the thresholds between Redis's encodings change."""
-from harness.steps import pick
+from harness.steps import Step, pick
 
 KEYS = ["h1", "h2", "l1", "s1", "set1", "set2", "z1"]
 
@@ -52,8 +52,14 @@ def steps(rng):
         dice = rng.random()
         if dice < 0.06:
             yield threshold(rng)
+        elif dice < 0.07:  # whether OBJECT tells of times or of numbers
+            yield ["CONFIG", "SET", "maxmemory-policy",
+                   rng.choice(["noeviction", "allkeys-lfu", "volatile-lfu", "allkeys-lru"])]
         elif dice < 0.55:
             yield change(rng)
         else:
-            yield ["OBJECT", rng.choice(["ENCODING", "ENCODING", "ENCODING", "REFCOUNT", "FREQ",
-                                         "IDLETIME", "encoding"]), rng.choice(KEYS + ["copy"])]
+            what = rng.choice(["ENCODING", "ENCODING", "ENCODING", "REFCOUNT", "FREQ", "IDLETIME",
+                               "encoding"])
+            # In Redis a number of uses becomes a time, of weeks, when the policy changes.
+            yield Step(["OBJECT", what, rng.choice(KEYS + ["copy"])],
+                       compare="kind" if what == "IDLETIME" else None)
