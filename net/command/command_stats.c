@@ -50,10 +50,14 @@ void command_stats_reset(struct command_stats *s)
 
 void command_stats_error(struct command_stats *s, struct slice reply)
 {
-	size_t len = 0;
+	size_t most = reply.len < ERROR_CODE_LEN_MAX ? reply.len : ERROR_CODE_LEN_MAX;
+	const uint8_t *space = most > 0 ? memchr(reply.data, ' ', most) : NULL;
+	size_t len = space != NULL ? (size_t)(space - reply.data) : 0;
 
-	while (len < reply.len && len < ERROR_CODE_LEN_MAX && reply.data[len] > ' ') {
-		len++;
+	/* One word alone, which scripts can answer with, is no code; Redis counts it as ERR. */
+	if (len == 0) {
+		reply = slice_str("ERR");
+		len = reply.len;
 	}
 	for (size_t i = 0; i < s->errors_len; i++) {
 		struct error_count *e = &s->errors[i];

@@ -411,6 +411,10 @@ static void commands_and_errors_are_counted(void **state)
 	assert_string_equal(b->dispatch->stats.errors[1].code, "ERR");
 	assert_int_equal(b->dispatch->stats.errors[1].count, 2);
 	assert_int_equal(b->host.stats.keyspace_misses, 1);
+	/* One word is no code, as in Redis. */
+	(void)command_box_line(b, "EVAL return{err='alone'} 0");
+	assert_int_equal(b->dispatch->stats.errors_len, 2);
+	assert_int_equal(b->dispatch->stats.errors[1].count, 3);
 	dispatch_stats_reset(b->dispatch);
 	assert_int_equal(get->calls, 0);
 	assert_int_equal(b->dispatch->stats.errors_len, 0);

@@ -11,6 +11,10 @@ def steps(rng):
                            "grammar", "connection"])
     yield ["CONFIG", "RESETSTAT"]
     for _ in range(380):
+        if rng.random() < 0.02:  # with a code or without
+            yield ["EVAL", "return {err='%s'}" % rng.choice(["alone", "MY two words", "", "x" * 40,
+                                                             "X" * 40 + " y"]), "0"]
+            continue
         if rng.random() < 0.1:  # an error counts once, however far it goes
             yield ["EVAL", rng.choice(["return %s", "%s return 1", "pcall(function() %s end)",
                                        "local e=%s if e and e.err then error(e) end",
