@@ -192,7 +192,7 @@ void conn_reap(struct server *s)
 void conn_set_wait(struct conn *c, enum conn_wait wait)
 {
 	static const bool blocked[] = {
-	    [CONN_COLD] = true, [CONN_EVENT] = true, [CONN_BLOCKED] = true, [CONN_PAUSED] = false};
+	    [CONN_COLD] = true, [CONN_EVENT] = true, [CONN_BLOCKED] = true, [CONN_PAUSED] = true};
 	uint64_t *count = &c->server->host.stats.blocked_clients;
 
 	*count += (uint64_t)blocked[wait] - (uint64_t)blocked[c->wait];

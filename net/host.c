@@ -29,7 +29,7 @@ static void fill_info(const struct conn *c, struct client_info *out)
 
 	/* What the session does not know: b waiting, U Unix socket. */
 	if (c->wait == CONN_LATER || c->wait == CONN_EVENT || c->wait == CONN_BLOCKED ||
-	    c->wait == CONN_COLD) {
+	    c->wait == CONN_COLD || c->wait == CONN_PAUSED) {
 		out->flags[n++] = 'b';
 	}
 	if (c->unix_socket) {
