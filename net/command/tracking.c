@@ -34,7 +34,8 @@ void tracking_begin(struct dispatch *d, struct session *s, unsigned flags, struc
 		t->clients = s;
 		t->clients_count++;
 	}
-	s->tracking = TRACKING_ON | flags;
+	/* What CLIENT CACHING said holds whatever is switched meanwhile, as in Redis. */
+	s->tracking = TRACKING_ON | flags | (s->tracking & (unsigned)TRACKING_CACHING);
 	s->redirect = redirect;
 	s->redirect_id = redirect == NULL ? 0 : redirect->id;
 	if (redirect != NULL) {

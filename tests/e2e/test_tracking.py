@@ -43,7 +43,8 @@ STEPS = [
     (9, "MSET a 5 b 5"), (1, "CLIENT TRACKING OFF"),
     (1, ON + " OPTOUT"), (1, "CLIENT CACHING YES"), (1, "CLIENT CACHING NO"),
     (1, "CLIENT TRACKINGINFO"), (1, "GET a"), (1, "GET b"), (9, "MSET a 6 b 6"),
-    (1, ON + " OPTIN"), (1, "CLIENT TRACKING OFF"),
+    (1, ON + " OPTIN"), (1, "CLIENT CACHING YES"), (1, ON + " OPTIN NOLOOP"),
+    (1, "CLIENT TRACKINGINFO"), (1, "GET a"), (9, "SET a 7"), (1, "CLIENT TRACKING OFF"),
     # Prefixes.
     (1, ON + " BCAST PREFIX ab PREFIX c"), (1, "CLIENT TRACKINGINFO"), (9, "SET abc 1"),
     (9, "SET a 1"), (9, "MSET c2 1 abx 1 aby 1 c1 1 c1 2"), (1, "SET c3 1"),
