@@ -435,6 +435,9 @@ def compare(args, targets):
         found = Round(targets, proto, rows).run(steps, random.Random(seed))
         if found and found[1].kind == "raw":
             found = again(targets, proto, rows, steps, seed)
+            if not found:
+                print("late, the same after a longer silence: --replay %s:%d:%d" % (name, proto,
+                                                                                    seed))
         commands += len(steps) if found is None else found[0] + 1
         if found:
             failures += 1
