@@ -284,6 +284,7 @@ static void tick(struct cluster *c)
 	}
 	gossip_tick(c);
 	replica_migration_tick(c);
+	role_leave_ring(c);
 	every = c->settings.node_timeout_ms / 10;
 	c->next_tick_ms = c->now_ms + (every < TICK_MS ? every : TICK_MS);
 }

@@ -182,6 +182,7 @@ struct cluster {
 	uint64_t next_random_ping_ms;
 	uint64_t next_due_ms; /* earliest time at which a pending ping is overdue */
 	uint64_t epoch_warned_ms;
+	uint64_t ring_ms; /* since when this node is in a ring of replicas; 0: it is in none */
 
 	uint64_t marks[MARKS];
 	uint64_t sent[BUS_TYPES];

@@ -1,6 +1,7 @@
 /* Role changes of this node. */
 #include "cluster/role.h"
 
+#include "cluster/epoch.h"
 #include "cluster/gossip.h"
 #include "cluster/manual_failover.h"
 #include "cluster/migration.h"
@@ -9,6 +10,8 @@
 #include "cluster/slot_map.h"
 
 #include <inttypes.h>
+
+enum { RING_TIMEOUTS = 2 };
 
 void role_reset_contests(struct cluster *c)
 {
@@ -135,6 +138,56 @@ void role_follow_grand_primary(struct cluster *c)
 	    is_primary(&c->nodes[primary->primary])) {
 		role_follow(c, &c->nodes[primary->primary], ROLE_FOLLOWS);
 	}
+}
+
+/* Whether each follows the next until this node, and none has a slot. Sets whether this node has
+ * the smallest id of them, and when that one was heard that was heard least. */
+static bool in_ring(const struct cluster *c, bool *smallest, uint64_t *heard_ms)
+{
+	const struct cnode *me = self(c);
+	uint16_t at = me->primary;
+
+	*smallest = true;
+	*heard_ms = UINT64_MAX;
+	for (uint32_t steps = 0; steps < c->nodes_count && at != NONE && at != SELF; steps++) {
+		const struct cnode *n = &c->nodes[at];
+
+		if (!is_replica(n) || n->slots_count > 0) {
+			return false;
+		}
+		*smallest = *smallest && memcmp(me->id.text, n->id.text, NODE_ID_LEN) < 0;
+		*heard_ms = n->data_ms < *heard_ms ? n->data_ms : *heard_ms;
+		at = n->primary;
+	}
+	return at == SELF;
+}
+
+void role_leave_ring(struct cluster *c)
+{
+	uint64_t timeout = c->settings.node_timeout_ms;
+	uint64_t heard_ms;
+	bool smallest;
+
+	if (!is_replica(self(c)) || self(c)->slots_count > 0 || !in_ring(c, &smallest, &heard_ms) ||
+	    PLANTED(154)) {
+		c->ring_ms = 0;
+		return;
+	}
+	if (c->ring_ms == 0) {
+		c->ring_ms = c->now_ms;
+	}
+	/* One leaves, and the next follows it. A member that knows no such rule may have the
+	 * smallest id, so the others do not wait for it for ever. What is known of the others must
+	 * be news: a message that was overtaken may have made them replicas. */
+	if (c->now_ms - c->ring_ms < (smallest ? RING_TIMEOUTS : 2 * RING_TIMEOUTS) * timeout ||
+	    heard_ms < c->ring_ms + timeout) {
+		return;
+	}
+	NOTE(c, "a ring of replicas without a primary: leaving it");
+	c->ring_ms = 0;
+	/* A takeover of no slots: nobody loses anything by it, and no vote changes hands. */
+	(void)epoch_bump(c);
+	role_promote(c, self(c)->config_epoch, ROLE_TAKEOVER);
 }
 
 void role_primary_moved(struct cluster *c)

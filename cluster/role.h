@@ -18,6 +18,11 @@ void role_empty_primary(struct cluster *c);
 /* A replica whose primary has turned replica of a third node follows that one. */
 void role_follow_grand_primary(struct cluster *c);
 
+/* Ends a ring of replicas, in which each follows the next and none has slots: two empty nodes that
+ * were told to replicate each other at one moment. No primary is left in it to fail, so no election
+ * would ever begin. To be called with each tick. */
+void role_leave_ring(struct cluster *c);
+
 /* The primary's address or port changed: the engine must look for it elsewhere. */
 void role_primary_moved(struct cluster *c);
 
