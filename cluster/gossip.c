@@ -295,6 +295,19 @@ static void believe_pong(struct cluster *c, struct cnode *n, const struct bus_go
 	}
 }
 
+/* In a large cluster two nodes may live on hearsay of each other for minutes. It spares a ping only
+ * as long as it says what I know; not that its word for a role is taken. */
+static void ask_for_role(struct cluster *c, struct cnode *n, const struct bus_gossip *g)
+{
+	bool replica = (g->flags & NODE_REPLICA) != 0;
+
+	if (replica != is_replica(n) && n->link_state == LINK_UP && n->ping_ms == 0 &&
+	    c->now_ms - n->data_ms > 2 * (uint64_t)c->settings.node_timeout_ms &&
+	    !has_flag(n, NODE_HANDSHAKE) && !role_rests(c) && !PLANTED(155)) {
+		outbox_ping(c, n);
+	}
+}
+
 static void merge_known(struct cluster *c, struct cnode *n, const struct bus_gossip *g,
 			struct cnode *sender)
 {
@@ -304,6 +317,7 @@ static void merge_known(struct cluster *c, struct cnode *n, const struct bus_gos
 		failure_report(c, n, sender, fails);
 	}
 	if (!fails && !has_flag(n, NODE_PFAIL | NODE_FAIL)) {
+		ask_for_role(c, n, g);
 		believe_pong(c, n, g);
 	}
 	if (!fails && has_flag(n, NODE_PFAIL | NODE_FAIL) && (g->flags & NODE_NOADDR) == 0 &&
