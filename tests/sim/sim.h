@@ -115,8 +115,8 @@ struct sim_node {
 	/* nodes.conf: on the platter, and in the page cache. */
 	char *durable;
 	char *cached;
-	char *unsynced; /* being synced now */
-	bool cached_newer;
+	char *unsynced;	  /* being synced now */
+	bool durable_due; /* large clusters: the text is made when the process ends */
 	uint64_t durable_vote;
 	uint64_t durable_current;
 	uint64_t durable_config;

@@ -250,6 +250,16 @@ static bool persist(struct sim *s, struct sim_node *n, enum cluster_persist how)
 	if (how == PERSIST_NONE) {
 		return false;
 	}
+	if (s->node_count > SIM_TOLD_NODES_MAX) {
+		/* A text of a thousand rows for each row that changes would be most of the work. */
+		n->durable_due = true;
+		if (how == PERSIST_SYNC) {
+			n->durable_vote = n->c->last_vote_epoch;
+			n->durable_current = n->c->current_epoch;
+			n->durable_config = self(n->c)->config_epoch;
+		}
+		return false;
+	}
 	text = take_text(s, n);
 	free(n->cached);
 	n->cached = NULL;
@@ -429,6 +439,11 @@ void sim_kill(struct sim *s, unsigned node, bool power)
 	}
 	sim_say(s, "node %u %s", node, power ? "loses power" : "is killed");
 	sim_add_marks(s, n);
+	if (n->durable_due) {
+		free(n->durable);
+		n->durable = take_text(s, n);
+		n->durable_due = false;
+	}
 	/* Peers learn of it by the end of the connections, or not at all. */
 	sim_net_drop_node(s, node, power);
 	n->alive = false;
