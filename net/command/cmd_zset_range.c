@@ -254,15 +254,15 @@ static void apply_limit(const struct range_request *q, uint64_t *from, uint64_t 
 }
 
 /* Redis adds one element after the other to a set that begins in the small encoding, which has no
- * negative zero. */
+ * negative zero, unless it knows beforehand (by_rank) that there are too many. */
 static void store_ranks(struct command_ctx *ctx, const struct store_key *key, const struct meta *m,
-			uint64_t from, uint64_t to, bool reverse)
+			uint64_t from, uint64_t to, bool reverse, bool by_rank)
 {
 	struct zset_limits limits = zset_limits_of(ctx);
 	struct zset_gather g = {.count = 0};
 	struct type_zset_iter it;
 	struct zset_element element;
-	bool small = true;
+	bool small = !by_rank || to - from <= limits.entries;
 	enum status st = ST_OK;
 
 	if (from < to) {
@@ -342,7 +342,7 @@ static void range_command(struct command_ctx *ctx, enum range_type type, enum di
 	apply_limit(&q, &from, &to);
 	if (store) {
 		count_source(ctx, &key, count > 0);
-		store_ranks(ctx, &key, &m, from, to, q.reverse);
+		store_ranks(ctx, &key, &m, from, to, q.reverse, type == RANGE_RANK);
 	} else {
 		reply_range(ctx, &q, &key, &m, from, to);
 	}

@@ -321,6 +321,15 @@ static void negative_zeros_go_where_redis_loses_them(void **state)
 	fill(b, "spread", 120); /* large, but few enough for the small encoding */
 	command_box_expect(b, "ZUNIONSTORE to 1 spread WEIGHTS -0", ":120\r\n");
 	command_box_expect(b, "ZSCORE to m119", "$1\r\n0\r\n");
+	/* What is stored by rank is counted beforehand, and by score or member not. */
+	fill(b, "many", 140);
+	command_box_expect(b, "ZADD many -0 m0", ":0\r\n");
+	command_box_expect(b, "ZRANGESTORE to many 0 128", ":129\r\n");
+	command_box_expect(b, "ZSCORE to m0", "$2\r\n-0\r\n");
+	command_box_expect(b, "ZRANGESTORE to many 0 127", ":128\r\n");
+	command_box_expect(b, "ZSCORE to m0", "$1\r\n0\r\n");
+	command_box_expect(b, "ZRANGESTORE to many 0 128 BYSCORE", ":129\r\n");
+	command_box_expect(b, "ZSCORE to m0", "$1\r\n0\r\n");
 }
 
 static void resp3_has_doubles_and_pairs(void **state)
