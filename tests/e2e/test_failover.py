@@ -339,9 +339,14 @@ class Failover(unittest.TestCase):
         spare.port = cluster.port_pair()
         spare.options.pop("cluster-port")
         spare.start()
+        spare_id = cluster.my_id(spare)
         try:
             with primary.client() as c:
                 c.call("CLUSTER", "MEET", "127.0.0.1", spare.port)
+            # All know it: who met it may be killed before that is in its nodes.conf.
+            for server in self.nodes.nodes:
+                with server.client() as c:
+                    cluster.until(lambda c=c: spare_id in cluster.lines(c), "it is known")
             with primary.client() as c:
                 # Nobody is served a copy: the replica can't log in.
                 c.call("CONFIG", "SET", "requirepass", "secret")
@@ -366,10 +371,6 @@ class Failover(unittest.TestCase):
             primary.start()
             with replica.client() as c:
                 c.call("CONFIG", "SET", "cluster-replica-no-failover", "no")
-            spare_id = cluster.my_id(spare)
-            for server in self.nodes.nodes:
-                with server.client() as c:
-                    cluster.until(lambda c=c: spare_id in cluster.lines(c), "it is known")
             spare.close()
             for server in self.nodes.nodes:
                 with server.client() as c:

@@ -383,7 +383,7 @@ class TheWrongKind(MixedCase):
             ask(server, "CLUSTER", "ADDSLOTSRANGE", first, last)
         settled([primary] + voters)
         self.follow(replica, primary)
-        cluster.until(lambda: self.linked(replica), "it follows")
+        cluster.until(lambda: self.linked(replica) and is_ok(replica), "it follows")
         _, first, last = dealt[0]
         keys = [k for k in ("key%d" % i for i in range(200))
                 if first <= keyslot(k.encode()) <= last]
