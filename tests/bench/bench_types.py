@@ -91,8 +91,10 @@ def table(args):
                     wait_idle(server)
 
             def before(server):
-                if name == "RPOP":  # as many as will be taken
+                if name == "RPOP":  # as many as will be taken, and paid for ahead of that
                     make(args, server, "list", requests=args.requests)
+                    ask(server, "BGSAVE" if server.kind == "cairn" else "PING")
+                    wait_idle(server)
 
             figures = in_turn(args, servers, name not in READS, before, **row_options(args, name))
             missed += show(name, figures, goal)
