@@ -40,6 +40,7 @@ struct store_txn {
 	 * the keys that belong on it. Depth 0: none. */
 	struct store_place guarded;
 	struct slice guarded_lo, guarded_hi;
+	bool guarded_beside; /* the leaves beside that one were looked at, too */
 	struct store_io_count {
 		uint64_t leaves;   /* leaf pages copied */
 		uint64_t big;	   /* bytes in overflow pages */
@@ -139,9 +140,6 @@ MUST_CHECK enum status store_get_state(const struct store *s, MDB_txn *txn,
  * page; ST_CORRUPT, ST_IO. */
 MUST_CHECK enum status store_trees_load(struct store *s, uint64_t txnid, struct store_trees *out);
 
-/* The value of a key that store_reader_ahead came across, as store_get gives it. ST_NOT_FOUND: it
- * did not, which says nothing about the key; ST_CORRUPT. */
-MUST_CHECK enum status store_ahead_get(struct store_reader *r, struct slice key, struct slice *out);
 /* Forgets what was come across: the snapshot changes. */
 void store_ahead_forget(struct store_reader *r);
 

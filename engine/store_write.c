@@ -9,13 +9,29 @@
 
 enum { NODE_OVERHEAD = 10 /* LMDB's node header and the offset that points to it */ };
 
+/* Looks at the leaves beside the one at: LMDB may merge it with them when something is removed. */
+static enum status check_beside(const struct store_tree *tree, const struct store_place *at)
+{
+	struct store_place to = *at;
+	enum status st;
+
+	to.step[to.depth - 1].index = to.step[to.depth - 1].count;
+	st = store_tree_settle(tree, &to);
+	if (st == ST_OK || st == ST_NOT_FOUND) {
+		to = *at;
+		to.step[to.depth - 1].index = 0;
+		st = store_tree_prev(tree, &to);
+	}
+	return st;
+}
+
 /* LMDB believes whatever a page says, so what it is about to step on is looked at first: the way to
- * key in the commit that this transaction began from; with removal also the leaves beside, which it
- * may merge with. Returns 0 or MDB_CORRUPTED. */
+ * key in the commit that this transaction began from; with removal also the leaves beside. Returns
+ * 0 or MDB_CORRUPTED. */
 int store_txn_guard(const struct store_txn *t, const struct store_tree *tree, struct slice key,
 		    bool removal)
 {
-	struct store_place at, to;
+	struct store_place at;
 	struct slice k, v;
 	bool exact;
 	enum status st = t->cleared ? ST_NOT_FOUND : store_tree_seek(tree, key, &at, &exact);
@@ -27,13 +43,7 @@ int store_txn_guard(const struct store_txn *t, const struct store_tree *tree, st
 		st = store_tree_entry(tree, &at, &k, &v, NULL);
 	}
 	if (st == ST_OK && removal) {
-		to = at;
-		to.step[to.depth - 1].index = to.step[to.depth - 1].count;
-		st = store_tree_settle(tree, &to);
-		if (st == ST_OK || st == ST_NOT_FOUND) {
-			at.step[at.depth - 1].index = 0;
-			st = store_tree_prev(tree, &at);
-		}
+		st = check_beside(tree, &at);
 	}
 	return st == ST_OK || st == ST_NOT_FOUND ? 0 : MDB_CORRUPTED;
 }
@@ -45,9 +55,9 @@ static bool on_guarded_leaf(const struct store_txn *t, struct slice key)
 	       (t->guarded_hi.data == NULL || slice_cmp(key, t->guarded_hi) < 0);
 }
 
-/* Looks at the way to a key of the keyspace that is put. Writes in key order stay on one leaf, to
- * which the way was looked at already. */
-static int guard_put(struct store_txn *t, struct slice key)
+/* Looks at the way to a key of the keyspace. Writes in key order stay on one leaf, to which the way
+ * was looked at already. */
+static int guard_key(struct store_txn *t, struct slice key)
 {
 	const struct store_tree *tree = &t->base.keyspace;
 	struct store_place *at = &t->guarded;
@@ -61,6 +71,7 @@ static int guard_put(struct store_txn *t, struct slice key)
 	if (on_guarded_leaf(t, key)) {
 		st = store_tree_seek_here(tree, key, at, &exact);
 	} else {
+		t->guarded_beside = false;
 		st = store_tree_seek(tree, key, at, &exact);
 		if (st == ST_OK) {
 			st = store_tree_check(tree, at);
@@ -76,6 +87,19 @@ static int guard_put(struct store_txn *t, struct slice key)
 		at->depth = 0;
 	}
 	return st == ST_OK || st == ST_NOT_FOUND ? 0 : MDB_CORRUPTED;
+}
+
+/* Before what guard_key was asked about is removed: the leaves beside, once for each leaf. */
+static int guard_beside(struct store_txn *t)
+{
+	enum status st;
+
+	if (t->cleared || t->guarded.depth == 0 || t->guarded_beside) {
+		return 0;
+	}
+	st = check_beside(&t->base.keyspace, &t->guarded);
+	t->guarded_beside = st == ST_OK || st == ST_NOT_FOUND;
+	return t->guarded_beside ? 0 : MDB_CORRUPTED;
 }
 
 /* Looks at all of a tree. */
@@ -175,7 +199,7 @@ static int seek(struct store_txn *t, struct slice key)
 		return 0;
 	}
 	t->key_len = 0;
-	rc = guard_put(t, key);
+	rc = guard_key(t, key);
 	if (rc == 0) {
 		rc = mdb_cursor_get(t->keys, &k, &t->old, MDB_SET_RANGE);
 	}
@@ -255,7 +279,7 @@ enum status store_txn_put(struct store_txn *t, struct slice key, struct slice va
 
 enum status store_txn_append(struct store_txn *t, struct slice key, struct slice value)
 {
-	if (guard_put(t, key) != 0) {
+	if (guard_key(t, key) != 0) {
 		return ST_CORRUPT;
 	}
 	return put(t, key, value, MDB_APPEND, true, 0);
@@ -272,7 +296,7 @@ enum status store_txn_del(struct store_txn *t, struct slice key)
 		count_leaf(t, t->old.mv_data);
 	}
 	t->key_len = 0;
-	rc = store_txn_guard(t, &t->base.keyspace, key, true);
+	rc = guard_beside(t);
 	return store_from_lmdb(rc == 0 ? mdb_cursor_del(t->keys, 0) : rc);
 }
 
@@ -359,11 +383,18 @@ enum status store_txn_del_prefix(struct store_txn *t, struct slice prefix, uint3
 		MDB_val k = to_val(at), v;
 
 		t->key_len = 0;
-		rc = store_txn_guard(t, &t->base.keyspace, at, true);
+		rc = n == 0 ? guard_key(t, at) : 0; /* it was the last one's otherwise */
 		if (rc == 0) {
 			rc = mdb_cursor_get(t->keys, &k, &v, MDB_SET_RANGE);
 		}
 		if (rc != 0 || !slice_has_prefix(from_val(k), prefix)) {
+			break;
+		}
+		rc = guard_key(t, from_val(k));
+		if (rc == 0) {
+			rc = guard_beside(t);
+		}
+		if (rc != 0) {
 			break;
 		}
 		if (clean(t, v.mv_data)) {
