@@ -97,9 +97,22 @@ enum { STORE_AHEAD_MAX = 64 };
  * a hint, not an answer. */
 size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count);
 
-/* The same for writes in key order: has the leaves fetched that these ascending keys belong on, up
- * to STORE_AHEAD_MAX of them. store_get finds nothing faster by it. Returns how many leaves there
- * are. */
+/* The value of a key that store_reader_ahead came across, as store_get gives it. ST_NOT_FOUND: it
+ * did not, which says nothing about the key; ST_CORRUPT. */
+MUST_CHECK enum status store_ahead_get(struct store_reader *r, struct slice key, struct slice *out);
+
+/* Begins with the first of what was come across again, for somebody who looks twice. */
+void store_ahead_rewind(struct store_reader *r);
+
+/* Looks for keys, at most STORE_AHEAD_MAX, all at the same time: values[i] gets what is stored,
+ * borrowed as store_get does; data NULL: nothing was come across. Neither checked nor an answer:
+ * for looking ahead alone. store_get finds nothing faster by it but what is in the cache then. */
+void store_reader_peek(struct store_reader *r, const struct slice *keys, size_t count,
+		       struct slice *values);
+
+/* store_reader_ahead for writes in key order: has the leaves fetched that these ascending keys
+ * belong on, up to STORE_AHEAD_MAX of them. store_get finds nothing faster by it. Returns how many
+ * leaves there are. */
 size_t store_reader_ahead_sorted(struct store_reader *r, const struct slice *keys, size_t count);
 
 /* A cursor of the reader; close it before the reader. ST_NO_MEMORY, ST_IO. */

@@ -14,6 +14,8 @@
 #include "engine/base/invariant.h"
 #include "engine/store_private.h"
 
+#include <limits.h>
+
 enum {
 	PAGE_UPPER_OFF = 14,
 	NODE_HEADER_LEN = 8,
@@ -158,20 +160,37 @@ static bool arrive(const struct store_tree *t, const struct walk *w)
 	return true;
 }
 
-size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count)
+/* Whether two keys differ in their last bytes alone, as neighbours in a list do. */
+static bool are_near(struct slice a, struct slice b)
 {
-	const struct store_tree *t = &store_reader_trees(r)->keyspace;
-	struct walk walks[STORE_AHEAD_MAX];
+	enum { APART = 2 };
 
-	INVARIANT(count <= STORE_AHEAD_MAX);
-	store_ahead_forget(r);
-	if (!r->active || t->depth == 0) {
-		return 0;
+	return a.len == b.len && a.len > APART && memcmp(a.data, b.data, a.len - APART) == 0;
+}
+
+/* Looks for a walk's key around the entry where the walk before it has ended, then on all of that
+ * leaf. */
+static bool arrive_near(const struct store_tree *t, const struct walk *before, struct walk *w)
+{
+	w->at = before->at;
+	if (w->at.page == NULL) {
+		return false;
 	}
-	for (size_t i = 0; i < count; i++) {
-		walks[i].key = keys[i];
-		go(t, &walks[i], t->root);
+	for (unsigned i = 0; i < 2; i++) {
+		w->at.index = before->at.index + (i == 0 ? UINT_MAX : 1); /* the last one's wraps */
+		if (w->at.index < w->at.count && arrive(t, w)) {
+			return true;
+		}
 	}
+	begin(t, w, STORE_PAGE_LEAF);
+	while (halve(t, w)) {
+	}
+	return arrive(t, w);
+}
+
+/* Walks of which each begins at the root: all together, one level after the other. */
+static void walk_together(const struct store_tree *t, struct walk *walks, size_t count)
+{
 	for (unsigned level = 1; level < t->depth; level++) {
 		search_level(t, walks, count, STORE_PAGE_BRANCH);
 		for (size_t i = 0; i < count; i++) {
@@ -179,12 +198,89 @@ size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size
 		}
 	}
 	search_level(t, walks, count, STORE_PAGE_LEAF);
+}
+
+/* Walks to every key. found[i]: where it is; page NULL: it was not come across. */
+static void walk_all(const struct store_tree *t, const struct slice *keys, size_t count,
+		     struct store_step *found)
+{
+	struct walk walks[STORE_AHEAD_MAX], w = {0};
+	size_t n = 0, at = 0;
+
+	INVARIANT(count <= STORE_AHEAD_MAX);
 	for (size_t i = 0; i < count; i++) {
-		if (arrive(t, &walks[i])) {
-			r->ahead[r->ahead_count++] = walks[i].at;
+		if (i == 0 || !are_near(keys[i - 1], keys[i])) {
+			walks[n].key = keys[i];
+			go(t, &walks[n++], t->root);
+		}
+	}
+	walk_together(t, walks, n);
+	for (size_t i = 0; i < count; i++) {
+		struct walk before = w;
+		bool there;
+
+		if (i == 0 || !are_near(keys[i - 1], keys[i])) {
+			w = walks[at++];
+			there = arrive(t, &w);
+		} else {
+			w.key = keys[i];
+			there = arrive_near(t, &before, &w);
+			if (!there) {
+				go(t, &w, t->root);
+				walk_together(t, &w, 1);
+				there = arrive(t, &w);
+			}
+		}
+		found[i] = w.at;
+		if (!there) {
+			found[i].page = NULL;
+		}
+	}
+}
+
+size_t store_reader_ahead(struct store_reader *r, const struct slice *keys, size_t count)
+{
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
+	struct store_step found[STORE_AHEAD_MAX];
+
+	store_ahead_forget(r);
+	if (!r->active || t->depth == 0) {
+		return 0;
+	}
+	walk_all(t, keys, count, found);
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].page != NULL) {
+			r->ahead[r->ahead_count++] = found[i];
 		}
 	}
 	return r->ahead_count;
+}
+
+void store_reader_peek(struct store_reader *r, const struct slice *keys, size_t count,
+		       struct slice *values)
+{
+	const struct store_tree *t = &store_reader_trees(r)->keyspace;
+	struct store_step found[STORE_AHEAD_MAX];
+	struct store_place at = {.depth = t->depth};
+
+	if (r->active && t->depth > 0) {
+		walk_all(t, keys, count, found);
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct slice key;
+
+		values[i] = slice_of(NULL, 0);
+		if (!r->active || t->depth == 0 || found[i].page == NULL) {
+			continue;
+		}
+		at.step[t->depth - 1] = found[i];
+		if (store_tree_entry(t, &at, &key, &values[i], NULL) != ST_OK ||
+		    values[i].len < STORE_SUM_LEN) {
+			values[i] = slice_of(NULL, 0);
+			continue;
+		}
+		values[i].len -= STORE_SUM_LEN;
+	}
 }
 
 /* Walks down to the leaf that a key belongs on, and has its header fetched. hi gets the first key
@@ -248,6 +344,11 @@ enum status store_ahead_get(struct store_reader *r, struct slice key, struct sli
 		}
 	}
 	return ST_NOT_FOUND;
+}
+
+void store_ahead_rewind(struct store_reader *r)
+{
+	r->ahead_next = 0;
 }
 
 void store_ahead_forget(struct store_reader *r)

@@ -3,7 +3,6 @@
 #include "net/command/pubsub.h"
 #include "net/conn_impl.h"
 
-#include "engine/ahead.h"
 #include "engine/base/alloc.h"
 #include "engine/base/logger.h"
 #include "net/server.h"
@@ -314,7 +313,7 @@ static size_t run_bytes(struct conn *c, struct slice bytes, size_t looked, int m
 		}
 		if (at >= looked) {
 			looked = at + conn_look_ahead(c, slice_skip(bytes, at));
-			(void)ahead_fetch(c->server->engine);
+			dispatch_ahead_fetch(c->server->dispatch);
 		}
 		st = resp_reader_next(&c->reader, slice_skip(bytes, at), &limits, &argv, &argc,
 				      &used);

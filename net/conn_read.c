@@ -104,7 +104,7 @@ void conn_run_all_arrived(struct server *s)
 			c->looked = c->dead ? 0 : conn_look_ahead(c, c->arrived);
 			c = c->arrived_next;
 		}
-		(void)ahead_fetch(s->engine);
+		dispatch_ahead_fetch(s->dispatch);
 		for (; group > 0 && (c = next_arrived(s)) != NULL; group--) {
 			conn_run_arrived(c);
 		}

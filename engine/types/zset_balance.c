@@ -12,6 +12,11 @@ static uint32_t items_max(unsigned level)
 	return level == 0 ? ZSET_LEAF_MAX : ZSET_INNER_MAX;
 }
 
+bool zset_tree_is_small(unsigned level, uint32_t items)
+{
+	return items <= items_max(level) / SMALL_SHARE;
+}
+
 /* Takes child index out of a parent, whose other counts are as they should be; counts has n
  * numbers. *left: children that remain; none: the parent is not written. keep_name: the separator
  * lives on elsewhere. */
@@ -173,7 +178,7 @@ enum status zset_tree_balance(struct zset_tree *t, const struct zset_path *path,
 		uint32_t index = path->at[level + 1].index, n, children;
 		uint64_t counts[ZSET_INNER_MAX + 1];
 
-		if (left > items_max(level) / SMALL_SHARE) {
+		if (!zset_tree_is_small(level, left)) {
 			break;
 		}
 		st = zset_tree_counts(t, level + 1, parent, counts, &n);

@@ -8,18 +8,9 @@ static enum status add_counts(struct zset_tree *t, const struct zset_path *path,
 	enum status st = ST_OK;
 
 	for (; st == ST_OK && level <= path->height; level++) {
-		uint64_t counts[ZSET_INNER_MAX + 1];
-		uint32_t n, index = path->at[level].index;
+		struct zset_shift shift = {path->at[level].index, delta};
 
-		st = zset_tree_counts(t, level, path->at[level].number, counts, &n);
-		if (st != ST_OK) {
-			return st;
-		}
-		if (index >= n || (delta < 0 && counts[index] < 0 - (uint64_t)delta)) {
-			return ST_CORRUPT;
-		}
-		counts[index] += (uint64_t)delta;
-		st = zset_tree_put_counts(t, level, path->at[level].number, counts, n);
+		st = zset_tree_shift_counts(t, level, path->at[level].number, &shift, 1);
 	}
 	return st;
 }
@@ -344,11 +335,110 @@ enum status zset_tree_remove(struct zset_tree *t, const struct zset_path *path, 
 	return st;
 }
 
+/* Tells the nodes above that an element went from one leaf to another. Where both ways are the same
+ * nothing changes. */
+static enum status shift_between(struct zset_tree *t, const struct zset_path *from,
+				 const struct zset_path *to)
+{
+	enum status st = ST_OK;
+
+	for (unsigned level = 1; st == ST_OK && level <= from->height; level++) {
+		struct zset_shift shifts[2] = {{from->at[level].index, -1},
+					       {to->at[level].index, 1}};
+
+		if (from->at[level].number == to->at[level].number) {
+			if (from->at[level].index == to->at[level].index) {
+				break;
+			}
+			st = zset_tree_shift_counts(t, level, from->at[level].number, shifts, 2);
+			continue;
+		}
+		st = zset_tree_shift_counts(t, level, from->at[level].number, &shifts[0], 1);
+		if (st == ST_OK) {
+			st = zset_tree_shift_counts(t, level, to->at[level].number, &shifts[1], 1);
+		}
+	}
+	return st;
+}
+
+/* Puts a leaf's element at from in front of the one at to, as item. */
+static enum status move_within(struct zset_tree *t, const struct zset_path *path,
+			       const struct zset_view *leaf, uint32_t to,
+			       const struct zset_item *item)
+{
+	uint32_t from = path->at[0].index;
+	struct zset_builder b;
+	enum status st;
+
+	zset_builder_init(&b, false);
+	st = zset_builder_take(&b, leaf, 0, to <= from ? to : from);
+	if (st == ST_OK && to <= from) {
+		st = zset_builder_add(&b, item);
+	}
+	if (st == ST_OK) {
+		st = to <= from ? zset_builder_take(&b, leaf, to, from)
+				: zset_builder_take(&b, leaf, from + 1, to);
+	}
+	if (st == ST_OK && to > from) {
+		st = zset_builder_add(&b, item);
+	}
+	if (st == ST_OK) {
+		st = zset_builder_take(&b, leaf, to <= from ? from + 1 : to, leaf->count);
+	}
+	return st == ST_OK ? zset_tree_put_node(t, 0, path->at[0].number, &b) : st;
+}
+
+/* Moves an element, at its new score item, from its leaf to another. */
+static enum status move_across(struct zset_tree *t, const struct zset_path *path,
+			       const struct zset_view *leaf, const struct zset_item *item,
+			       struct slice member)
+{
+	struct zset_bound bound = {.kind = ZSET_BOUND_ITEM, .score = item->score, .member = member};
+	struct zset_path to;
+	struct zset_view there;
+	struct zset_builder a, b;
+	uint32_t from = path->at[0].index;
+	enum status st = zset_tree_find(t, &bound, false, &to, &there);
+
+	if (st != ST_OK) {
+		return st;
+	}
+	if (to.at[0].number == path->at[0].number) {
+		return move_within(t, path, leaf, to.at[0].index, item);
+	}
+	zset_builder_init(&a, false);
+	zset_builder_init(&b, false);
+	st = zset_builder_take(&b, &there, 0, to.at[0].index);
+	if (st == ST_OK) {
+		st = zset_builder_add(&b, item);
+	}
+	if (st == ST_OK) {
+		st = zset_builder_take(&b, &there, to.at[0].index, there.count);
+	}
+	if (st == ST_OK && (!zset_builder_fits(&b) || zset_tree_is_small(0, leaf->count - 1))) {
+		/* Leaves split or merge: one after the other. */
+		st = take_out(t, path, leaf, 1);
+		return st == ST_OK ? insert_item(t, item, member) : st;
+	}
+	if (st == ST_OK) {
+		st = zset_builder_take(&a, leaf, 0, from);
+	}
+	if (st == ST_OK) {
+		st = zset_builder_take(&a, leaf, from + 1, leaf->count);
+	}
+	if (st == ST_OK) {
+		st = zset_tree_put_node(t, 0, path->at[0].number, &a);
+	}
+	if (st == ST_OK) {
+		st = zset_tree_put_node(t, 0, to.at[0].number, &b);
+	}
+	return st == ST_OK ? shift_between(t, path, &to) : st;
+}
+
 enum status zset_tree_move(struct zset_tree *t, const struct zset_element *element, double score)
 {
 	struct zset_bound bound = {
 	    .kind = ZSET_BOUND_ITEM, .score = element->score, .member = element->member};
-	struct zset_builder b;
 	struct zset_path path;
 	struct zset_view leaf;
 	struct zset_kept kept;
@@ -378,23 +468,7 @@ enum status zset_tree_move(struct zset_tree *t, const struct zset_element *eleme
 	/* Between others of its leaf it stays there, and no count changes. */
 	if (path.height > 0 && (to == 0 || to == leaf.count || (from == 0 && to == 1) ||
 				(from == leaf.count - 1 && to == from))) {
-		st = take_out(t, &path, &leaf, 1);
-		return st == ST_OK ? insert_item(t, &kept.item, element->member) : st;
+		return move_across(t, &path, &leaf, &kept.item, element->member);
 	}
-	zset_builder_init(&b, false);
-	st = zset_builder_take(&b, &leaf, 0, to <= from ? to : from);
-	if (st == ST_OK && to <= from) {
-		st = zset_builder_add(&b, &kept.item);
-	}
-	if (st == ST_OK) {
-		st = to <= from ? zset_builder_take(&b, &leaf, to, from)
-				: zset_builder_take(&b, &leaf, from + 1, to);
-	}
-	if (st == ST_OK && to > from) {
-		st = zset_builder_add(&b, &kept.item);
-	}
-	if (st == ST_OK) {
-		st = zset_builder_take(&b, &leaf, to <= from ? from + 1 : to, leaf.count);
-	}
-	return st == ST_OK ? zset_tree_put_node(t, 0, path.at[0].number, &b) : st;
+	return move_within(t, &path, &leaf, to, &kept.item);
 }

@@ -284,6 +284,23 @@ size_t zset_counts_width(unsigned level)
 	return level == 1 ? 1 : level == 2 ? 2 : level <= 4 ? 4 : 8;
 }
 
+/* One number of a record. */
+static inline uint64_t count_at(const uint8_t *bytes, size_t width, uint32_t i)
+{
+	const uint8_t *at = bytes + width * i;
+
+	switch (width) {
+	case 1:
+		return *at;
+	case 2:
+		return bytes_get_u16le(at);
+	case 4:
+		return bytes_get_u32le(at);
+	default:
+		return bytes_get_u64le(at);
+	}
+}
+
 enum status zset_counts_get(struct slice bytes, unsigned level, uint32_t count, uint64_t *out)
 {
 	size_t width = zset_counts_width(level);
@@ -292,21 +309,42 @@ enum status zset_counts_get(struct slice bytes, unsigned level, uint32_t count, 
 		return ST_CORRUPT;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		switch (width) {
-		case 1:
-			out[i] = bytes.data[i];
-			break;
-		case 2:
-			out[i] = bytes_get_u16le(bytes.data + 2 * (size_t)i);
-			break;
-		case 4:
-			out[i] = bytes_get_u32le(bytes.data + 4 * (size_t)i);
-			break;
-		default:
-			out[i] = bytes_get_u64le(bytes.data + 8 * (size_t)i);
-			break;
+		out[i] = count_at(bytes.data, width, i);
+	}
+	return ST_OK;
+}
+
+/* Each width has a loop of its own, so that the compiler can add several numbers at once. */
+uint64_t zset_counts_sum(const uint8_t *bytes, unsigned level, uint32_t index)
+{
+	size_t width = zset_counts_width(level);
+	uint64_t sum = 0;
+
+	if (width == 1) {
+		for (uint32_t i = 0; i < index; i++) {
+			sum += count_at(bytes, 1, i);
+		}
+	} else if (width == 2) {
+		for (uint32_t i = 0; i < index; i++) {
+			sum += count_at(bytes, 2, i);
+		}
+	} else {
+		for (uint32_t i = 0; i < index; i++) {
+			sum += count_at(bytes, width, i);
 		}
 	}
+	return sum;
+}
+
+enum status zset_counts_shift(uint8_t *bytes, unsigned level, uint32_t index, int64_t delta)
+{
+	size_t width = zset_counts_width(level);
+	uint64_t before = count_at(bytes, width, index), after = before + (uint64_t)delta;
+
+	if ((delta < 0) != (after < before) || (width < 8 && after >> (8 * width) != 0)) {
+		return ST_CORRUPT;
+	}
+	memcpy(bytes + width * index, &after, width);
 	return ST_OK;
 }
 

@@ -139,4 +139,10 @@ MUST_CHECK enum status zset_counts_get(struct slice bytes, unsigned level, uint3
 				       uint64_t *out);
 size_t zset_counts_put(const uint64_t *counts, uint32_t count, unsigned level, uint8_t *dst);
 
+/* Of a counts record: what the first index numbers, which must be there, are together; and one
+ * number changed where it is. ST_CORRUPT: it would become negative or too large. */
+uint64_t zset_counts_sum(const uint8_t *bytes, unsigned level, uint32_t index);
+MUST_CHECK enum status zset_counts_shift(uint8_t *bytes, unsigned level, uint32_t index,
+					 int64_t delta);
+
 #endif

@@ -50,20 +50,27 @@ enum status zset_tree_node(const struct zset_tree *t, unsigned level, uint64_t n
 	return st == ST_OK ? zset_view_open(value, level > 0, v) : st;
 }
 
-enum status zset_tree_counts(const struct zset_tree *t, unsigned level, uint64_t number,
-			     uint64_t counts[ZSET_INNER_MAX + 1], uint32_t *count)
+enum status zset_tree_counts_bytes(const struct zset_tree *t, unsigned level, uint64_t number,
+				   struct slice *bytes, uint32_t *count)
 {
-	struct slice value;
-	enum status st = get_record(t, ZSET_COUNTS, number, &value);
+	size_t width = zset_counts_width(level);
+	enum status st = get_record(t, ZSET_COUNTS, number, bytes);
 
 	if (st != ST_OK) {
 		return st;
 	}
-	*count = (uint32_t)(value.len / zset_counts_width(level));
-	if (*count == 0 || *count > ZSET_INNER_MAX) {
-		return ST_CORRUPT;
-	}
-	return zset_counts_get(value, level, *count, counts);
+	*count = (uint32_t)(bytes->len / width);
+	return *count == 0 || *count > ZSET_INNER_MAX || bytes->len != *count * width ? ST_CORRUPT
+										      : ST_OK;
+}
+
+enum status zset_tree_counts(const struct zset_tree *t, unsigned level, uint64_t number,
+			     uint64_t counts[ZSET_INNER_MAX + 1], uint32_t *count)
+{
+	struct slice value;
+	enum status st = zset_tree_counts_bytes(t, level, number, &value, count);
+
+	return st == ST_OK ? zset_counts_get(value, level, *count, counts) : st;
 }
 
 enum status zset_tree_text(const struct zset_tree *t, const struct zset_name *name,
@@ -94,6 +101,27 @@ enum status zset_tree_put_counts(struct zset_tree *t, unsigned level, uint64_t n
 	INVARIANT(count <= ZSET_INNER_MAX);
 	part = slice_of(bytes, zset_counts_put(counts, count, level, bytes));
 	return put_record(t, ZSET_COUNTS, number, &part, 1);
+}
+
+enum status zset_tree_shift_counts(struct zset_tree *t, unsigned level, uint64_t number,
+				   const struct zset_shift *shifts, size_t n)
+{
+	uint8_t bytes[8 * ZSET_INNER_MAX];
+	struct slice part;
+	uint32_t count;
+	enum status st = zset_tree_counts_bytes(t, level, number, &part, &count);
+
+	if (st != ST_OK) {
+		return st;
+	}
+	memcpy(bytes, part.data, part.len);
+	part.data = bytes;
+	for (size_t i = 0; st == ST_OK && i < n; i++) {
+		st = shifts[i].index >= count
+			 ? ST_CORRUPT
+			 : zset_counts_shift(bytes, level, shifts[i].index, shifts[i].delta);
+	}
+	return st == ST_OK ? put_record(t, ZSET_COUNTS, number, &part, 1) : st;
 }
 
 enum status zset_tree_del_node(struct zset_tree *t, unsigned level, uint64_t number)
@@ -127,7 +155,7 @@ void zset_tree_set_root(struct zset_tree *t, uint64_t number, unsigned height)
 	t->m->aux[0] = number | (uint64_t)height << HEIGHT_SHIFT;
 }
 
-static uint64_t root_of(const struct zset_tree *t)
+uint64_t zset_tree_root(const struct zset_tree *t)
 {
 	return t->m->aux[0] & ((UINT64_C(1) << HEIGHT_SHIFT) - 1);
 }
@@ -255,7 +283,7 @@ static enum status begin(const struct zset_tree *t, struct zset_path *path, uint
 {
 	path->height = zset_tree_height(t);
 	path->rank = 0;
-	*number = root_of(t);
+	*number = zset_tree_root(t);
 	return path->height <= ZSET_HEIGHT_MAX && t->m->count > 0 ? ST_OK : ST_CORRUPT;
 }
 
@@ -263,15 +291,15 @@ static enum status begin(const struct zset_tree *t, struct zset_path *path, uint
 static enum status add_rank(const struct zset_tree *t, unsigned level, uint64_t number,
 			    uint32_t index, uint64_t *rank)
 {
-	uint64_t counts[ZSET_INNER_MAX + 1];
+	struct slice bytes;
 	uint32_t n;
-	enum status st = zset_tree_counts(t, level, number, counts, &n);
+	enum status st = zset_tree_counts_bytes(t, level, number, &bytes, &n);
 
 	if (st == ST_OK && index >= n) {
 		st = ST_CORRUPT;
 	}
-	for (uint32_t i = 0; st == ST_OK && i < index; i++) {
-		*rank += counts[i];
+	if (st == ST_OK) {
+		*rank += zset_counts_sum(bytes.data, level, index);
 	}
 	return st;
 }

@@ -99,6 +99,10 @@ MUST_CHECK enum status zset_tree_node(const struct zset_tree *t, unsigned level,
 				      struct zset_view *v);
 MUST_CHECK enum status zset_tree_counts(const struct zset_tree *t, unsigned level, uint64_t number,
 					uint64_t counts[ZSET_INNER_MAX + 1], uint32_t *count);
+/* A counts record as it is stored, borrowed until the next write. */
+MUST_CHECK enum status zset_tree_counts_bytes(const struct zset_tree *t, unsigned level,
+					      uint64_t number, struct slice *bytes,
+					      uint32_t *count);
 MUST_CHECK enum status zset_tree_text(const struct zset_tree *t, const struct zset_name *name,
 				      struct slice *text);
 
@@ -107,6 +111,13 @@ MUST_CHECK enum status zset_tree_put_node(struct zset_tree *t, unsigned level, u
 					  struct zset_builder *b);
 MUST_CHECK enum status zset_tree_put_counts(struct zset_tree *t, unsigned level, uint64_t number,
 					    const uint64_t *counts, uint32_t count);
+/* Changes numbers of a counts record. */
+struct zset_shift {
+	uint32_t index;
+	int64_t delta;
+};
+MUST_CHECK enum status zset_tree_shift_counts(struct zset_tree *t, unsigned level, uint64_t number,
+					      const struct zset_shift *shifts, size_t n);
 
 /* Removes a node's records; a long name's. */
 MUST_CHECK enum status zset_tree_del_node(struct zset_tree *t, unsigned level, uint64_t number);
@@ -131,8 +142,13 @@ MUST_CHECK enum status zset_tree_name(struct zset_tree *t, struct slice member,
 				      struct zset_name *out);
 
 /* Root and height as they are now. */
+uint64_t zset_tree_root(const struct zset_tree *t);
 unsigned zset_tree_height(const struct zset_tree *t);
 void zset_tree_set_root(struct zset_tree *t, uint64_t number, unsigned height);
+
+/* Whether a node with so many items (level 0: a leaf) is merged with a neighbour where it can be.
+ */
+bool zset_tree_is_small(unsigned level, uint32_t items);
 
 /* After a removal: merges the leaf of path, and its parents, with their neighbours when they have
  * become small, and takes away empty nodes and needless roots. left: elements of the leaf. */

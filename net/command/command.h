@@ -37,7 +37,9 @@ enum command_flags {
 	/* Cairn's own, never printed: */
 	CMD_LEFT_END = 1 << 21,	 /* pushes to or pops from its list's head */
 	CMD_RIGHT_END = 1 << 22, /* the same at the tail */
-	CMD_COUNTS = 1 << 24,	 /* needs exact key counts: DBSIZE, INFO, RANDOMKEY */
+	CMD_ORDER =
+	    1 << 23, /* with TOUCH_ARGS: looks for its element's place in a sorted set's order */
+	CMD_COUNTS = 1 << 24, /* needs exact key counts: DBSIZE, INFO, RANDOMKEY */
 	CMD_TOUCH_RANGE =
 	    1 << 25, /* reads many elements of its collection: all are prefetched when cold */
 	CMD_TOUCH_ARGS =

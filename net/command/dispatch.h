@@ -83,6 +83,9 @@ enum dispatch_result dispatch_request(struct dispatch *d, struct session *s,
 void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key,
 		    const struct slice rest[2]);
 
+/* Has what was noted fetched. The bytes that dispatch_ahead was given are needed until here. */
+void dispatch_ahead_fetch(struct dispatch *d);
+
 /* True when the request may write (for EXEC: when a queued command may): for CLIENT PAUSE WRITE. */
 bool dispatch_may_write(struct dispatch *d, const struct session *s, const struct slice *argv,
 			size_t argc);

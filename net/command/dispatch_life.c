@@ -103,6 +103,29 @@ static int64_t setting_int(struct dispatch *d, const char *name, int64_t missing
 	return text != NULL && parse_int(slice_str(text), &v) ? v : missing;
 }
 
+/* Notes a request that looks for its member's place in a sorted set's order. Where a score stands
+ * in front, the member is to get that or to be moved by it. */
+static void order_ahead(struct dispatch *d, const struct command *cmd, int element,
+			const struct slice rest[2])
+{
+	double score = 0;
+	bool scored =
+	    (cmd->flags & CMD_DENYOOM) != 0 && rest[1].data != NULL && parse_float(rest[0], &score);
+	bool adds = strcmp(cmd->name, "zincrby") == 0;
+	enum zset_ahead_kind kind = ZSET_AHEAD_FIND;
+
+	if (scored) {
+		kind = adds ? ZSET_AHEAD_ADD : ZSET_AHEAD_SET;
+	}
+	zset_ahead_add(&d->zset_ahead, d->engine, element, rest[scored], kind, score);
+}
+
+void dispatch_ahead_fetch(struct dispatch *d)
+{
+	(void)ahead_fetch(d->engine);
+	(void)zset_ahead_fetch(&d->zset_ahead, d->engine);
+}
+
 void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key,
 		    const struct slice rest[2])
 {
@@ -113,7 +136,11 @@ void dispatch_ahead(struct dispatch *d, struct slice name, struct slice key,
 		return;
 	}
 	if ((flags & CMD_TOUCH_ARGS) != 0) {
-		ahead_add_element(d->engine, key, rest, true);
+		int element = ahead_add_element(d->engine, key, rest, true);
+
+		if (element >= 0 && (flags & CMD_ORDER) != 0) {
+			order_ahead(d, entry->cmd, element, rest);
+		}
 	} else if ((flags & (CMD_LEFT_END | CMD_RIGHT_END)) != 0) {
 		ahead_add_list_end(d->engine, key, (flags & CMD_LEFT_END) != 0,
 				   (flags & CMD_DENYOOM) == 0);

@@ -3,6 +3,7 @@
 #ifndef CAIRN_NET_COMMAND_DISPATCH_STATE_H
 #define CAIRN_NET_COMMAND_DISPATCH_STATE_H
 
+#include "engine/types/zset_ahead.h"
 #include "net/command/acl_log.h"
 #include "net/command/blocked.h"
 #include "net/command/command_stats.h"
@@ -49,6 +50,7 @@ struct dispatch {
 	size_t cold_len, cold_cap;
 	struct slice *route_keys; /* of the request whose place is being decided */
 	size_t route_cap;
+	struct zset_ahead zset_ahead;
 	struct slot_loads slot_loads;
 	uint16_t route_slot; /* of the present request's keys; SLOTS: it has none, or no cluster */
 	bool probes;	     /* the slot is on the move: even a blind write's keys are looked at */

@@ -162,6 +162,77 @@ static void it_comes_across_the_keys_that_are_there(void **state)
 	temp_store_destroy(&t);
 }
 
+enum { NEIGHBOURS = 5000 };
+
+/* A key as elements of a list have them: one behind the other. Every seventh is missing. */
+static struct slice make_neighbour(uint64_t n, struct name *out)
+{
+	memset(out->bytes, 'e', 11);
+	for (int i = 0; i < 8; i++) {
+		out->bytes[11 + i] = (uint8_t)(n >> (56 - 8 * i));
+	}
+	out->len = 19;
+	return slice_of(out->bytes, out->len);
+}
+
+/* Ways up and down among neighbours, with leaps, and what lookups find without a look ahead. */
+static void pick_neighbours(struct store_reader *r, struct rng *rng, struct batch *b)
+{
+	uint64_t n = rng_below(rng, NEIGHBOURS);
+	int64_t step = (int64_t)rng_below(rng, 7) - 3;
+
+	b->count = 1 + rng_below(rng, STORE_AHEAD_MAX);
+	b->there = 0;
+	assert_true(store_reader_ahead(r, b->keys, 0) == 0);
+	for (size_t i = 0; i < b->count; i++) {
+		n = rng_below(rng, 20) == 0 ? rng_below(rng, NEIGHBOURS) : n + (uint64_t)step;
+		b->n[i] = n;
+		b->keys[i] = make_neighbour(n, &b->names[i]);
+		b->values[i] = slice_of(NULL, 0);
+		b->found[i] = store_get(r, b->keys[i], &b->values[i]);
+		b->there += b->found[i] == ST_OK;
+	}
+}
+
+static void among_neighbours_it_comes_across_those_that_are_there(void **state)
+{
+	struct temp_store t;
+	struct store_reader *r;
+	struct store_txn *txn;
+	struct rng rng;
+	size_t there = 0, missing = 0;
+
+	(void)state;
+	rng_seed(&rng, 24);
+	temp_store_create(&t, MAP_SIZE);
+	put_range(t.store, 0, 5000);
+	assert_int_equal(store_txn_begin(t.store, &txn), ST_OK);
+	for (uint64_t n = 0; n < NEIGHBOURS; n++) {
+		uint8_t value[64] = {0};
+		struct name name;
+
+		if (n % 7 != 0) {
+			assert_int_equal(store_txn_put(txn, make_neighbour(n, &name),
+						       slice_of(value, n % sizeof value)),
+					 ST_OK);
+		}
+	}
+	assert_int_equal(store_txn_commit(txn), ST_OK);
+	assert_int_equal(store_reader_open(t.store, &r), ST_OK);
+	for (int round = 0; round < 500; round++) {
+		struct batch b;
+
+		pick_neighbours(r, &rng, &b);
+		assert_int_equal(store_reader_ahead(r, b.keys, b.count), b.there);
+		there += b.there;
+		missing += b.count - b.there;
+		look_up_again(r, &rng, &b);
+	}
+	assert_true(there > 1000 && missing > 1000);
+	store_reader_close(r);
+	temp_store_destroy(&t);
+}
+
 static int by_bytes(const void *a, const void *b)
 {
 	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
@@ -281,7 +352,10 @@ static void damaged_pages_lead_nowhere(void **state)
 				pick(r, &rng, 20000, &b);
 				assert_true(store_reader_ahead(r, b.keys, b.count) <= b.count);
 				look_up_again(r, &rng, &b);
+				/* In order many are near each other. */
+				pick(r, &rng, 20000, &b);
 				qsort(b.keys, b.count, sizeof *b.keys, by_bytes);
+				assert_true(store_reader_ahead(r, b.keys, b.count) <= b.count);
 				assert_true(store_reader_ahead_sorted(r, b.keys, b.count) <=
 					    b.count);
 			}
@@ -295,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_comes_across_the_keys_that_are_there),
+	    cmocka_unit_test(among_neighbours_it_comes_across_those_that_are_there),
 	    cmocka_unit_test(what_it_came_across_ends_with_the_snapshot),
 	    cmocka_unit_test(in_order_it_goes_to_each_leaf_once),
 	    cmocka_unit_test(without_a_snapshot_it_does_nothing),
