@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+enum { REST_BYTES = 1 << 20 /* worth a commit when there is nothing else to do */ };
+
 const char snapshot_writer_note_name[] = "copy";
 
 /* --- transactions --- */
@@ -332,6 +334,17 @@ enum status snapshot_writer_add(struct snapshot_writer *w, struct slice block, s
 		return st;
 	}
 	st = take(w, &b, raw);
+	return st == ST_OK ? ST_OK : failed(w, st, error);
+}
+
+enum status snapshot_writer_rest(struct snapshot_writer *w, struct buf *error)
+{
+	enum status st;
+
+	if (w->failed != ST_OK || w->txn == NULL || store_txn_dirty(w->txn) < REST_BYTES) {
+		return ST_OK;
+	}
+	st = snapshot_writer_commit_with_note(w);
 	return st == ST_OK ? ST_OK : failed(w, st, error);
 }
 

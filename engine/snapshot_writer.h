@@ -51,6 +51,11 @@ void snapshot_writer_set_commit(struct snapshot_writer *w, uint64_t bytes);
 MUST_CHECK enum status snapshot_writer_add(struct snapshot_writer *w, struct slice block,
 					   struct buf *error);
 
+/* To be called before a wait for the next block: commits what has come, if it is worth a commit (1
+ * MiB of dirty pages), so that a copy that comes slowly does not write long pieces at once. Errors
+ * as for add. */
+MUST_CHECK enum status snapshot_writer_rest(struct snapshot_writer *w, struct buf *error);
+
 /* Checks that everything has come, stores the state that the copy is in (checkpoint at the head's
  * LSN, drain mark at the tail's) and closes the store, durable; close the writer afterwards. Until
  * the copy is made the dataset it can still be taken up and finished again, with a newer tail.

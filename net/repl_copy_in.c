@@ -215,6 +215,11 @@ enum status repl_copy_in_block(struct repl_copy_in *c, struct slice block, struc
 	return st;
 }
 
+enum status repl_copy_in_rest(struct repl_copy_in *c, struct buf *error)
+{
+	return c->ended ? ST_OK : snapshot_writer_rest(c->writer, error);
+}
+
 enum status repl_copy_in_end(struct repl_copy_in *c, struct slice tail, struct buf *error)
 {
 	enum status st =

@@ -18,6 +18,8 @@ bool repl_copy_in_unfinished(const char *dir, struct buf *resume);
 MUST_CHECK enum status repl_copy_in_begin(const char *dir, uint64_t map_size_max,
 					  uint64_t wal_segment_size, struct slice head,
 					  struct repl_copy_in **out, struct buf *error);
+/* Before the next bytes are waited for. Writes what has come, if it is much. */
+MUST_CHECK enum status repl_copy_in_rest(struct repl_copy_in *c, struct buf *error);
 /* Blocks, then the tail. */
 MUST_CHECK enum status repl_copy_in_block(struct repl_copy_in *c, struct slice block,
 					  struct buf *error);

@@ -2,9 +2,13 @@
 #include "net/repl_copy_out.h"
 
 #include "engine/base/bytes.h"
+#include "engine/base/waiting.h"
 #include "net/repl_peer.h"
 
-enum { BLOCK_RAW_BYTES = 1 << 20 };
+enum {
+	BLOCK_RAW_BYTES = 1 << 20, /* while nobody waits */
+	NAP_US = 2000, /* shorter rests are slept through, the socket is not looked at */
+};
 
 enum status repl_copy_out_begin(struct repl_copy_out *c, struct wal_pin *pin, uint64_t *lsn,
 				struct buf *error)
@@ -69,14 +73,30 @@ static enum status hold_back(struct repl_copy_out *c, uint64_t began_us, uint64_
 	return st;
 }
 
-enum status repl_copy_out_run(struct repl_copy_out *c, struct buf *error)
+/* Leaves the core to others for as long as they need it. */
+static enum status give_way(struct repl_copy_out *c)
+{
+	uint64_t us = copy_pace_rest_us(&c->pace);
+
+	if (us == 0) {
+		return ST_OK;
+	}
+	if (us >= NAP_US) {
+		return c->wait(c->arg, us / 1000);
+	}
+	waiting_pause_us(us);
+	return c->wait(c->arg, 0);
+}
+
+static enum status send_blocks(struct repl_copy_out *c, struct buf *error)
 {
 	uint64_t began = clock_system()->mono_us(NULL), sent = 0;
 	enum status st = send_begin(c);
 
 	while (st == ST_OK) {
 		c->block.len = 0;
-		st = snapshot_reader_next(c->reader, BLOCK_RAW_BYTES, &c->block);
+		st = snapshot_reader_next(c->reader, copy_pace_piece(&c->pace, BLOCK_RAW_BYTES),
+					  &c->block);
 		if (st == ST_END) {
 			return send_end(c);
 		}
@@ -90,7 +110,20 @@ enum status repl_copy_out_run(struct repl_copy_out *c, struct buf *error)
 		if (st == ST_OK) {
 			st = hold_back(c, began, sent);
 		}
+		if (st == ST_OK) {
+			st = give_way(c);
+		}
 	}
+	return st;
+}
+
+enum status repl_copy_out_run(struct repl_copy_out *c, struct buf *error)
+{
+	enum status st;
+
+	copy_pace_begin(&c->pace, c->executor, c->cpu_percent);
+	st = send_blocks(c, error);
+	copy_pace_end(&c->pace);
 	return st;
 }
 

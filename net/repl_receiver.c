@@ -185,8 +185,11 @@ enum status repl_receiver_read(struct repl_receiver *r, size_t want)
 				 r->opts.timeout_ms);
 			return ST_IO;
 		}
+		st = r->copy != NULL ? repl_copy_in_rest(r->copy, &r->error) : ST_OK;
 		atomic_store(&r->sleeping, true);
-		st = ack(r);
+		if (st == ST_OK) {
+			st = ack(r);
+		}
 		if (st == ST_OK && !atomic_load(&r->stop)) {
 			repl_wait(&r->stream, r->wake_fd, false, ACK_MS, &readable);
 		}

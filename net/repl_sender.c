@@ -333,6 +333,8 @@ static enum status full_copy(struct repl_sender *s)
 	    .resume = buf_slice(&s->resume),
 	    .history = &s->opts.history,
 	    .bandwidth_max = s->opts.bandwidth_max,
+	    .executor = s->opts.executor,
+	    .cpu_percent = s->opts.copy_cpu,
 	    .message = copy_message,
 	    .wait = copy_wait,
 	    .shown = shown_lsn,

@@ -28,6 +28,8 @@ struct repl_sender_options {
 	uint32_t timeout_ms;	/* without an ack the replica is given up */
 	uint32_t ping_ms;	/* between heartbeats */
 	uint64_t bandwidth_max; /* of a full copy, bytes per second; 0: no limit */
+	pid_t executor;		/* thread that a full copy gives way to */
+	unsigned copy_cpu;	/* percent of a core that a full copy has nevertheless, 1 to 100 */
 	bool nodelay;
 	bool digests; /* the replica understands marks and contents */
 	/* The state changed, or an ack came that was asked for (repl_sender_want_ack). Sender's

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static enum status refuse(struct buf *error, const char *text)
 {
@@ -195,6 +196,8 @@ void replication_adopt(struct replication *r, struct conn *c)
 	    .horizon = UINT64_MAX,
 	    .timeout_ms = (uint32_t)config_int(s->config, CONFIG_REPL_TIMEOUT) * 1000,
 	    .bandwidth_max = (uint64_t)config_int(s->config, CONFIG_REPL_MAX_BANDWIDTH),
+	    .executor = gettid(),
+	    .copy_cpu = (unsigned)config_int(s->config, CONFIG_REPL_COPY_CPU),
 	    .nodelay = config_int(s->config, CONFIG_REPL_DISABLE_NODELAY) == 0,
 	    .notify = server_wake,
 	    .arg = s,

@@ -1,6 +1,6 @@
 /* The taking side of a full copy: what may follow, what is refused before anything of it is used,
  * and that a broken copy goes on where its last whole slot ended. */
-#include "engine/snapshot_writer.h"
+#include "engine/snapshot_writer_impl.h"
 
 #include "engine/dataset.h"
 #include "engine/key_codec.h"
@@ -79,7 +79,7 @@ static void add_key(struct fixture *f, const struct store_key *key, uint64_t exp
 		    const char *value)
 {
 	struct meta m = {.type = TYPE_STRING, .expire_at_ms = expire_at_ms};
-	uint8_t record[META_ENCODED_MAX + 64];
+	uint8_t record[META_ENCODED_MAX + 1024];
 	size_t n = meta_encode(&m, record);
 
 	memcpy(record + n, value, strlen(value));
@@ -498,6 +498,37 @@ static void a_full_map_is_told_and_the_copy_goes_on_in_a_larger_one(void **state
 	store_close(store);
 }
 
+static void what_came_is_written_before_a_wait_if_it_is_much(void **state)
+{
+	struct fixture *f = *state;
+	struct store_key *keys = sorted_keys();
+	char value[700];
+	struct snapshot_tail tail;
+	struct store *store;
+
+	memset(value, 'x', sizeof value - 1);
+	value[sizeof value - 1] = 0;
+	assert_int_equal(snapshot_writer_rest(f->w, &f->error), ST_OK); /* nothing came yet */
+	add_key(f, &keys[0], 0, "little");
+	assert_int_equal(give(f), ST_OK);
+	assert_int_equal(snapshot_writer_rest(f->w, &f->error), ST_OK);
+	assert_non_null(f->w->txn);
+	for (int i = 1; i < KEYS; i++) {
+		add_key(f, &keys[i], 0, value);
+	}
+	assert_int_equal(give(f), ST_OK);
+	assert_non_null(f->w->txn);
+	assert_int_equal(snapshot_writer_rest(f->w, &f->error), ST_OK);
+	assert_null(f->w->txn);
+	assert_int_equal(snapshot_writer_rest(f->w, &f->error), ST_OK);
+	tail = tail_of(f);
+	assert_int_equal(snapshot_writer_finish(f->w, &tail, &f->error), ST_OK);
+	close_writer(f);
+	store = open_store(f);
+	assert_int_equal(temp_store_verify(store), KEYS);
+	store_close(store);
+}
+
 static void a_marked_copy_is_not_touched(void **state)
 {
 	struct fixture *f = *state;
@@ -525,6 +556,7 @@ int main(void)
 	    CASE(a_finished_copy_can_be_taken_up_again),
 	    CASE(another_head_begins_anew),
 	    CASE(a_full_map_is_told_and_the_copy_goes_on_in_a_larger_one),
+	    CASE(what_came_is_written_before_a_wait_if_it_is_much),
 	    CASE(a_marked_copy_is_not_touched),
 	};
 
