@@ -115,7 +115,7 @@ static void test_real_clocks(void **state)
 	const struct clock *clock = clock_system();
 	uint64_t began = clock->mono_us(NULL), first, slept = 0;
 	struct copy_pace p;
-	volatile unsigned work = 0;
+	volatile unsigned work;
 
 	(void)state;
 	copy_pace_begin(&p, gettid(), 1);
@@ -123,8 +123,7 @@ static void test_real_clocks(void **state)
 	while ((slept == 0 || p.window_us == first) && clock->mono_us(NULL) - began < 20 * SECOND) {
 		uint64_t rest;
 
-		for (unsigned i = 0; i < 100000; i++) {
-			work += i;
+		for (work = 0; work < 100000; work++) {
 		}
 		rest = copy_pace_rest_us(&p);
 		slept += rest;
