@@ -257,29 +257,29 @@ bool bus_ext_next(struct slice *rest, struct bus_ext *out)
 	return true;
 }
 
-bool bus_ext_hostname(const struct bus_ext *e, char out[NODE_HOSTNAME_CAP])
+/* The text of an extension, in cap bytes; safe says whether it may be taken. */
+static bool ext_text(const struct bus_ext *e, char *out, size_t cap,
+		     bool (*safe)(const char *text, size_t cap))
 {
-	size_t len = e->data.len < NODE_HOSTNAME_CAP ? e->data.len : NODE_HOSTNAME_CAP;
+	size_t len = e->data.len < cap ? e->data.len : cap;
 
-	memset(out, 0, NODE_HOSTNAME_CAP);
-	if (len == 0 || !node_text_safe((const char *)e->data.data, len)) {
+	memset(out, 0, cap);
+	if (len == 0 || !safe((const char *)e->data.data, len)) {
 		return false;
 	}
-	/* Terminated within len, as node_text_safe has found. */
+	/* Terminated within len, as safe has found. */
 	memcpy(out, e->data.data, len);
 	return true;
 }
 
+bool bus_ext_hostname(const struct bus_ext *e, char out[NODE_HOSTNAME_CAP])
+{
+	return ext_text(e, out, NODE_HOSTNAME_CAP, node_text_safe);
+}
+
 bool bus_ext_nodename(const struct bus_ext *e, char out[NODE_NAME_CAP])
 {
-	size_t len = e->data.len < NODE_NAME_CAP ? e->data.len : NODE_NAME_CAP;
-
-	memset(out, 0, NODE_NAME_CAP);
-	if (len == 0 || !node_name_safe((const char *)e->data.data, len)) {
-		return false;
-	}
-	memcpy(out, e->data.data, len);
-	return true;
+	return ext_text(e, out, NODE_NAME_CAP, node_name_safe);
 }
 
 bool bus_ext_forgotten(const struct bus_ext *e, struct node_id *out, uint64_t *ttl_s)

@@ -113,9 +113,8 @@ static inline bool node_id_read(const void *at, struct node_id *out)
 	return true;
 }
 
-/* True when a text may stand in an address or host name field: terminated within cap bytes, and
- * without a byte that would break a line of nodes.conf. */
-static inline bool node_text_safe(const char *text, size_t cap)
+/* True when a text is terminated within cap bytes, and of letters, digits and the marks alone. */
+static inline bool node_chars_safe(const char *text, size_t cap, const char *marks)
 {
 	for (size_t i = 0; i < cap; i++) {
 		char c = text[i];
@@ -124,29 +123,25 @@ static inline bool node_text_safe(const char *text, size_t cap)
 			return true;
 		}
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      c == '.' || c == ':' || c == '-' || c == '_' || c == '%')) {
+		      strchr(marks, c) != NULL)) {
 			return false;
 		}
 	}
 	return false;
 }
 
-/* True when a text may be what people call a node: terminated within cap bytes, and of letters,
- * digits and -_./ alone. Redis 7.2 takes more, among it what breaks a line of its nodes.conf. */
+/* True when a text may stand in an address or host name field: terminated within cap bytes, and
+ * without a byte that would break a line of nodes.conf. */
+static inline bool node_text_safe(const char *text, size_t cap)
+{
+	return node_chars_safe(text, cap, ".:-_%");
+}
+
+/* True when a text may be what people call a node. Redis 7.2 takes more, among it what breaks a
+ * line of its nodes.conf. */
 static inline bool node_name_safe(const char *text, size_t cap)
 {
-	for (size_t i = 0; i < cap; i++) {
-		char c = text[i];
-
-		if (c == '\0') {
-			return true;
-		}
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      c == '-' || c == '_' || c == '.' || c == '/')) {
-			return false;
-		}
-	}
-	return false;
+	return node_chars_safe(text, cap, "-_./");
 }
 
 static inline bool node_addr_eq(const struct node_addr *a, const struct node_addr *b)

@@ -98,7 +98,7 @@ static bool policy_is_lfu(struct command_ctx *ctx)
 
 /* Neither times of use nor their number are kept: nothing is ever evicted by them. Whichever of the
  * two the policy would have is 0 for every key, the other is refused as in Redis. */
-static void cmd_object_idletime(struct command_ctx *ctx)
+static void reply_use(struct command_ctx *ctx, bool counted, const char *refused)
 {
 	struct store_key key;
 	struct meta m;
@@ -106,32 +106,25 @@ static void cmd_object_idletime(struct command_ctx *ctx)
 	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
 		return;
 	}
-	if (policy_is_lfu(ctx)) {
+	if (policy_is_lfu(ctx) != counted) {
 		resp_error(ctx->reply,
-			   "ERR An LFU maxmemory policy is selected, idle time not tracked. Please "
-			   "note that when switching between policies at runtime LRU and LFU data "
-			   "will take some time to adjust.");
+			   "ERR An LFU maxmemory policy is %s. Please note that when switching "
+			   "between policies at runtime LRU and LFU data will take some time to "
+			   "adjust.",
+			   refused);
 		return;
 	}
 	resp_int(ctx->reply, 0);
 }
 
+static void cmd_object_idletime(struct command_ctx *ctx)
+{
+	reply_use(ctx, false, "selected, idle time not tracked");
+}
+
 static void cmd_object_freq(struct command_ctx *ctx)
 {
-	struct store_key key;
-	struct meta m;
-
-	if (lookup_or_null(ctx, &key, &m) != ST_OK) {
-		return;
-	}
-	if (!policy_is_lfu(ctx)) {
-		resp_error(ctx->reply,
-			   "ERR An LFU maxmemory policy is not selected, access frequency not "
-			   "tracked. Please note that when switching between policies at runtime "
-			   "LRU and LFU data will take some time to adjust.");
-		return;
-	}
-	resp_int(ctx->reply, 0);
+	reply_use(ctx, true, "not selected, access frequency not tracked");
 }
 
 static void cmd_object_help(struct command_ctx *ctx)
